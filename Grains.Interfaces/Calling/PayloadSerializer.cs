@@ -1,0 +1,149 @@
+using System.Reflection;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Actors.Wire;
+
+namespace Actors.Calling;
+
+/// <summary>Hook that turns the JSON of a payload into bytes and back: compression, encryption. Silos and clients must share it.</summary>
+public interface IPayloadCodec
+{
+    /// <summary>The bytes to store instead, or null to leave this payload readable JSON.</summary>
+    byte[]? Encode(ReadOnlySpan<byte> json);
+
+    byte[] Decode(ReadOnlySpan<byte> bytes);
+}
+
+/// <summary>Values to payloads and back, with System.Text.Json. What is written can be read again, and Postgres can hold it.</summary>
+/// <param name="codec">Null: payloads stay JSON that SQL can read.</param>
+/// <param name="options">Null: web defaults, enums by name.</param>
+public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerializerOptions? options = null)
+{
+    private static readonly JsonSerializerOptions Defaults = new(JsonSerializerDefaults.Web) { Converters = { new JsonStringEnumConverter() } };
+
+    private readonly JsonSerializerOptions _options = options ?? Defaults;
+
+    /// <summary>UTF-8 bytes before the codec; over it a payload is refused.</summary>
+    /// <value>1 KiB to 64 MiB. Default 2 MiB.</value>
+    public int SizeMax { get; init; } = 2 * 1024 * 1024;
+
+    /// <exception cref="PayloadTooLargeException">Over <see cref="SizeMax"/>.</exception>
+    /// <exception cref="PayloadException">Not serializable, or it holds the character U+0000, which Postgres cannot show as text.</exception>
+    public Payload Write<T>(T value, string what) => Write(value, typeof(T), what);
+
+    public Payload Write(object? value, Type type, string what)
+    {
+        byte[] json;
+        try
+        {
+            json = JsonSerializer.SerializeToUtf8Bytes(value, type, _options);
+        }
+        catch (Exception error) when (error is NotSupportedException or JsonException or ArgumentException or InvalidOperationException)
+        {
+            throw new PayloadException($"{what}: a value of type {type.Name} cannot be written as JSON ({error.GetType().Name}: {error.Message})", error);
+        }
+
+        return Checked(json, what);
+    }
+
+    /// <summary>The arguments of a call as one JSON array.</summary>
+    public Payload WriteArguments(MethodInfo method, object?[] arguments, string what)
+    {
+        var parameters = method.GetParameters();
+        var elements = new JsonElement[arguments.Length];
+        for (var i = 0; i < arguments.Length; i++)
+        {
+            elements[i] = JsonSerializer.SerializeToElement(arguments[i], parameters[i].ParameterType, _options);
+        }
+
+        return Write(elements, what);
+    }
+
+    /// <exception cref="PayloadException">The payload is not JSON of this type. The message names what and type, never the payload.</exception>
+    public T Read<T>(Payload payload, string what) => (T)Read(payload, typeof(T), what)!;
+
+    public object? Read(Payload payload, Type type, string what)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(Json(payload), type, _options);
+        }
+        catch (Exception error) when (error is JsonException or NotSupportedException or ArgumentException or InvalidOperationException)
+        {
+            // The messages of System.Text.Json name the path and the type, and may quote the value: keep the path alone.
+            var path = (error as JsonException)?.Path;
+            throw new PayloadException($"{what}: the payload cannot be read as {type.Name}{(path is null ? "" : $" (at {path})")}.", null);
+        }
+    }
+
+    public object?[] ReadArguments(Payload payload, MethodInfo method, string what)
+    {
+        var parameters = method.GetParameters();
+        var elements = Read<JsonElement[]>(payload, what);
+        if (elements.Length != parameters.Length)
+        {
+            throw new PayloadException($"{what}: {elements.Length} arguments were given, {method.Name} takes {parameters.Length}.");
+        }
+
+        var values = new object?[elements.Length];
+        for (var i = 0; i < elements.Length; i++)
+        {
+            try
+            {
+                values[i] = elements[i].Deserialize(parameters[i].ParameterType, _options);
+            }
+            catch (Exception error) when (error is JsonException or NotSupportedException)
+            {
+                throw new PayloadException($"{what}: argument '{parameters[i].Name}' cannot be read as {parameters[i].ParameterType.Name}.");
+            }
+        }
+
+        return values;
+    }
+
+    /// <summary>The payload's JSON, decoded.</summary>
+    public ReadOnlySpan<byte> Json(Payload payload) => payload switch
+    {
+        { Data: null } => "null"u8,
+        { Encoded: false } => payload.Data,
+        _ when codec is not null => codec.Decode(payload.Data),
+        _ => throw new PayloadException("The payload was written through a codec, and none is configured here: register the IPayloadCodec that wrote it."),
+    };
+
+    /// <summary>Checks bytes that came from elsewhere as if they were written here, and applies the codec.</summary>
+    public Payload Checked(byte[] json, string what)
+    {
+        if (json.Length > SizeMax)
+        {
+            throw new PayloadTooLargeException($"{what}: {json.Length:N0} bytes of JSON, the limit is {SizeMax:N0}. Store large data elsewhere and pass a reference.");
+        }
+
+        if (HoldsNul(json))
+        {
+            throw new PayloadException($"{what}: the JSON holds the character U+0000, which Postgres cannot hold as text. Remove it, or use a codec.");
+        }
+
+        return codec?.Encode(json) is { } bytes ? new Payload(bytes, Encoded: true) : new Payload(json);
+    }
+
+    // The escape counts only when its backslash is not itself escaped.
+    private static bool HoldsNul(ReadOnlySpan<byte> json)
+    {
+        for (var from = 0; json[from..].IndexOf("\\u0000"u8) is >= 0 and var found; from += found + 6)
+        {
+            var at = from + found;
+            var backslashes = 0;
+            while (at - backslashes - 1 >= 0 && json[at - backslashes - 1] == (byte)'\\')
+            {
+                backslashes++;
+            }
+
+            if (backslashes % 2 == 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,156 @@
+using System.Data;
+using System.Data.Common;
+using Actors.Wire;
+
+namespace Actors.Calling;
+
+internal sealed class WorkflowHandle<TContract>(WorkflowId id, IWorkflowGrain grain, PayloadSerializer payloads, SignalRequest? withStart = null)
+    : IWorkflowHandle<TContract>
+    where TContract : class, IWorkflow
+{
+    // Shorter than Orleans' response time-out of 30 s, so that a wait is repeated and never times out.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    public WorkflowId Id { get; } = id;
+
+    public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) =>
+        new WorkflowHandle<TContract>(Id, grain, payloads, Signal(call, messageId));
+
+    public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, CancellationToken cancellation)
+    {
+        var request = new StartRequest(WorkflowNames.Of(typeof(TContract)), payloads.Write(input, $"Input of workflow '{Id}'"), policy, withStart);
+        var reply = await AskAsync(() => grain.StartAsync(request), cancellation);
+        return reply.Error is { } error ? throw error.ToException() : new StartedRun(reply.Run, reply.Started);
+    }
+
+    public async Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation)
+    {
+        var payload = payloads.Write(input, $"Input of workflow '{Id}'");
+        await using var command = transaction.Connection!.CreateCommand();
+        command.Transaction = transaction;
+        command.CommandText = "select actors.start_workflow(@namespace, @id, @type, @payload::json, @bytes)";
+        Add(command, "namespace", Id.Namespace, DbType.String);
+        Add(command, "id", Id.Id, DbType.String);
+        Add(command, "type", WorkflowNames.Of(typeof(TContract)), DbType.String);
+        Add(command, "payload", payload.Encoded ? null : System.Text.Encoding.UTF8.GetString(payload.Data!), DbType.String);
+        Add(command, "bytes", payload.Encoded ? payload.Data : null, DbType.Binary);
+        try
+        {
+            await command.ExecuteNonQueryAsync(cancellation);
+        }
+        catch (DbException error) when (error.SqlState == "AC002")
+        {
+            throw new WorkflowTypeMismatchException($"Workflow '{Id}' exists and is not a {WorkflowNames.Of(typeof(TContract))}: choose another id.");
+        }
+    }
+
+    public async Task SignalAsync(Func<TContract, Task> call, string? messageId, CancellationToken cancellation) =>
+        await SendAsync(Signal(call, messageId), cancellation);
+
+    public async Task SendAsync<TMessage>(string topic, TMessage message, string? messageId, CancellationToken cancellation)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(topic);
+        var payload = payloads.Write(message, $"Message for topic '{topic}' of workflow '{Id}'");
+        await SendAsync(new SignalRequest(topic, IsTopic: true, payload, Checked(messageId)), cancellation);
+    }
+
+    public async Task<TValue> QueryAsync<TValue>(Func<TContract, TValue> query, CancellationToken cancellation)
+    {
+        var (method, arguments) = CallRecorder.Record<TContract, QueryAttribute>(contract => query(contract));
+        var what = $"Query {method.Name} of workflow '{Id}'";
+        var request = new QueryRequest(method.Name, payloads.WriteArguments(method, arguments, what));
+        var reply = await AskAsync(() => grain.QueryAsync(request), cancellation);
+        return reply.Error is { } error ? throw error.ToException() : payloads.Read<TValue>(reply.Value, what);
+    }
+
+    public async Task<WorkflowView?> StatusAsync(CancellationToken cancellation)
+    {
+        var reply = await AskAsync(() => grain.StatusAsync(), cancellation);
+        return reply.Error is { } error ? throw error.ToException()
+            : !reply.Found ? null
+            : new WorkflowView(
+                Id, reply.Run, reply.Type, (WorkflowStatus)reply.Status, reply.Position, reply.Epoch, reply.Owner, reply.CreatedAt, reply.EndedAt, reply.Problem);
+    }
+
+    public async Task<bool> ResumeAsync(CancellationToken cancellation)
+    {
+        var reply = await AskAsync(() => grain.ResumeAsync(), cancellation);
+        return reply.Error is { } error ? throw error.ToException() : payloads.Read<bool>(reply.Value, "Reply to resume");
+    }
+
+    public Task NudgeAsync(CancellationToken cancellation) => grain.WakeAsync();
+
+    public async Task<TResult> ResultAsync<TResult>(CancellationToken cancellation)
+    {
+        while (true)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            ResultReply reply;
+            try
+            {
+                reply = await grain.ResultAsync(Patience).WaitAsync(cancellation);
+            }
+            catch (Exception error) when (Unreachable(error))
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(200), cancellation);
+                continue;
+            }
+
+            if (reply.Error is { } failure)
+            {
+                throw failure.ToException();
+            }
+
+            if (reply.Ended)
+            {
+                return reply.Failure is { } recorded
+                    ? throw new WorkflowFailedException(Id.ToString(), recorded.Type, recorded.Message, recorded.Stack)
+                    : payloads.Read<TResult>(reply.Result, $"Result of workflow '{Id}'");
+            }
+        }
+    }
+
+    private async Task SendAsync(SignalRequest request, CancellationToken cancellation)
+    {
+        if (await AskAsync(() => grain.SignalAsync(request), cancellation) is { } error)
+        {
+            throw error.ToException();
+        }
+    }
+
+    private SignalRequest Signal(Func<TContract, Task> call, string? messageId)
+    {
+        var (method, arguments) = CallRecorder.Record<TContract, SignalAttribute>(contract => call(contract));
+        var payload = payloads.WriteArguments(method, arguments, $"Signal {method.Name} of workflow '{Id}'");
+        return new SignalRequest(method.Name, IsTopic: false, payload, Checked(messageId));
+    }
+
+    private static string Checked(string? messageId) => messageId switch
+    {
+        null => Guid.NewGuid().ToString("N"),
+        { Length: 0 or > 200 } => throw new ArgumentException("A message id is 1 to 200 characters.", nameof(messageId)),
+        _ => messageId,
+    };
+
+    private async Task<T> AskAsync<T>(Func<Task<T>> ask, CancellationToken cancellation)
+    {
+        try
+        {
+            return await ask().WaitAsync(cancellation);
+        }
+        catch (Exception error) when (Unreachable(error))
+        {
+            throw new WorkflowUnavailableException(
+                $"Workflow '{Id}' could not be reached ({error.GetType().Name}). What was asked may or may not be committed: repeat it with the same ids.", error);
+        }
+    }
+
+    private static bool Unreachable(Exception error) => error is TimeoutException or Orleans.Runtime.OrleansException;
+
+    private static void Add(DbCommand command, string name, object? value, DbType type)
+    {
+        var parameter = command.CreateParameter();
+        (parameter.ParameterName, parameter.Value, parameter.DbType) = (name, value ?? DBNull.Value, type);
+        command.Parameters.Add(parameter);
+    }
+}

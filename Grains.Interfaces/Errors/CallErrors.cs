@@ -1,0 +1,51 @@
+namespace Actors;
+
+/// <summary>A workflow id or namespace that cannot name a workflow. Nothing was written.</summary>
+public sealed class InvalidWorkflowIdException(string message) : ActorsException(message);
+
+/// <summary>No workflow has this id in this namespace.</summary>
+public sealed class WorkflowNotFoundException(string message) : ActorsException(message);
+
+/// <summary>No silo that was asked has a workflow, signal or query of this name registered. Nothing was written.</summary>
+public sealed class UnknownWorkflowTypeException(string message) : ActorsException(message);
+
+/// <summary>The contract has no signal or query of this name, or it is not marked as one. Nothing was written.</summary>
+public sealed class UnknownMethodException(string message) : ActorsException(message);
+
+/// <summary>The id belongs to a workflow of another type. Nothing was written.</summary>
+public sealed class WorkflowTypeMismatchException(string message) : ActorsException(message);
+
+/// <summary>A start with <see cref="StartPolicy.Reject"/> met an id that is taken. Nothing was written.</summary>
+public sealed class WorkflowExistsException(string message) : ActorsException(message);
+
+/// <summary>A signal for a workflow that has ended. Nothing was written.</summary>
+public sealed class WorkflowEndedException(string message) : ActorsException(message);
+
+/// <summary>A payload that cannot be read as the type that the workflow declares, or that Postgres cannot hold. Nothing was written.</summary>
+public sealed class PayloadException(string message, Exception? inner = null) : ActorsException(message, inner);
+
+/// <summary>A payload over <c>PayloadSizeMax</c>, or an entry over <c>EntrySizeMax</c>. Nothing was written.</summary>
+public sealed class PayloadTooLargeException(string message) : ActorsException(message);
+
+/// <summary>The workflow was set aside: it keeps everything it did and does nothing until it is resumed. The message gives the reason.</summary>
+public sealed class WorkflowSetAsideException(string message) : ActorsException(message);
+
+/// <summary>The cluster or its database could not be reached in time. A start or signal may or may not have been committed: repeat it with the same id.</summary>
+public sealed class WorkflowUnavailableException(string message, Exception? inner = null) : ActorsException(message, inner)
+{
+    public override bool IsTransient => true;
+}
+
+/// <summary>The run ended with an error. Carries what was recorded: type, message and stack of the original error.</summary>
+public sealed class WorkflowFailedException(string workflow, string errorType, string errorMessage, string? errorStack)
+    : ActorsException($"Workflow '{workflow}' failed with {errorType}: {errorMessage}")
+{
+    /// <summary>Full name of the type of the original exception.</summary>
+    public string ErrorType { get; } = errorType;
+
+    /// <summary>Message of the original exception.</summary>
+    public string ErrorMessage { get; } = errorMessage;
+
+    /// <summary>Stack trace of the original exception as text, or null when it was never thrown.</summary>
+    public string? ErrorStack { get; } = errorStack;
+}

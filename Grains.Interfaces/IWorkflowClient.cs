@@ -1,0 +1,72 @@
+using System.Data.Common;
+
+namespace Actors;
+
+/// <summary>Calls workflows, from inside a silo or from a client application.</summary>
+public interface IWorkflowClient
+{
+    /// <summary>A typed handle; nothing is read or written. The handle is light, and safe to share between threads.</summary>
+    /// <param name="id">1 to 200 UTF-8 bytes without control characters.</param>
+    /// <param name="namespace">1 to 100 UTF-8 bytes. Default: <c>default</c>.</param>
+    /// <exception cref="InvalidWorkflowIdException">The id cannot name a workflow.</exception>
+    IWorkflowHandle<TContract> Get<TContract>(string id, string @namespace = WorkflowId.DefaultNamespace)
+        where TContract : class, IWorkflow;
+}
+
+/// <summary>What a start does when the id's last run has ended. While it runs, every start attaches to it, but for <see cref="Reject"/>.</summary>
+public enum StartPolicy
+{
+    /// <summary>Attach to what is there, running or ended: an id is an idempotency key. The default.</summary>
+    Attach,
+
+    /// <summary>Throw <see cref="WorkflowExistsException"/> if the id is taken.</summary>
+    Reject,
+
+    /// <summary>Open a new run if the last one has ended; attach to it while it runs.</summary>
+    StartNew,
+}
+
+/// <summary>What a start found or made.</summary>
+/// <param name="Run">Names the run to the world; never reused.</param>
+/// <param name="Started">True when this call made the run; false when it attached to one.</param>
+public readonly record struct StartedRun(Guid Run, bool Started);
+
+/// <summary>One workflow, typed by its contract. Start and result take their types from <see cref="IWorkflow{TInput,TResult}"/>: see <see cref="WorkflowHandleCalls"/>.</summary>
+public interface IWorkflowHandle<out TContract>
+    where TContract : class, IWorkflow
+{
+    WorkflowId Id { get; }
+
+    /// <summary>Returns after the signal's commit; it is delivered once, or kept and listed as undelivered when the run ends before it.</summary>
+    /// <param name="call">Exactly one call of a method marked <see cref="SignalAttribute"/>.</param>
+    /// <param name="messageId">A repeat with the same id changes nothing, as long as the workflow is kept. Default: a new id.</param>
+    /// <exception cref="WorkflowNotFoundException">There is no such workflow.</exception>
+    /// <exception cref="WorkflowEndedException">Its run has ended.</exception>
+    /// <exception cref="PayloadTooLargeException">The arguments exceed the limit.</exception>
+    Task SignalAsync(Func<TContract, Task> call, string? messageId = null, CancellationToken cancellation = default);
+
+    /// <summary>Like <see cref="SignalAsync"/>, for a message that the workflow takes by topic with <c>Receive</c>.</summary>
+    Task SendAsync<TMessage>(string topic, TMessage message, string? messageId = null, CancellationToken cancellation = default);
+
+    /// <summary>The query's value between two turns of the workflow, which need not be in memory; writes nothing. Works on ended runs too.</summary>
+    /// <param name="query">Exactly one call of a method marked <see cref="QueryAttribute"/>.</param>
+    Task<TValue> QueryAsync<TValue>(Func<TContract, TValue> query, CancellationToken cancellation = default);
+
+    /// <summary>The run's state in the database; null when there is no such workflow.</summary>
+    Task<WorkflowView?> StatusAsync(CancellationToken cancellation = default);
+
+    /// <summary>Opens a workflow that was set aside: it goes on where its journal ends. True when it was set aside, false when there was nothing to do.</summary>
+    Task<bool> ResumeAsync(CancellationToken cancellation = default);
+
+    /// <summary>Asks the cluster to look at the workflow now: what a caller does after the commit of a transaction that started it. Losing the call costs at most a second.</summary>
+    Task NudgeAsync(CancellationToken cancellation = default);
+
+    /// <summary>The same handle, whose start also delivers this signal to the run that it made or found: both are committed when the start returns.</summary>
+    IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null);
+
+    internal Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, CancellationToken cancellation);
+
+    internal Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation);
+
+    internal Task<TResult> ResultAsync<TResult>(CancellationToken cancellation);
+}

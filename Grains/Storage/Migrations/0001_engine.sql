@@ -1,0 +1,180 @@
+-- The engine's tables. Six nouns: workflows (one hot row a run), journal (what happened, in order), timers (when to wake),
+-- inbox (mail from others), outbox (messages for the world), silos (who is alive).
+--
+-- Only the owner of a run writes its workflows row and its journal; everyone else appends to the inbox. Every commit of an owner
+-- compares epoch and position of the workflows row and holds its lock to the end of the transaction: that is the fence.
+
+-- The only clock of the engine's statements. Tests replace it to move time.
+create function actors.now() returns timestamptz language sql stable parallel safe
+    return statement_timestamp();
+
+-- The partition of a workflow: the first two bytes of SHA-256(namespace U+001F id), big-endian, modulo 1024. Equal to Partition.Of in C#.
+create function actors.partition_of(namespace text, id text) returns smallint language sql immutable strict parallel safe
+    return ((get_byte(sha256(convert_to(namespace || chr(31) || id, 'UTF8')), 0) * 256
+           + get_byte(sha256(convert_to(namespace || chr(31) || id, 'UTF8')), 1)) % 1024)::smallint;
+
+-- Ends a transaction whose group lost a row: nothing of the group is written. Caught by SQLSTATE.
+create function actors.require(found bigint, wanted bigint) returns bigint language plpgsql immutable parallel safe as $$
+begin
+    if found <> wanted then
+        raise exception 'only % of % rows passed the fence', found, wanted using errcode = 'AC001';
+    end if;
+    return found;
+end $$;
+
+-- Instances are numbered by their makers, who take a thousand numbers at a time.
+create sequence actors.instances as bigint increment by 1000;
+
+-- One row a run. No payload, and no indexed column that changes with a step: advancing it is a HOT update.
+create table actors.workflows (
+    instance    bigint      not null primary key,
+    created_at  timestamptz not null,
+    ended_at    timestamptz,
+    run         uuid        not null,
+    owner       uuid,                            -- the silo in whose memory the run is, else null
+    epoch       integer     not null,            -- raised by every claim
+    position    integer     not null,            -- of the last journal row
+    partition   smallint    not null,
+    status      smallint    not null,            -- 0 running, 1 completed, 2 failed, 3 set aside
+    crash_count smallint    not null default 0,  -- claims from dead owners since the last commit
+    latest      boolean     not null default true,
+    namespace   text collate "C" not null,
+    id          text collate "C" not null,
+    type        text collate "C" not null
+) with (fillfactor = 60);
+
+create unique index workflows_identity on actors.workflows (namespace, id) where latest;
+create index workflows_owner on actors.workflows (owner) where owner is not null;
+
+-- What happened to a run, in the order in which its code was told. Replay reads nothing else.
+create table actors.journal (
+    instance   bigint      not null,
+    at         timestamptz not null,            -- of the commit: the workflow's Now after this row
+    due_at     timestamptz,                     -- of the timer that this row sets
+    position   integer     not null,
+    seq        integer     not null,            -- of the command in the code, 0 for what came from outside
+    kind       smallint    not null,            -- JournalKind in C#
+    messages   smallint    not null default 0,  -- outbox messages that committed with this row
+    name       text        not null,            -- of the step, signal, topic or type
+    message_id text collate "C",                -- of a signal
+    payload    json,                            -- exactly as it was written; SQL reads it
+    bytes      bytea,                           -- instead of payload, where a codec made it
+    primary key (instance, position)
+);
+
+-- Timers that have not fired: a row a sleep, however long.
+create table actors.timers (
+    instance bigint      not null,
+    due_at   timestamptz not null,
+    seq      integer     not null,
+    primary key (instance, seq)
+);
+create index timers_due on actors.timers (due_at);
+
+-- Mail for a run from anyone but its owner. A row is deleted in the commit that gives it a position in the journal; what arrives
+-- after the end stays, marked, as the list of what was not delivered.
+create table actors.inbox (
+    id          bigint generated always as identity,
+    instance    bigint      not null,
+    at          timestamptz not null,
+    undelivered boolean     not null default false,
+    message_id  text collate "C" not null,
+    name        text        not null,            -- empty: no signal, only a reason to look
+    payload     json,
+    bytes       bytea,
+    primary key (instance, message_id)
+);
+create index inbox_unread on actors.inbox (id) where not undelivered;
+
+-- Messages of committed entries that are not delivered yet: a row a message and destination. The message's id is run:ordinal.
+create table actors.outbox (
+    id          bigint generated always as identity primary key,  -- within a run: the order of its commits
+    instance    bigint      not null,
+    at          timestamptz not null,
+    next_at     timestamptz,                     -- not before this, after a failure
+    ordinal     integer     not null,            -- counts the messages of the run from 1
+    partition   smallint    not null,
+    attempts    smallint    not null default 0,
+    destination text        not null,
+    topic       text        not null,
+    key         text        not null,
+    payload     json,
+    bytes       bytea
+);
+
+-- Messages that were given up, with the last error: skipped by the relay until they are driven again.
+create table actors.dead_letters (
+    id          bigint      not null primary key,
+    instance    bigint      not null,
+    at          timestamptz not null,
+    died_at     timestamptz not null,
+    ordinal     integer     not null,
+    partition   smallint    not null,
+    attempts    smallint    not null,
+    destination text        not null,
+    topic       text        not null,
+    key         text        not null,
+    reason      text        not null,
+    payload     json,
+    bytes       bytea
+);
+
+-- One row a silo process. It renews alive_until; whoever learns that it is dead sets dead_at, and its runs are claimed.
+create table actors.silos (
+    id          uuid        not null primary key,
+    started_at  timestamptz not null,
+    alive_until timestamptz not null,
+    dead_at     timestamptz,
+    name        text        not null,
+    address     text        not null            -- as Orleans writes it: ip:port@generation
+);
+
+-- Starts a workflow in the caller's transaction; a repeat attaches. Found by the sweep through the inbox row. Returns the run.
+create function actors.start_workflow(
+    namespace text, id text, type text, payload json, bytes bytea default null) returns uuid language plpgsql as $$
+declare
+    new_instance bigint := nextval('actors.instances');
+    new_run uuid := gen_random_uuid();
+    found_run uuid;
+    found_type text;
+begin
+    if octet_length(start_workflow.id) not between 1 and 200 or octet_length(start_workflow.namespace) not between 1 and 100
+        or start_workflow.id ~ '[[:cntrl:]]' or start_workflow.namespace ~ '[[:cntrl:]/]' then
+        raise exception 'a workflow id is 1 to 200 bytes, a namespace 1 to 100, without control characters' using errcode = 'AC003';
+    end if;
+    insert into actors.workflows (instance, created_at, run, epoch, position, partition, status, namespace, id, type)
+    values (new_instance, actors.now(), new_run, 0, 0, actors.partition_of(start_workflow.namespace, start_workflow.id), 0,
+            start_workflow.namespace, start_workflow.id, start_workflow.type)
+    on conflict do nothing;
+    if not found then
+        select w.run, w.type into found_run, found_type from actors.workflows w
+        where w.namespace = start_workflow.namespace and w.id = start_workflow.id and w.latest;
+        if found_type <> start_workflow.type then
+            raise exception 'workflow % exists and is not a %', start_workflow.id, start_workflow.type using errcode = 'AC002';
+        end if;
+        return found_run;
+    end if;
+    insert into actors.journal (instance, at, position, seq, kind, name, payload, bytes)
+    values (new_instance, actors.now(), 0, 0, 0, start_workflow.type, start_workflow.payload, start_workflow.bytes);
+    insert into actors.inbox (instance, at, message_id, name) values (new_instance, actors.now(), 'start', '');
+    return new_run;
+end $$;
+
+-- Sends a signal or topic message in the caller's transaction; a repeat with the same message id changes nothing. False: no such running workflow.
+create function actors.send(
+    namespace text, id text, message_id text, name text, payload json, bytes bytea default null) returns boolean language plpgsql as $$
+declare
+    target bigint;
+begin
+    select w.instance into target from actors.workflows w
+    where w.namespace = send.namespace and w.id = send.id and w.latest and w.status in (0, 3);
+    if target is null then
+        return false;
+    end if;
+    if not exists (select from actors.journal j where j.instance = target and j.message_id = send.message_id) then
+        insert into actors.inbox (instance, at, message_id, name, payload, bytes)
+        values (target, actors.now(), send.message_id, send.name, send.payload, send.bytes)
+        on conflict do nothing;
+    end if;
+    return true;
+end $$;

@@ -1,0 +1,16 @@
+-- Called by JournalWriter and by a Transaction before its COMMIT. The fence: moves each run from the position that its owner knows
+-- to the next, if epoch and owner still match, its timers are due, and (for an end) no mail is unread. If one does not
+-- pass, the whole transaction fails (AC001) and nothing of the group is written. The row locks last until COMMIT.
+with moved as (
+    update actors.workflows w
+    set position = e.next, status = e.status, crash_count = 0,
+        owner = case when e.leaves then null else w.owner end,
+        ended_at = case when e.status in (1, 2) then actors.now() end
+    from unnest($1::bigint[], $2::integer[], $3::integer[], $4::integer[], $5::smallint[], $6::boolean[], $7::timestamptz[])
+        as e (instance, epoch, position, next, status, leaves, not_before)
+    where w.instance = e.instance and w.epoch = e.epoch and w.position = e.position and w.owner = $8 and w.status = 0
+        and (e.not_before is null or e.not_before <= actors.now())
+        and (e.status not in (1, 2) or not exists (select from actors.inbox i where i.instance = w.instance))
+    returning 1
+)
+select actors.require(count(*), cardinality($1)) from moved

@@ -1,0 +1,17 @@
+-- Called by Claims. Raises the epoch and takes ownership of runs that are released, whose owner is dead, or (forced) whose owner did
+-- not answer; never of a type that this silo lacks. A claim from the dead counts as a crash. Rows are locked in the order of
+-- instances, as commits lock them.
+with wanted as materialized (
+    select w.instance, (d.dead_at is not null) as crashed
+    from unnest($1::text[], $2::text[], $3::boolean[]) as k (namespace, id, forced)
+    join actors.workflows w on w.namespace = k.namespace and w.id = k.id and w.latest
+    left join actors.silos d on d.id = w.owner
+    where w.status = 0 and w.type = any($5::text[])
+        and (w.owner is null or w.owner = $4 or d.id is null or d.dead_at is not null or k.forced)
+    order by w.instance
+    for no key update of w
+)
+update actors.workflows w
+set epoch = w.epoch + 1, owner = $4, crash_count = least(w.crash_count + wanted.crashed::int, 30000)
+from wanted
+where w.instance = wanted.instance
