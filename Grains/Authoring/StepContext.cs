@@ -1,0 +1,25 @@
+namespace Actors;
+
+/// <summary>What the body of a step is given. Valid until the body returns.</summary>
+public sealed class StepContext
+{
+    internal StepContext(string idempotencyKey, int attempt, MessageBuffer messages, CancellationToken cancellation)
+    {
+        (IdempotencyKey, Attempt, Messages, Cancellation) = (idempotencyKey, attempt, messages, cancellation);
+    }
+
+    /// <summary>The same for every attempt of this step in this run, whatever crashes, and of no other step: give it to whoever must not do the work twice.</summary>
+    public string IdempotencyKey { get; }
+
+    /// <summary>1 for the first attempt; attempts that a crash ended without a record are not counted.</summary>
+    public int Attempt { get; }
+
+    /// <summary>Cancelled when the attempt's time is up, when the run ends, or when this silo gives the workflow away.</summary>
+    public CancellationToken Cancellation { get; }
+
+    internal MessageBuffer Messages { get; }
+
+    /// <summary>Commits the message with the step's result, or not at all: a failed attempt publishes nothing.</summary>
+    /// <inheritdoc cref="Workflow.Publish{T}" path="/param"/>
+    public void Publish<T>(string topic, string key, T message) => Messages.Add(topic, key, message);
+}

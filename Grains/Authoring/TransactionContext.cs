@@ -1,0 +1,52 @@
+using System.Data;
+using Npgsql;
+
+namespace Actors;
+
+/// <summary>
+/// What the body of a transaction is given: an open connection and its transaction, in which the engine writes the result, the
+/// state and the messages before it commits. Never commit or roll back here; throw to roll back.
+/// </summary>
+public sealed class TransactionContext
+{
+    internal TransactionContext(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, string idempotencyKey, int attempt, MessageBuffer messages, CancellationToken cancellation)
+    {
+        (Connection, Transaction, IdempotencyKey, Attempt, Messages, Cancellation) = (connection, transaction, idempotencyKey, attempt, messages, cancellation);
+    }
+
+    public NpgsqlConnection Connection { get; }
+
+    /// <summary>For Dapper's <c>transaction</c> parameter and EF Core's <c>UseTransaction</c>. Plain commands on the connection are inside it anyway.</summary>
+    public NpgsqlTransaction Transaction { get; }
+
+    /// <summary>The same for every attempt of this transaction in this run.</summary>
+    public string IdempotencyKey { get; }
+
+    /// <summary>1 for the first attempt. Conflicts (40001, 40P01) and lost connections repeat an attempt without counting.</summary>
+    public int Attempt { get; }
+
+    /// <summary>Cancelled when the attempt's time is up, when the run ends, or when this silo gives the workflow away.</summary>
+    public CancellationToken Cancellation { get; }
+
+    internal MessageBuffer Messages { get; }
+
+    /// <summary>Commits the message with the transaction, or not at all.</summary>
+    /// <inheritdoc cref="Workflow.Publish{T}" path="/param"/>
+    public void Publish<T>(string topic, string key, T message) => Messages.Add(topic, key, message);
+}
+
+/// <summary>How a Transaction runs.</summary>
+public sealed record TransactionOptions
+{
+    public static TransactionOptions Default { get; } = new();
+
+    /// <summary>
+    /// Default READ COMMITTED. Above it the body has the workflow's commit turn for itself: parallel steps and signals of the same
+    /// workflow commit before it begins or after it ends.
+    /// </summary>
+    public IsolationLevel Isolation { get; init; } = IsolationLevel.ReadCommitted;
+
+    /// <summary>For exceptions of the body. Default none.</summary>
+    public Retry Retry { get; init; } = Retry.None;
+}

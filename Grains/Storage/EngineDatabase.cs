@@ -1,0 +1,86 @@
+using System.Data;
+using Npgsql;
+
+namespace Actors.Storage;
+
+/// <summary>
+/// The engine's connections. Two pools, so that users' transactions never starve the journal: one for the engine's statements, whose
+/// settings hold their plans, and one for transactions and the work around them.
+/// </summary>
+internal sealed class EngineDatabase : IAsyncDisposable
+{
+    // Group statements look up rows by key from arrays. A plan made while a table was empty must still be that plan when it holds millions of rows.
+    private const string HeldPlans =
+        " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
+
+    public EngineDatabase(string connectionString, Guid silo, int userConnectionsMax, TimeSpan idleTransactionTimeout, StatementProbe probe)
+    {
+        Probe = probe;
+        Silo = silo;
+        Engine = Build(connectionString, $"actors engine {silo}", 16, $"-c lock_timeout=1000{HeldPlans}");
+        Patient = Build(connectionString, $"actors patient {silo}", 4, $"-c lock_timeout=30000{HeldPlans}");
+        Users = Build(connectionString, $"actors user {silo}", userConnectionsMax, $"-c idle_in_transaction_session_timeout={(int)idleTransactionTimeout.TotalMilliseconds}");
+    }
+
+    /// <summary>This silo process; a new one each time it starts.</summary>
+    public Guid Silo { get; }
+
+    public StatementProbe Probe { get; }
+
+    /// <summary>Journal, claims, sweeps, relay. Lock waits end after a second, so that one run cannot hold up a group.</summary>
+    public NpgsqlDataSource Engine { get; }
+
+    /// <summary>The same for members that left their group because they had to wait.</summary>
+    public NpgsqlDataSource Patient { get; }
+
+    /// <summary>Transactions of users' code. A transaction of a stopped process ends by itself after the idle time-out.</summary>
+    public NpgsqlDataSource Users { get; }
+
+    /// <summary>Prefix and id by which a dead silo's backends are found.</summary>
+    public static string ApplicationName(Guid silo) => $"actors user {silo}";
+
+    /// <summary>Runs statements in one round trip and one transaction, and reads what they return.</summary>
+    public async ValueTask<T> QueryAsync<T>(
+        NpgsqlDataSource source, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read, CancellationToken cancellation = default)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var batch = connection.CreateBatch();
+        build(batch);
+        return await Probe.AroundAsync(name, async () =>
+        {
+            await using var reader = await batch.ExecuteReaderAsync(cancellation);
+            return await read(reader);
+        });
+    }
+
+    public async ValueTask<int> ExecuteAsync(string name, Action<NpgsqlBatch> build, CancellationToken cancellation = default)
+    {
+        await using var connection = await Engine.OpenConnectionAsync(cancellation);
+        await using var batch = connection.CreateBatch();
+        build(batch);
+        return await Probe.AroundAsync(name, () => batch.ExecuteNonQueryAsync(cancellation));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Engine.DisposeAsync();
+        await Patient.DisposeAsync();
+        await Users.DisposeAsync();
+    }
+
+    private static NpgsqlDataSource Build(string connectionString, string application, int connectionsMax, string options)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(connectionString)
+        {
+            ApplicationName = application,
+            MaxPoolSize = connectionsMax,
+            MaxAutoPrepare = 64,
+            AutoPrepareMinUsages = 2,
+            Options = $"-c default_transaction_isolation=read\\ committed {options}",
+            IncludeErrorDetail = true,
+        };
+        // The engine never gives up on a COMMIT: a time-out here would leave its outcome unknown.
+        settings.CommandTimeout = application.StartsWith("actors user", StringComparison.Ordinal) ? settings.CommandTimeout : 0;
+        return new NpgsqlDataSourceBuilder(settings.ConnectionString).Build();
+    }
+}

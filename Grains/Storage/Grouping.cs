@@ -1,0 +1,45 @@
+using System.Threading.Channels;
+
+namespace Actors.Storage;
+
+/// <summary>
+/// Hands over together what became ready while the last group was under way. A lonely item goes at once: no timer waits for company.
+/// </summary>
+/// <param name="lanes">Groups under way at the same time.</param>
+/// <param name="sizeMax">Items in one group.</param>
+/// <param name="handle">Must answer every item of its group, whatever happens, and not throw.</param>
+internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> handle) : IAsyncDisposable
+{
+    private readonly Channel<T> _items = Channel.CreateUnbounded<T>(new UnboundedChannelOptions { SingleReader = lanes == 1 });
+    private Task[] _running = [];
+
+    public void Start() => _running = [.. Enumerable.Range(0, lanes).Select(_ => Task.Run(RunAsync))];
+
+    /// <summary>False after the end: the caller answers the item itself.</summary>
+    public bool TryAdd(T item) => _items.Writer.TryWrite(item);
+
+    /// <summary>Takes nothing more, and returns when every group is answered.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _items.Writer.TryComplete();
+        await Task.WhenAll(_running);
+    }
+
+    private async Task RunAsync()
+    {
+        var reader = _items.Reader;
+        while (await reader.WaitToReadAsync())
+        {
+            var group = new List<T>();
+            while (group.Count < sizeMax && reader.TryRead(out var item))
+            {
+                group.Add(item);
+            }
+
+            if (group.Count > 0)
+            {
+                await handle(group);
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+using Actors.Wire;
+
+namespace Actors.Storage;
+
+/// <summary>What a journal row records. Stored as smallint: numbers are never reused.</summary>
+internal enum JournalKind : short
+{
+    Started = 0,
+    StepCompleted = 1,
+    StepFailed = 2,
+
+    /// <summary>One attempt failed and another follows at the row's due time. Not told to the code.</summary>
+    AttemptFailed = 3,
+    TransactionCompleted = 4,
+    TransactionFailed = 5,
+    TimerSet = 6,
+    TimerFired = 7,
+    Signal = 8,
+    Topic = 9,
+    Published = 10,
+    Completed = 11,
+    Failed = 12,
+
+    /// <summary>The engine stopped here, for people to mend; replay passes over it.</summary>
+    SetAside = 13,
+}
+
+/// <summary>One row of the journal. <see cref="Position"/> and <see cref="At"/> are known after the commit.</summary>
+internal sealed record JournalRow(JournalKind Kind, int Seq, string Name, Payload Payload)
+{
+    public string? MessageId { get; init; }
+
+    public DateTimeOffset? DueAt { get; init; }
+
+    public short Messages { get; init; }
+
+    public int Position { get; set; }
+
+    public DateTimeOffset At { get; set; }
+}
+
+/// <summary>One row for the outbox: a message and one of its destinations.</summary>
+internal readonly record struct OutboxRow(int Ordinal, string Destination, string Topic, string Key, Payload Payload);
+
+/// <summary>One row of the inbox. An empty name is no signal but a reason to look.</summary>
+internal sealed record MailRow(string MessageId, string Name, Payload Payload);
