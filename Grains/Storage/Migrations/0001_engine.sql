@@ -1,0 +1,2 @@
+-- Placeholder for the tables of the engine.
+select 1;
