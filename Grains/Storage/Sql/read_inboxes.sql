@@ -1,5 +1,7 @@
--- Called by Claims, and by a run that was told of mail. In the order of arrival.
+-- Called by Claims after claim_workflows in the same transaction: the mail of the runs that this silo owns now, in the order of
+-- arrival. With $3 null: of all of them.
 select i.instance, i.message_id, i.name, i.payload, i.bytes
-from actors.inbox i
-where i.instance = any($1::bigint[])
+from unnest($1::text[], $2::text[]) as k (namespace, id)
+join actors.workflows w on w.namespace = k.namespace and w.id = k.id and w.latest and ($3::uuid is null or w.owner = $3 and w.status = 0)
+join actors.inbox i on i.instance = w.instance
 order by i.instance, i.id

@@ -1,0 +1,185 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Actors.Storage;
+
+/// <summary>Writes the statements of a group, as arrays, in the order in which they must run. A statement without rows is left out.</summary>
+internal static class GroupBatch
+{
+    private static readonly string StartWorkflows = SqlText.Get("start_workflows");
+    private static readonly string AppendStarts = SqlText.Get("append_starts");
+    private static readonly string RetireRun = SqlText.Get("retire_run");
+    private static readonly string ClearInbox = SqlText.Get("clear_inbox");
+    private static readonly string AdvanceWorkflows = SqlText.Get("advance_workflows");
+    private static readonly string AppendJournal = SqlText.Get("append_journal");
+    private static readonly string AppendOutbox = SqlText.Get("append_outbox");
+    private static readonly string SetTimers = SqlText.Get("set_timers");
+    private static readonly string ClearTimers = SqlText.Get("clear_timers");
+
+    /// <summary>The starts; the last statement returns (instance, at) of the runs that were made.</summary>
+    public static void AddStarts(NpgsqlBatch batch, IReadOnlyList<Start> starts, Guid silo)
+    {
+        foreach (var start in starts.Where(start => start.Retires is not null))
+        {
+            Statement(batch, RetireRun, new NpgsqlParameter<long> { TypedValue = start.Retires!.Value });
+        }
+
+        var instances = Array(starts, s => s.Instance, NpgsqlDbType.Bigint);
+        Statement(
+            batch,
+            StartWorkflows,
+            instances,
+            Array(starts, s => s.Run, NpgsqlDbType.Uuid),
+            Array(starts, s => s.Partition, NpgsqlDbType.Smallint),
+            Array(starts, s => s.Id.Namespace, NpgsqlDbType.Text),
+            Array(starts, s => s.Id.Id, NpgsqlDbType.Text),
+            new NpgsqlParameter<Guid> { TypedValue = silo },
+            Array(starts, s => s.Type, NpgsqlDbType.Text));
+        Statement(
+            batch,
+            AppendStarts,
+            instances.Clone(),
+            Array(starts, s => s.Type, NpgsqlDbType.Text),
+            Array(starts, s => s.Input.Encoded ? null : s.Input.Data, NpgsqlDbType.Json),
+            Array(starts, s => s.Input.Encoded ? s.Input.Data : null, NpgsqlDbType.Bytea));
+    }
+
+    /// <summary>The entries. Every statement but append_journal returns nothing or a count; append_journal returns the time of the rows.</summary>
+    /// <param name="entries">In the order of instances, each at most once.</param>
+    public static void AddEntries(NpgsqlBatch batch, IReadOnlyList<Entry> entries, Guid silo)
+    {
+        AddPairs(batch, ClearInbox, entries, entry => entry.ClearedMail, NpgsqlDbType.Text);
+        Statement(
+            batch,
+            AdvanceWorkflows,
+            Array(entries, e => e.Instance, NpgsqlDbType.Bigint),
+            Array(entries, e => e.Epoch, NpgsqlDbType.Integer),
+            Array(entries, e => e.Position, NpgsqlDbType.Integer),
+            Array(entries, e => e.Next, NpgsqlDbType.Integer),
+            Array(entries, e => (short)e.Status, NpgsqlDbType.Smallint),
+            Array(entries, e => e.Leaves, NpgsqlDbType.Boolean),
+            Array(entries, e => e.NotBefore?.UtcDateTime, NpgsqlDbType.TimestampTz),
+            new NpgsqlParameter<Guid> { TypedValue = silo });
+        AddJournal(batch, entries);
+        AddOutbox(batch, entries);
+        AddTimers(batch, entries);
+        AddPairs(batch, ClearTimers, entries, entry => entry.ClearedTimers, NpgsqlDbType.Integer);
+    }
+
+    private static void AddJournal(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
+    {
+        var rows = Flatten(entries, entry => entry.Rows);
+        if (rows.Count == 0)
+        {
+            return;
+        }
+
+        Statement(
+            batch,
+            AppendJournal,
+            Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint),
+            Array(rows, r => r.Item.DueAt?.UtcDateTime, NpgsqlDbType.TimestampTz),
+            Array(rows, r => r.Item.Position, NpgsqlDbType.Integer),
+            Array(rows, r => r.Item.Seq, NpgsqlDbType.Integer),
+            Array(rows, r => (short)r.Item.Kind, NpgsqlDbType.Smallint),
+            Array(rows, r => r.Item.Messages, NpgsqlDbType.Smallint),
+            Array(rows, r => r.Item.Name, NpgsqlDbType.Text),
+            Array(rows, r => r.Item.MessageId, NpgsqlDbType.Text),
+            Array(rows, r => r.Item.Payload.Encoded ? null : r.Item.Payload.Data, NpgsqlDbType.Json),
+            Array(rows, r => r.Item.Payload.Encoded ? r.Item.Payload.Data : null, NpgsqlDbType.Bytea));
+    }
+
+    private static void AddOutbox(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
+    {
+        var rows = Flatten(entries, entry => entry.Outbox);
+        if (rows.Count == 0)
+        {
+            return;
+        }
+
+        Statement(
+            batch,
+            AppendOutbox,
+            Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint),
+            Array(rows, r => r.Item.Ordinal, NpgsqlDbType.Integer),
+            Array(rows, r => r.Entry.Partition, NpgsqlDbType.Smallint),
+            Array(rows, r => r.Item.Destination, NpgsqlDbType.Text),
+            Array(rows, r => r.Item.Topic, NpgsqlDbType.Text),
+            Array(rows, r => r.Item.Key, NpgsqlDbType.Text),
+            Array(rows, r => r.Item.Payload.Encoded ? null : r.Item.Payload.Data, NpgsqlDbType.Json),
+            Array(rows, r => r.Item.Payload.Encoded ? r.Item.Payload.Data : null, NpgsqlDbType.Bytea));
+    }
+
+    private static void AddTimers(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
+    {
+        // A timer that fires, or is given up, in the entry that sets it is not set at all; and a retry may set its timer twice in one entry.
+        var timers = new Dictionary<(long, int), DateTimeOffset>();
+        foreach (var entry in entries.Where(entry => !entry.Ends))
+        {
+            foreach (var row in entry.Rows)
+            {
+                if (row.DueAt is { } due && !entry.ClearedTimers.Contains(row.Seq))
+                {
+                    timers[(entry.Instance, row.Seq)] = due;
+                }
+            }
+        }
+
+        if (timers.Count > 0)
+        {
+            var rows = timers.ToList();
+            Statement(
+                batch,
+                SetTimers,
+                Array(rows, r => r.Key.Item1, NpgsqlDbType.Bigint),
+                Array(rows, r => r.Key.Item2, NpgsqlDbType.Integer),
+                Array(rows, r => r.Value.UtcDateTime, NpgsqlDbType.TimestampTz));
+        }
+    }
+
+    private static void AddPairs<T>(NpgsqlBatch batch, string sql, IReadOnlyList<Entry> entries, Func<Entry, List<T>> select, NpgsqlDbType type)
+    {
+        var pairs = Flatten(entries, select);
+        if (pairs.Count > 0)
+        {
+            Statement(batch, sql, Array(pairs, p => p.Entry.Instance, NpgsqlDbType.Bigint), Array(pairs, p => p.Item, type));
+        }
+    }
+
+    private static List<(Entry Entry, T Item)> Flatten<T>(IReadOnlyList<Entry> entries, Func<Entry, List<T>> select)
+    {
+        var flat = new List<(Entry, T)>(entries.Count);
+        foreach (var entry in entries)
+        {
+            foreach (var item in select(entry))
+            {
+                flat.Add((entry, item));
+            }
+        }
+
+        return flat;
+    }
+
+    private static NpgsqlParameter<TValue[]> Array<TItem, TValue>(IReadOnlyList<TItem> items, Func<TItem, TValue> value, NpgsqlDbType type)
+    {
+        var values = new TValue[items.Count];
+        for (var i = 0; i < values.Length; i++)
+        {
+            values[i] = value(items[i]);
+        }
+
+        return new NpgsqlParameter<TValue[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | type };
+    }
+
+    internal static void Statement(NpgsqlBatch batch, string sql, params NpgsqlParameter[] parameters)
+    {
+        var command = batch.CreateBatchCommand();
+        command.CommandText = sql;
+        foreach (var parameter in parameters)
+        {
+            command.Parameters.Add(parameter);
+        }
+
+        batch.BatchCommands.Add(command);
+    }
+}

@@ -1,0 +1,69 @@
+using Npgsql;
+
+namespace Actors.Storage;
+
+internal sealed partial class JournalWriter
+{
+    private static readonly string ResolveEntries = SqlText.Get("resolve_entries");
+
+    private readonly record struct Standing(int Epoch, int Position, DateTimeOffset Now, bool Mail, DateTimeOffset At, bool Left);
+
+    /// <summary>Where the runs of these entries stand, asked until the database answers. A run of another owner is missing.</summary>
+    internal async Task<CommitReply> ResolveAsync(Entry entry)
+    {
+        var standing = await StandingAsync([entry], raise: true);
+        return !standing.TryGetValue(entry.Instance, out var found) || (found.Position != entry.Next && found.Position != entry.Position)
+            ? new CommitReply(CommitOutcome.Fenced, default, entry.Epoch)
+            : found.Position == entry.Next
+                ? new CommitReply(CommitOutcome.Committed, found.At, found.Epoch)
+                : new CommitReply(CommitOutcome.Rejected, default, found.Epoch);
+    }
+
+    private async Task<Dictionary<long, Standing>> StandingAsync(IReadOnlyList<Entry> entries, bool raise)
+    {
+        // Repeating it is safe only while the epochs that it raises from are known: a try whose answer was lost may have raised them,
+        // so each try also accepts an epoch that is higher by the tries before it.
+        var epochs = entries.Select(e => e.Epoch).ToArray();
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                return await ReadStandingAsync(entries, epochs, raise, tries);
+            }
+            catch (Exception error) when (error is NpgsqlException or TimeoutException or IOException)
+            {
+                await Task.Delay(PostgresFaults.Pause(tries));
+            }
+        }
+    }
+
+    private ValueTask<Dictionary<long, Standing>> ReadStandingAsync(IReadOnlyList<Entry> entries, int[] epochs, bool raise, int tries) =>
+        _database.QueryAsync(
+            _database.Patient,
+            "resolve",
+            batch => GroupBatch.Statement(
+                batch,
+                ResolveEntries,
+                new NpgsqlParameter<long[]> { TypedValue = [.. entries.Select(e => e.Instance)] },
+                new NpgsqlParameter<int[]> { TypedValue = epochs },
+                new NpgsqlParameter<int> { TypedValue = raise ? tries : 1 },
+                new NpgsqlParameter<bool> { TypedValue = raise },
+                new NpgsqlParameter<Guid> { TypedValue = _database.Silo },
+                new NpgsqlParameter<bool[]> { TypedValue = [.. entries.Select(e => e.Leaves)] }),
+            async reader =>
+            {
+                var found = new Dictionary<long, Standing>();
+                while (await reader.ReadAsync())
+                {
+                    found[reader.GetInt64(0)] = new Standing(
+                        reader.GetInt32(1),
+                        reader.GetInt32(2),
+                        reader.GetFieldValue<DateTimeOffset>(3),
+                        reader.GetBoolean(4),
+                        reader.IsDBNull(5) ? default : reader.GetFieldValue<DateTimeOffset>(5),
+                        reader.GetBoolean(6));
+                }
+
+                return found;
+            });
+}

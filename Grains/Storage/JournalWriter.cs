@@ -1,0 +1,246 @@
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Actors.Storage;
+
+/// <summary>
+/// Commits entries and starts, those that are ready together in one transaction and one round trip. Every reply is the truth of the
+/// database: an unknown outcome is resolved before anyone is told.
+/// </summary>
+internal sealed partial class JournalWriter : IAsyncDisposable
+{
+    private readonly EngineDatabase _database;
+    private readonly ILogger<JournalWriter> _log;
+    private readonly Grouping<Member> _groups;
+    private long _groupsCommitted;
+
+    public JournalWriter(EngineDatabase database, int lanes, int groupSizeMax, ILogger<JournalWriter> log)
+    {
+        (_database, _log) = (database, log);
+        _groups = new Grouping<Member>(lanes, groupSizeMax, CommitAsync);
+        _groups.Start();
+    }
+
+    /// <summary>Transactions that this writer committed.</summary>
+    public long GroupsCommitted => Interlocked.Read(ref _groupsCommitted);
+
+    /// <summary>Called after a group with messages has committed, and after a Transaction with some.</summary>
+    public Action? OutboxWritten { get; set; }
+
+    /// <param name="reply">Called once, on a thread of the pool, when the outcome is certain; must not block.</param>
+    public void Submit(Entry entry, Action<CommitReply> reply)
+    {
+        if (!_groups.TryAdd(new Member(entry, null, reply)))
+        {
+            reply(new CommitReply(CommitOutcome.Fenced, default, entry.Epoch));
+        }
+    }
+
+    /// <summary>Committed when this call made the run; Fenced when the id is taken.</summary>
+    public Task<CommitReply> StartAsync(Start start)
+    {
+        var done = new TaskCompletionSource<CommitReply>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return _groups.TryAdd(new Member(null, start, done.SetResult))
+            ? done.Task
+            : throw new WorkflowUnavailableException("This silo is shutting down: repeat the start with the same id.");
+    }
+
+    /// <summary>Ends when everything that was submitted has its reply.</summary>
+    public ValueTask DisposeAsync() => _groups.DisposeAsync();
+
+    private async Task CommitAsync(List<Member> group)
+    {
+        while (group.Count > 0)
+        {
+            group = await TryAsync(group, _database.Engine);
+        }
+    }
+
+    /// <summary>One try. Answers the members whose outcome is certain and returns those to send again.</summary>
+    private async Task<List<Member>> TryAsync(List<Member> group, NpgsqlDataSource source)
+    {
+        try
+        {
+            await SendAsync(group, source);
+            return [];
+        }
+        catch (PostgresException error) when (error.SqlState == PostgresFaults.FenceFailed)
+        {
+            return await ResolveAsync(group, raise: false);
+        }
+        catch (PostgresException error) when (PostgresFaults.IsCertainAbort(error))
+        {
+            return await DivideAsync(group, error);
+        }
+        catch (Exception error)
+        {
+            LogUnknownOutcome(group.Count, error);
+            return await ResolveAsync(group, raise: true);
+        }
+    }
+
+    private async Task SendAsync(List<Member> group, NpgsqlDataSource source)
+    {
+        var starts = group.Where(m => m.Start is not null).ToList();
+        var entries = group.Where(m => m.Entry is not null).OrderBy(m => m.Entry!.Instance).ToList();
+        var made = new Dictionary<long, DateTimeOffset>();
+        var at = DateTimeOffset.MinValue;
+        await _database.QueryAsync(
+            source,
+            "commit",
+            batch =>
+            {
+                if (starts.Count > 0)
+                {
+                    GroupBatch.AddStarts(batch, [.. starts.Select(m => m.Start!)], _database.Silo);
+                }
+
+                if (entries.Count > 0)
+                {
+                    GroupBatch.AddEntries(batch, [.. entries.Select(m => m.Entry!)], _database.Silo);
+                }
+            },
+            async reader =>
+            {
+                // Told apart by their columns: append_starts returns two, append_journal one time, the fence one number.
+                do
+                {
+                    while (await reader.ReadAsync())
+                    {
+                        if (reader.FieldCount == 2)
+                        {
+                            made[reader.GetInt64(0)] = reader.GetFieldValue<DateTimeOffset>(1);
+                        }
+                        else if (reader.GetFieldType(0) == typeof(DateTime))
+                        {
+                            at = reader.GetFieldValue<DateTimeOffset>(0);
+                        }
+                    }
+                }
+                while (await reader.NextResultAsync());
+                return true;
+            });
+
+        Interlocked.Increment(ref _groupsCommitted);
+        if (entries.Any(m => m.Entry!.Outbox.Count > 0))
+        {
+            OutboxWritten?.Invoke();
+        }
+
+        foreach (var member in starts)
+        {
+            member.Reply(made.TryGetValue(member.Start!.Instance, out var startedAt)
+                ? new CommitReply(CommitOutcome.Committed, startedAt, 1)
+                : new CommitReply(CommitOutcome.Fenced, default, 0));
+        }
+
+        foreach (var member in entries)
+        {
+            member.Reply(new CommitReply(CommitOutcome.Committed, at, member.Entry!.Epoch));
+        }
+    }
+
+    /// <summary>A group that the database refused holds an offender: halve it until the offender is alone.</summary>
+    private async Task<List<Member>> DivideAsync(List<Member> group, PostgresException error)
+    {
+        if (group.Count == 1)
+        {
+            // Alone, it may wait as long as it must, on another connection, and nobody waits for it.
+            _ = AloneAsync(group[0], error);
+            return [];
+        }
+
+        LogDivided(group.Count, error.SqlState, error.MessageText);
+        await CommitAsync(group[..(group.Count / 2)]);
+        return group[(group.Count / 2)..];
+    }
+
+    private async Task AloneAsync(Member member, PostgresException error)
+    {
+        List<Member> left = [member];
+        for (var tries = 1; left.Count > 0; tries++)
+        {
+            if (!PostgresFaults.MayPass(error))
+            {
+                LogRejected(error.SqlState, error.MessageText);
+                member.Reply(new CommitReply(CommitOutcome.Rejected, default, member.Entry?.Epoch ?? 0, error));
+                return;
+            }
+
+            await Task.Delay(PostgresFaults.Pause(tries));
+            try
+            {
+                await SendAsync(left, _database.Patient);
+                return;
+            }
+            catch (PostgresException again) when (PostgresFaults.IsCertainAbort(again) && again.SqlState != PostgresFaults.FenceFailed)
+            {
+                error = again;
+            }
+            catch (PostgresException again) when (again.SqlState == PostgresFaults.FenceFailed)
+            {
+                left = await ResolveAsync(left, raise: false);
+            }
+            catch (Exception)
+            {
+                left = await ResolveAsync(left, raise: true);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Asks the database where each run stands. With <paramref name="raise"/> the epochs are raised first, so that a COMMIT still on its
+    /// way can no longer succeed: what has advanced is committed, the rest goes again under the new epoch.
+    /// </summary>
+    private async Task<List<Member>> ResolveAsync(List<Member> group, bool raise)
+    {
+        var entries = group.Where(m => m.Entry is not null).ToList();
+        var standing = entries.Count == 0 ? [] : await StandingAsync([.. entries.Select(m => m.Entry!)], raise);
+
+        // A start is idempotent as it is: its instance number is its own, so it goes again unchanged.
+        var again = group.Where(m => m.Start is not null).ToList();
+        foreach (var member in entries)
+        {
+            var entry = member.Entry!;
+            if (!standing.TryGetValue(entry.Instance, out var found))
+            {
+                member.Reply(new CommitReply(CommitOutcome.Fenced, default, entry.Epoch));
+            }
+            else if (raise && found.Position == entry.Next && (entry.Rows.Count > 0 || found.Left == entry.Leaves))
+            {
+                OutboxWritten?.Invoke();
+                member.Reply(new CommitReply(CommitOutcome.Committed, found.At, found.Epoch));
+            }
+            else if (found.Position != entry.Position)
+            {
+                member.Reply(new CommitReply(CommitOutcome.Fenced, default, entry.Epoch));
+            }
+            else if (entry.Ends && found.Mail)
+            {
+                member.Reply(new CommitReply(CommitOutcome.Mail, found.Now, found.Epoch));
+            }
+            else if (entry.NotBefore > found.Now)
+            {
+                member.Reply(new CommitReply(CommitOutcome.Early, found.Now, found.Epoch));
+            }
+            else
+            {
+                entry.Epoch = found.Epoch;
+                again.Add(member);
+            }
+        }
+
+        return again;
+    }
+
+    private sealed record Member(Entry? Entry, Start? Start, Action<CommitReply> Reply);
+
+    [LoggerMessage(101, LogLevel.Warning, "The outcome of a commit of {Count} entries is unknown; asking the database.")]
+    private partial void LogUnknownOutcome(int count, Exception error);
+
+    [LoggerMessage(102, LogLevel.Information, "A group of {Count} entries was refused ({SqlState}: {Message}); dividing it.")]
+    private partial void LogDivided(int count, string sqlState, string message);
+
+    [LoggerMessage(103, LogLevel.Error, "The database refuses an entry for good ({SqlState}: {Message}).")]
+    private partial void LogRejected(string sqlState, string message);
+}

@@ -1,0 +1,39 @@
+using Npgsql;
+
+namespace Actors.Storage;
+
+/// <summary>What an error of Postgres means for whoever met it. One place for all SQLSTATEs.</summary>
+internal static class PostgresFaults
+{
+    /// <summary>Raised by actors.require: a row of the group did not pass the fence.</summary>
+    public const string FenceFailed = "AC001";
+
+    /// <summary>True when the server said ERROR: the transaction is rolled back. FATAL and PANIC, and a lost connection, may come after a commit.</summary>
+    public static bool IsCertainAbort(PostgresException error) => error.InvariantSeverity == "ERROR";
+
+    /// <summary>True when the same statement may pass later: lock waits, conflicts, a server out of room or shutting down.</summary>
+    public static bool MayPass(PostgresException error) => error.SqlState switch
+    {
+        PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.QueryCanceled => true,
+        PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected => true,
+        PostgresErrorCodes.ReadOnlySqlTransaction => true,
+        ['5', '3' or '7' or '8', ..] or ['0', '8', ..] or ['X', 'X', ..] => true,
+        _ => false,
+    };
+
+    /// <summary>True for a transaction that lost against another and may simply run again.</summary>
+    public static bool IsConflict(Exception error) =>
+        error is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected };
+
+    /// <summary>True when Postgres is not there, or not for this connection: wait and go on.</summary>
+    public static bool IsUnreachable(Exception error) =>
+        error is PostgresException postgres ? postgres.InvariantSeverity != "ERROR" || postgres.SqlState.StartsWith("57", StringComparison.Ordinal)
+        : error is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException;
+
+    /// <summary>50 ms, doubled with each try up to 2 s, with jitter: waiting for a database to come back.</summary>
+    public static TimeSpan Pause(int tries)
+    {
+        var milliseconds = Math.Min(2000, 50 * Math.Pow(2, Math.Min(tries - 1, 10)));
+        return TimeSpan.FromMilliseconds(milliseconds * (0.5 + (System.Security.Cryptography.RandomNumberGenerator.GetInt32(1000) / 2000.0)));
+    }
+}

@@ -1,0 +1,60 @@
+using Actors.Wire;
+using Npgsql;
+
+namespace Actors.Storage;
+
+/// <summary>A row of actors.workflows, and who owns it.</summary>
+internal sealed record StoredRun(
+    WorkflowId Id,
+    long Instance,
+    Guid Run,
+    string Type,
+    short Partition,
+    WorkflowStatus Status,
+    int Epoch,
+    int Position,
+    int CrashCount,
+    Guid? Owner,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset? EndedAt,
+    string? OwnerAddress,
+    bool OwnerDead)
+{
+    public static StoredRun Read(NpgsqlDataReader row) => new(
+        new WorkflowId(row.GetString(1), row.GetString(0)),
+        row.GetInt64(2),
+        row.GetGuid(3),
+        row.GetString(4),
+        row.GetInt16(5),
+        (WorkflowStatus)row.GetInt16(6),
+        row.GetInt32(7),
+        row.GetInt32(8),
+        row.GetInt16(9),
+        row.IsDBNull(10) ? null : row.GetGuid(10),
+        row.GetFieldValue<DateTimeOffset>(11),
+        row.IsDBNull(12) ? null : row.GetFieldValue<DateTimeOffset>(12),
+        row.IsDBNull(13) ? null : row.GetString(13),
+        !row.IsDBNull(14) && row.GetBoolean(14));
+}
+
+/// <summary>A run with its history and mail, read in the transaction that claimed it, or without a claim to look at it.</summary>
+internal sealed record LoadedRun(StoredRun Row, List<JournalRow> History, List<MailRow> Mail);
+
+internal static class RowReading
+{
+    public static JournalRow JournalRow(NpgsqlDataReader row) =>
+        new((JournalKind)row.GetInt16(5), row.GetInt32(4), row.GetString(7), Payload(row, 9))
+        {
+            At = row.GetFieldValue<DateTimeOffset>(1),
+            DueAt = row.IsDBNull(2) ? null : row.GetFieldValue<DateTimeOffset>(2),
+            Position = row.GetInt32(3),
+            Messages = row.GetInt16(6),
+            MessageId = row.IsDBNull(8) ? null : row.GetString(8),
+        };
+
+    /// <summary>The columns payload and bytes, of which at most one is not null.</summary>
+    public static Payload Payload(NpgsqlDataReader row, int column) =>
+        !row.IsDBNull(column) ? new Payload(row.GetFieldValue<byte[]>(column))
+        : !row.IsDBNull(column + 1) ? new Payload(row.GetFieldValue<byte[]>(column + 1), Encoded: true)
+        : default;
+}
