@@ -25,6 +25,9 @@ internal sealed class Entry
     /// <summary>True when the run is in no silo's memory after this commit.</summary>
     public bool Leaves { get; set; }
 
+    /// <summary>True when another silo is to take the run after this commit.</summary>
+    public bool WakesOthers { get; set; }
+
     /// <summary>The latest due time of the timers that fire here: the database refuses the entry before it.</summary>
     public DateTimeOffset? NotBefore { get; set; }
 

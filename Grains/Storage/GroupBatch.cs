@@ -14,6 +14,7 @@ internal static class GroupBatch
     private static readonly string AppendJournal = SqlText.Get("append_journal");
     private static readonly string AppendOutbox = SqlText.Get("append_outbox");
     private static readonly string SetTimers = SqlText.Get("set_timers");
+    private static readonly string AskToWake = SqlText.Get("ask_to_wake");
     private static readonly string ClearTimers = SqlText.Get("clear_timers");
 
     /// <summary>The starts; the last statement returns (instance, at) of the runs that were made.</summary>
@@ -64,6 +65,10 @@ internal static class GroupBatch
         AddOutbox(batch, entries);
         AddTimers(batch, entries);
         AddPairs(batch, ClearTimers, entries, entry => entry.ClearedTimers, NpgsqlDbType.Integer);
+        if (entries.Any(entry => entry.WakesOthers))
+        {
+            Statement(batch, AskToWake, Array([.. entries.Where(entry => entry.WakesOthers)], e => e.Instance, NpgsqlDbType.Bigint));
+        }
     }
 
     private static void AddJournal(NpgsqlBatch batch, IReadOnlyList<Entry> entries)

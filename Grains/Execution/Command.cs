@@ -1,0 +1,181 @@
+using System.Runtime.CompilerServices;
+using Actors.Calling;
+using Actors.Storage;
+using Actors.Wire;
+
+namespace Actors.Execution;
+
+/// <summary>One thing that the code asked for, numbered in the order of asking.</summary>
+internal abstract class Command(int seq, string name, SourceLine line)
+{
+    public int Seq { get; } = seq;
+
+    public string Name { get; } = name;
+
+    public SourceLine Line { get; } = line;
+
+    /// <summary>True when its own row (timer set, published) is in the journal or on its way there.</summary>
+    public bool Recorded { get; set; }
+
+    public abstract Task? Task { get; }
+
+    protected abstract string What { get; }
+
+    public override string ToString() => $"{What} '{Name}' (seq {Seq}, {Line})";
+
+    /// <summary>Whether a journal row of this kind can belong to this command.</summary>
+    public abstract bool Owns(JournalKind kind);
+
+    /// <summary>True when nobody has ever awaited the command, nor passed it to WhenAll or WhenAny.</summary>
+    public bool IsUnobserved => Task is { } task && IsForgotten(task);
+
+    public static bool IsForgotten(Task task) => !task.IsCompleted && Continuation(task) is null;
+
+    // A task that was awaited, or that WhenAny let go of, holds a continuation or an empty list; only one that nobody ever
+    // looked at holds null. There is no public way to ask; a test tells when the field is renamed.
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "m_continuationObject")]
+    private static extern ref object? Continuation(Task task);
+}
+
+/// <summary>A command with a body that runs beside the code, and a recorded outcome.</summary>
+internal abstract class BodyCommand(int seq, string name, Retry retry, SourceLine line) : Command(seq, name, line)
+{
+    public Retry Retry { get; } = retry;
+
+    /// <summary>Recorded failures so far.</summary>
+    public int Failures { get; set; }
+
+    /// <summary>Attempts in a row that a conflict or a lost connection ended: they do not count, but they wait longer each time.</summary>
+    public int Interruptions { get; set; }
+
+    /// <summary>When the next attempt may begin; null: at once.</summary>
+    public DateTimeOffset? RetryAt { get; set; }
+
+    public abstract JournalKind CompletedKind { get; }
+
+    public abstract JournalKind FailedKind { get; }
+
+    public override bool Owns(JournalKind kind) => kind == CompletedKind || kind == FailedKind || kind == JournalKind.AttemptFailed;
+
+    /// <summary>Tells the code what was recorded.</summary>
+    public abstract void Complete(JournalRow row, PayloadSerializer payloads);
+}
+
+internal abstract class BodyCommand<T>(int seq, string name, Retry retry, SourceLine line) : BodyCommand(seq, name, retry, line)
+{
+    private readonly TaskCompletionSource<T> _done = new();
+
+    public override Task Task => _done.Task;
+
+    public Task<T> Typed => _done.Task;
+
+    public override void Complete(JournalRow row, PayloadSerializer payloads)
+    {
+        if (row.Kind == FailedKind)
+        {
+            _done.SetException(new StepFailedException(Name, Failures + 1, payloads.Read<RecordedError>(row.Payload, $"Error of {this}")));
+        }
+        else
+        {
+            _done.SetResult(payloads.Read<T>(row.Payload, $"Result of {this}"));
+        }
+    }
+
+    protected Payload Write(T value, PayloadSerializer payloads) => value is null ? default : payloads.Write(value, $"Result of {this}");
+}
+
+/// <summary>A step as the engine sees it, whatever its result's type.</summary>
+internal interface IStepBody
+{
+    Task<Payload> RunAsync(StepContext context, PayloadSerializer payloads);
+}
+
+internal sealed class StepCommand<T>(int seq, string name, Func<StepContext, Task<T>> body, Retry retry, SourceLine line)
+    : BodyCommand<T>(seq, name, retry, line), IStepBody
+{
+    public override JournalKind CompletedKind => JournalKind.StepCompleted;
+
+    public override JournalKind FailedKind => JournalKind.StepFailed;
+
+    protected override string What => "step";
+
+    public async Task<Payload> RunAsync(StepContext context, PayloadSerializer payloads) => Write(await body(context), payloads);
+}
+
+/// <summary>A transaction as the engine sees it.</summary>
+internal interface ITransactionBody
+{
+    TransactionOptions Options { get; }
+
+    Task<Payload> RunAsync(TransactionContext context, PayloadSerializer payloads);
+}
+
+internal sealed class TransactionCommand<T>(int seq, string name, Func<TransactionContext, Task<T>> body, TransactionOptions options, SourceLine line)
+    : BodyCommand<T>(seq, name, options.Retry, line), ITransactionBody
+{
+    public TransactionOptions Options { get; } = options;
+
+    public override JournalKind CompletedKind => JournalKind.TransactionCompleted;
+
+    public override JournalKind FailedKind => JournalKind.TransactionFailed;
+
+    protected override string What => "transaction";
+
+    public async Task<Payload> RunAsync(TransactionContext context, PayloadSerializer payloads) => Write(await body(context), payloads);
+}
+
+/// <summary>A sleep, or the time-out of a wait.</summary>
+internal sealed class TimerCommand(int seq, string name, DateTimeOffset dueAt, SourceLine line) : Command(seq, name, line)
+{
+    private readonly TaskCompletionSource _done = new();
+
+    public DateTimeOffset DueAt { get; } = dueAt;
+
+    /// <summary>True when its firing is on its way to the journal.</summary>
+    public bool Fired { get; set; }
+
+    /// <summary>The wait whose time-out this is.</summary>
+    public Wait? Wait { get; init; }
+
+    public override Task? Task => Wait is { } wait ? wait.Task : _done.Task;
+
+    protected override string What => Wait is null ? "sleep" : "wait";
+
+    public override bool Owns(JournalKind kind) => kind is JournalKind.TimerSet or JournalKind.TimerFired;
+
+    public void Fire()
+    {
+        if (Wait is { } wait)
+        {
+            wait.Done.TrySetResult(false);
+        }
+        else
+        {
+            _done.SetResult();
+        }
+    }
+}
+
+internal sealed class PublishCommand(int seq, OutgoingMessage? message, string topic, SourceLine line) : Command(seq, topic, line)
+{
+    /// <summary>Null in replay, where the message is already in the journal's past.</summary>
+    public OutgoingMessage? Message { get; } = message;
+
+    public override Task? Task => null;
+
+    protected override string What => "publish";
+
+    public override bool Owns(JournalKind kind) => kind == JournalKind.Published;
+}
+
+/// <summary>A condition that the code waits for.</summary>
+internal sealed class Wait(Func<bool> condition)
+{
+    public Func<bool> Condition { get; } = condition;
+
+    public TaskCompletionSource<bool> Done { get; } = new();
+
+    public Task<bool> Task => Done.Task;
+
+    public int? TimerSeq { get; set; }
+}

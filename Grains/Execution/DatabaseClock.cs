@@ -1,0 +1,50 @@
+namespace Actors.Execution;
+
+/// <summary>
+/// The database's time as this process last heard it, moved on by the local monotonic clock. Never ahead of the database by more than
+/// the drift since then; the database checks every timer again when it fires.
+/// </summary>
+internal sealed class DatabaseClock(TimeProvider time)
+{
+    private static readonly TimeSpan Trust = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _lock = new();
+    private DateTimeOffset _heard = DateTimeOffset.MinValue;
+    private long _heardAt;
+
+    /// <summary>Raised when the database's clock was moved ahead of what was expected by more than a second.</summary>
+    public event Action? Jumped;
+
+    public DateTimeOffset Now
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _heard == DateTimeOffset.MinValue ? _heard : _heard + time.GetElapsedTime(_heardAt);
+            }
+        }
+    }
+
+    /// <summary>Takes a time that a statement just returned. The answer took time to arrive, so of several the latest estimate is the best.</summary>
+    public void Hear(DateTimeOffset now)
+    {
+        TimeSpan ahead;
+        lock (_lock)
+        {
+            var estimate = _heard == DateTimeOffset.MinValue ? _heard : _heard + time.GetElapsedTime(_heardAt);
+            ahead = now - estimate;
+            if (now < estimate && time.GetElapsedTime(_heardAt) < Trust)
+            {
+                return;
+            }
+
+            (_heard, _heardAt) = (now, time.GetTimestamp());
+        }
+
+        if (ahead > TimeSpan.FromSeconds(1))
+        {
+            Jumped?.Invoke();
+        }
+    }
+}

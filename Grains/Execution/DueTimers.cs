@@ -1,0 +1,68 @@
+namespace Actors.Execution;
+
+/// <summary>Calls back when a time of the database has come, by its clock as this process knows it: one timer for all runs in memory.</summary>
+internal sealed class DueTimers : IDisposable
+{
+    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(30);
+
+    private readonly DatabaseClock _clock;
+    private readonly PriorityQueue<Action, DateTimeOffset> _due = new();
+    private readonly Lock _lock = new();
+    private readonly ITimer _timer;
+
+    public DueTimers(DatabaseClock clock, TimeProvider time)
+    {
+        _clock = clock;
+        _timer = time.CreateTimer(_ => Fire(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        clock.Jumped += Fire;
+    }
+
+    /// <param name="callback">Must not block. May come more than once per timer's purpose: the receiver looks whether it still matters.</param>
+    public void Schedule(DateTimeOffset due, Action callback)
+    {
+        lock (_lock)
+        {
+            _due.Enqueue(callback, due);
+            if (ReferenceEquals(_due.Peek(), callback))
+            {
+                Arm();
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        _clock.Jumped -= Fire;
+        _timer.Dispose();
+    }
+
+    private void Fire()
+    {
+        List<Action> now = [];
+        lock (_lock)
+        {
+            var time = _clock.Now;
+            while (_due.TryPeek(out _, out var due) && due <= time)
+            {
+                now.Add(_due.Dequeue());
+            }
+
+            Arm();
+        }
+
+        foreach (var callback in now)
+        {
+            callback();
+        }
+    }
+
+    private void Arm()
+    {
+        if (_due.TryPeek(out _, out var due))
+        {
+            // Timers of the runtime count whole milliseconds and round down: a timer that is early by less would spin.
+            var wait = due - _clock.Now + TimeSpan.FromMilliseconds(1);
+            _timer.Change(wait < TimeSpan.Zero ? TimeSpan.Zero : wait > LookAgain ? LookAgain : wait, Timeout.InfiniteTimeSpan);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+using Actors.Calling;
+using Actors.Storage;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Execution;
+
+/// <summary>What every run in memory shares: the parts of the engine that it calls.</summary>
+internal sealed record EngineContext(
+    EngineDatabase Database,
+    JournalWriter Journal,
+    Claims Claims,
+    WorkflowTypes Types,
+    PayloadSerializer Payloads,
+    MessagePreparer Messages,
+    DatabaseClock Clock,
+    DueTimers Timers,
+    IServiceScopeFactory Services,
+    ILoggerFactory Loggers,
+    ExecutionOptions Options,
+    TimeProvider Time);

@@ -1,0 +1,57 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Actors;
+
+/// <summary>How runs live in memory, and the limits that protect a silo from them.</summary>
+public sealed class ExecutionOptions
+{
+    /// <summary>Most entries that share one commit. More raises throughput under load, and what one failed commit repeats.</summary>
+    /// <value>1 to 10,000. Default 500.</value>
+    [Range(1, 10_000)]
+    public int GroupSizeMax { get; set; } = 500;
+
+    /// <summary>Groups under way at the same time, each on a connection of its own.</summary>
+    /// <value>1 to 16. Default 2.</value>
+    [Range(1, 16)]
+    public int JournalLanes { get; set; } = 2;
+
+    /// <summary>UTF-8 bytes of one payload before the codec: inputs, results, signals, messages. Larger ones are refused with PayloadTooLargeException.</summary>
+    /// <value>1 KiB to 64 MiB. Default 2 MiB.</value>
+    [Range(1024, 64 * 1024 * 1024)]
+    public int PayloadSizeMax { get; set; } = 2 * 1024 * 1024;
+
+    /// <summary>Bytes of payload that one run may commit at once. A run whose turn produces more is set aside.</summary>
+    /// <value>1 MiB to 256 MiB. Default 16 MiB.</value>
+    [Range(1024 * 1024, 256 * 1024 * 1024)]
+    public int EntrySizeMax { get; set; } = 16 * 1024 * 1024;
+
+    /// <summary>Claims of a run from dead owners without any commit in between, after which it is set aside as one that crashes its silos.</summary>
+    /// <value>1 to 1,000. Default 10.</value>
+    [Range(1, 1_000)]
+    public int CrashLimit { get; set; } = 10;
+
+    /// <summary>How long a run that only waits stays in memory.</summary>
+    /// <value>Zero to an hour. Default 2 s.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
+    public TimeSpan RestAfter { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Runs whose timer is due within this time are brought to, and stay in, memory, so that the timer fires to the millisecond.</summary>
+    /// <value>1 s to 5 minutes. Default 5 s.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "00:05:00")]
+    public TimeSpan LookAhead { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a silo waits for another one to give a run away before it takes it.</summary>
+    /// <value>100 ms to a minute. Default 3 s.</value>
+    [Range(typeof(TimeSpan), "00:00:00.100", "00:01:00")]
+    public TimeSpan ReleaseWait { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Connections for transactions of user code, in each silo.</summary>
+    /// <value>1 to 1,000. Default 30.</value>
+    [Range(1, 1_000)]
+    public int TransactionConnectionsMax { get; set; } = 30;
+
+    /// <summary>Postgres ends a transaction of user code that sends nothing for this long: a stopped process gives its locks back.</summary>
+    /// <value>1 s to an hour. Default 1 minute.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
+    public TimeSpan IdleTransactionTimeout { get; set; } = TimeSpan.FromMinutes(1);
+}

@@ -1,0 +1,35 @@
+using Actors.Storage;
+using Actors.Wire;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Actors.Execution;
+
+/// <summary>Runs a history through the code without any effect.</summary>
+internal static class Replay
+{
+    /// <summary>The value of a query on the object as its history left it.</summary>
+    /// <exception cref="WorkflowCodeException">The code does not match the history.</exception>
+    public static Payload Query(EngineContext engine, LoadedRun loaded, QueryRequest query)
+    {
+        using var scope = engine.Services.CreateScope();
+        return Code(engine, loaded, scope.ServiceProvider).Query(query.Name, query.Arguments);
+    }
+
+    private static WorkflowCode Code(EngineContext engine, LoadedRun loaded, IServiceProvider services)
+    {
+        var code = new WorkflowCode(
+            loaded.Row, engine.Types.Get(loaded.Row.Type, loaded.Row.Id), services, engine.Payloads, engine.Messages, NullLogger.Instance, _ => { });
+        code.Expect(loaded.History);
+        foreach (var row in loaded.History)
+        {
+            code.Deliver(row);
+            if (code.Violation is { } violation)
+            {
+                throw violation;
+            }
+        }
+
+        return code;
+    }
+}

@@ -1,0 +1,54 @@
+namespace Actors.Execution;
+
+/// <summary>
+/// Runs a workflow's code one continuation at a time, in the order in which they became ready, on whichever thread delivers. What arrives
+/// from any other thread is not the workflow's own doing and would differ in replay: it is reported, and not run.
+/// </summary>
+internal sealed class TurnContext(Action foreignContinuation) : SynchronizationContext
+{
+    [ThreadStatic]
+    private static TurnContext? _current;
+
+    private readonly Queue<(SendOrPostCallback Callback, object? State)> _ready = new();
+
+    /// <summary>True on the thread, and in the context, in which this workflow's code may give commands.</summary>
+    public bool IsInTurn => _current == this && Current == this;
+
+    /// <summary>Runs the action and everything that it made ready.</summary>
+    public void Run(Action action)
+    {
+        var (outerContext, outerTurn) = (Current, _current);
+        SetSynchronizationContext(this);
+        _current = this;
+        try
+        {
+            action();
+            while (_ready.TryDequeue(out var next))
+            {
+                next.Callback(next.State);
+            }
+        }
+        finally
+        {
+            _current = outerTurn;
+            SetSynchronizationContext(outerContext);
+        }
+    }
+
+    public override void Post(SendOrPostCallback d, object? state)
+    {
+        if (_current == this)
+        {
+            _ready.Enqueue((d, state));
+        }
+        else
+        {
+            foreignContinuation();
+        }
+    }
+
+    public override void Send(SendOrPostCallback d, object? state) =>
+        throw new NotSupportedException("Workflow code cannot be entered from outside.");
+
+    public override SynchronizationContext CreateCopy() => this;
+}

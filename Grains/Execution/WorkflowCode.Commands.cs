@@ -1,0 +1,169 @@
+using System.Security.Cryptography;
+using Actors.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Execution;
+
+/// <summary>Serializes a message and finds its destinations.</summary>
+internal delegate OutgoingMessage MessagePreparer(string topic, string key, object? message, Type type);
+
+internal sealed partial class WorkflowCode : IWorkflowRuntime
+{
+    private readonly MessagePreparer _messages;
+    private readonly Dictionary<string, Queue<Wire.Payload>> _arrived = new(StringComparer.Ordinal);
+    private readonly List<Receiver> _receivers = [];
+
+    public WorkflowId Id { get; }
+
+    public Guid Run { get; }
+
+    public DateTimeOffset Now { get; private set; }
+
+    public Random Random { get; }
+
+    public ILogger Logger { get; }
+
+    public Guid NewGuid()
+    {
+        Span<byte> seed = stackalloc byte[20];
+        Run.TryWriteBytes(seed);
+        BitConverter.TryWriteBytes(seed[16..], ++_guids);
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(seed, hash);
+        hash[6] = (byte)((hash[6] & 0x0F) | 0x80); // RFC 9562, version 8: custom
+        hash[8] = (byte)((hash[8] & 0x3F) | 0x80);
+        return new Guid(hash[..16], bigEndian: true);
+    }
+
+    public Task<T> Step<T>(string name, Func<StepContext, Task<T>> body, Retry retry, SourceLine line)
+    {
+        ArgumentNullException.ThrowIfNull(body);
+        var command = new StepCommand<T>(NextSeq(line), CheckedName(name), body, retry, line);
+        Issue(command);
+        return command.Typed;
+    }
+
+    public Task<T> Transaction<T>(string name, Func<TransactionContext, Task<T>> body, TransactionOptions options, SourceLine line)
+    {
+        ArgumentNullException.ThrowIfNull(body);
+        var command = new TransactionCommand<T>(NextSeq(line), CheckedName(name), body, options, line);
+        Issue(command);
+        return command.Typed;
+    }
+
+    public void Publish<T>(string topic, string key, T message, SourceLine line)
+    {
+        var seq = NextSeq(line);
+        var recorded = _expected.TryGetValue(seq, out var row) && row.Kind == JournalKind.Published;
+        Issue(new PublishCommand(seq, recorded ? null : _messages(topic, key, message, typeof(T)), topic, line));
+    }
+
+    public Task SleepUntil(DateTimeOffset due, SourceLine line)
+    {
+        var command = new TimerCommand(NextSeq(line), "sleep", due, line);
+        Issue(command);
+        return command.Task!;
+    }
+
+    public Task<bool> WaitUntil(Func<bool> condition, TimeSpan? timeout, SourceLine line)
+    {
+        AssertInTurn(line, "WaitUntil");
+        if (condition())
+        {
+            return Task.FromResult(true);
+        }
+
+        var wait = new Wait(condition);
+        if (timeout is { } limit)
+        {
+            wait.TimerSeq = NextSeq(line);
+            Issue(new TimerCommand(wait.TimerSeq.Value, "wait", Now + limit, line) { Wait = wait });
+        }
+
+        _waits.Add(wait);
+        return wait.Task;
+    }
+
+    public Task<T> Receive<T>(string topic, SourceLine line)
+    {
+        AssertInTurn(line, "Receive");
+        var what = $"Message for topic '{topic}' of workflow '{Id}'";
+        if (_arrived.TryGetValue(topic, out var queue) && queue.TryDequeue(out var payload))
+        {
+            return Task.FromResult(_payloads.Read<T>(payload, what));
+        }
+
+        var done = new TaskCompletionSource<T>();
+        _receivers.Add(new Receiver(topic, done.Task, received => done.SetResult(_payloads.Read<T>(received, what))));
+        return done.Task;
+    }
+
+    private void Arrive(JournalRow row)
+    {
+        var index = _receivers.FindIndex(receiver => receiver.Topic == row.Name);
+        if (index >= 0)
+        {
+            var receiver = _receivers[index];
+            _receivers.RemoveAt(index);
+            receiver.Take(row.Payload);
+            return;
+        }
+
+        if (!_arrived.TryGetValue(row.Name, out var queue))
+        {
+            _arrived[row.Name] = queue = new Queue<Wire.Payload>();
+        }
+
+        queue.Enqueue(row.Payload);
+    }
+
+    private void Issue(Command command)
+    {
+        if (_expected.TryGetValue(command.Seq, out var row) && !(command.Owns(row.Kind) && command.Name == row.Name))
+        {
+            Violate($"its code asks for {command}, but its history holds {row.Kind} '{row.Name}' there: the code changed under a running "
+                + "workflow. Finish the old ones on the old version, or deploy code that matches and resume this one.");
+            throw Violation!;
+        }
+
+        _lastCommand = command;
+        _outstanding.Add(command.Seq, command);
+        _issued.Add(command);
+    }
+
+    private int NextSeq(SourceLine line)
+    {
+        AssertInTurn(line, "A command");
+        return ++_lastSeq;
+    }
+
+    private void AssertInTurn(SourceLine line, string what)
+    {
+        if (_inQuery)
+        {
+            throw new InvalidOperationException($"{what} at {line} was given in a query: a query only reads.");
+        }
+
+        if (!_turn.IsInTurn)
+        {
+            var message = $"{what} at {line} was given from outside the workflow's scheduler: from a step's body, Task.Run, ContinueWith, or "
+                + "after ConfigureAwait(false). Commands belong to RunAsync and signal handlers, awaited plainly.";
+            _escaped(message);
+            throw new WorkflowCodeException($"Workflow '{Id}': {message}");
+        }
+    }
+
+    private string? UnobservedWait() =>
+        _waits.Any(wait => Command.IsForgotten(wait.Task)) ? "a WaitUntil"
+        : _receivers.Find(receiver => Command.IsForgotten(receiver.Task)) is { } forgotten ? $"Receive(\"{forgotten.Topic}\")"
+        : null;
+
+    private static string CheckedName(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(name.Length, 200, nameof(name));
+        return name.Any(char.IsControl) ? throw new ArgumentException("A step's name holds no control characters.", nameof(name)) : name;
+    }
+
+    private sealed record Receiver(string Topic, Task Task, Action<Wire.Payload> Take);
+}

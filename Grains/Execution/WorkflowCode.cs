@@ -1,0 +1,352 @@
+using System.Reflection;
+using System.Runtime.ExceptionServices;
+using Actors.Calling;
+using Actors.Storage;
+using Actors.Wire;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Execution;
+
+/// <summary>
+/// A workflow's code and nothing else: rows of the journal go in, commands come out. It does not know whether it is live or replayed, which
+/// is why both take the same branches. Not thread-safe: its instance calls it from one thread at a time.
+/// </summary>
+internal sealed partial class WorkflowCode
+{
+    private readonly WorkflowType _type;
+    private readonly PayloadSerializer _payloads;
+    private readonly TurnContext _turn;
+    private readonly Action<string> _escaped;
+    private readonly Workflow _workflow;
+    private readonly Dictionary<int, Command> _outstanding = [];
+    private readonly List<Command> _issued = [];
+    private readonly List<int> _givenUpTimers = [];
+    private readonly List<Wait> _waits = [];
+    private readonly Dictionary<int, JournalRow> _expected = [];
+    private Command? _lastCommand;
+    private int _lastSeq;
+    private int _guids;
+    private int _handlers;
+    private object? _result;
+    private bool _mainEnded;
+    private bool _inQuery;
+    private ExceptionDispatchInfo? _error;
+
+    public WorkflowCode(
+        StoredRun run, WorkflowType type, IServiceProvider services, PayloadSerializer payloads, MessagePreparer messages, ILogger logger, Action<string> escaped)
+    {
+        (Id, Run, _type, _payloads, _messages) = (run.Id, run.Run, type, payloads, messages);
+        _escaped = escaped;
+        _turn = new TurnContext(() => escaped(
+            $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep."));
+        Random = new Random(BitConverter.ToInt32(run.Run.ToByteArray()));
+        Logger = new ReplaySafeLogger(logger, this);
+        Workflow = _workflow = type.Create(services);
+        _workflow.Runtime = this;
+    }
+
+    public Workflow Workflow { get; }
+
+    /// <summary>True while rows of the past are delivered: nothing may have an effect.</summary>
+    public bool IsReplaying { get; private set; } = true;
+
+    /// <summary>Why the run cannot go on, or null.</summary>
+    public WorkflowCodeException? Violation { get; private set; }
+
+    /// <summary>True when the code has returned or thrown, and no handler of a signal is under way.</summary>
+    public bool HasEnded => _error is not null || (_mainEnded && _handlers == 0);
+
+    public Exception? Error => _error?.SourceException;
+
+    public object? Result => _result;
+
+    public IReadOnlyDictionary<int, Command> Outstanding => _outstanding;
+
+    /// <summary>Where the code stands, for messages about it.</summary>
+    public string After => _lastCommand is { } last ? $" after {last}" : " in RunAsync";
+
+    /// <summary>Takes the rows of the past that the code's commands must match. Call before <see cref="Deliver"/>.</summary>
+    public void Expect(IEnumerable<JournalRow> history)
+    {
+        foreach (var row in history)
+        {
+            if (row.Seq > 0)
+            {
+                _expected.TryAdd(row.Seq, row);
+            }
+        }
+    }
+
+    /// <summary>The past is over: from here on rows are those of commits just made.</summary>
+    public void GoLive()
+    {
+        IsReplaying = false;
+        _expected.Clear();
+    }
+
+    /// <summary>Tells the code of one row, in the order of positions, and runs it until it rests.</summary>
+    public void Deliver(JournalRow row)
+    {
+        Now = row.At > Now ? row.At : Now;
+        try
+        {
+            _turn.Run(() =>
+            {
+                Apply(row);
+                CheckWaits();
+            });
+        }
+        catch (PayloadException error)
+        {
+            Violate(error.Message + " The type that the code declares changed under a running workflow.");
+        }
+
+        CheckRest();
+    }
+
+    /// <summary>The commands given since the last call, in the order of giving.</summary>
+    public List<Command> TakeIssued() => Take(_issued);
+
+    /// <summary>Timers whose waits ended since the last call.</summary>
+    public List<int> TakeGivenUpTimers() => Take(_givenUpTimers);
+
+    /// <summary>The value of a query on the object as it rests.</summary>
+    /// <exception cref="UnknownMethodException">The contract has no such query.</exception>
+    public Payload Query(string name, Payload arguments)
+    {
+        var method = _type.Queries.GetValueOrDefault(name)
+            ?? throw new UnknownMethodException($"Workflow '{Id}' ({_type.Name}) has no query '{name}'.");
+        var values = _payloads.ReadArguments(arguments, method, $"Query {name} of workflow '{Id}'");
+        _inQuery = true;
+        try
+        {
+            return _payloads.Write(Invoke(method, values), method.ReturnType, $"Value of query {name} of workflow '{Id}'");
+        }
+        finally
+        {
+            _inQuery = false;
+        }
+    }
+
+    /// <summary>Whether mail of this name is for a method; else it is for a topic.</summary>
+    public bool HasSignal(string name) => _type.Signals.ContainsKey(name);
+
+    /// <summary>Reads a signal's arguments without delivering it.</summary>
+    /// <exception cref="UnknownMethodException">The contract has no such signal.</exception>
+    /// <exception cref="PayloadException">The arguments do not fit.</exception>
+    public void CheckSignal(SignalRequest signal)
+    {
+        if (signal.IsTopic)
+        {
+            return;
+        }
+
+        var method = _type.Signals.GetValueOrDefault(signal.Name)
+            ?? throw new UnknownMethodException($"Workflow '{Id}' ({_type.Name}) has no signal '{signal.Name}'.");
+        _payloads.ReadArguments(signal.Payload, method, $"Signal {signal.Name} of workflow '{Id}'");
+    }
+
+    public void Violate(string message) => Violation ??= new WorkflowCodeException($"Workflow '{Id}': {message}");
+
+    private void Apply(JournalRow row)
+    {
+        switch (row.Kind)
+        {
+            case JournalKind.Started:
+                _ = RunMainAsync(_payloads.Read(row.Payload, _workflow.InputType, $"Input of workflow '{Id}'"));
+                break;
+            case JournalKind.Signal:
+                _ = HandleAsync(row);
+                break;
+            case JournalKind.Topic:
+                Arrive(row);
+                break;
+            case JournalKind.Completed or JournalKind.Failed or JournalKind.SetAside:
+                break;
+            default:
+                Complete(row);
+                break;
+        }
+    }
+
+    private void Complete(JournalRow row)
+    {
+        if (row.Seq > _lastSeq)
+        {
+            Violate($"its history holds {row.Kind} '{row.Name}' (seq {row.Seq}), which the code has not asked for{After}: the code changed under a running workflow.");
+            return;
+        }
+
+        if (!_outstanding.TryGetValue(row.Seq, out var command))
+        {
+            return; // Given up by the code before it came, and again in replay.
+        }
+
+        switch (command)
+        {
+            case BodyCommand body when row.Kind == JournalKind.AttemptFailed:
+                body.Failures++;
+                body.RetryAt = row.DueAt;
+                break;
+            case BodyCommand body:
+                _outstanding.Remove(row.Seq);
+                body.Complete(row, _payloads);
+                break;
+            case TimerCommand timer when row.Kind == JournalKind.TimerFired:
+                _outstanding.Remove(row.Seq);
+                _waits.RemoveAll(wait => wait == timer.Wait);
+                timer.Fire();
+                break;
+            case PublishCommand:
+                _outstanding.Remove(row.Seq);
+                break;
+            default:
+                command.Recorded = true;
+                break;
+        }
+    }
+
+    private async Task RunMainAsync(object? input)
+    {
+        try
+        {
+            _result = await _workflow.RunAsync(input);
+        }
+        catch (Exception error)
+        {
+            _error = ExceptionDispatchInfo.Capture(error);
+        }
+
+        _mainEnded = true;
+    }
+
+    private async Task HandleAsync(JournalRow row)
+    {
+        _handlers++;
+        try
+        {
+            var method = _type.Signals.GetValueOrDefault(row.Name);
+            if (method is null)
+            {
+                Violate($"its history holds the signal '{row.Name}', which its contract no longer has.");
+                return;
+            }
+
+            await (Task)Invoke(method, _payloads.ReadArguments(row.Payload, method, $"Signal {row.Name} of workflow '{Id}'"))!;
+        }
+        catch (PayloadException error)
+        {
+            Violate(error.Message);
+        }
+        catch (Exception error)
+        {
+            _error ??= ExceptionDispatchInfo.Capture(error);
+        }
+        finally
+        {
+            _handlers--;
+        }
+    }
+
+    private object? Invoke(MethodInfo method, object?[] arguments)
+    {
+        try
+        {
+            return method.Invoke(_workflow, arguments);
+        }
+        catch (TargetInvocationException error) when (error.InnerException is { } inner)
+        {
+            ExceptionDispatchInfo.Throw(inner);
+            throw;
+        }
+    }
+
+    private void CheckWaits()
+    {
+        for (var i = 0; i < _waits.Count;)
+        {
+            var wait = _waits[i];
+            bool holds;
+            try
+            {
+                holds = wait.Condition();
+            }
+            catch (Exception error)
+            {
+                _waits.RemoveAt(i);
+                _turn.Run(() => wait.Done.SetException(error));
+                i = 0;
+                continue;
+            }
+
+            if (!holds)
+            {
+                i++;
+                continue;
+            }
+
+            _waits.RemoveAt(i);
+            if (wait.TimerSeq is { } seq && _outstanding.Remove(seq))
+            {
+                _givenUpTimers.Add(seq);
+            }
+
+            // Whatever this sets going runs now, and may make earlier conditions hold.
+            _turn.Run(() => wait.Done.SetResult(true));
+            i = 0;
+        }
+    }
+
+    /// <summary>At rest: the code has ended, or waits for something that will come.</summary>
+    private void CheckRest()
+    {
+        if (Violation is not null)
+        {
+            return;
+        }
+
+        if (!HasEnded)
+        {
+            if (_outstanding.Count == 0 && _waits.Count == 0 && _receivers.Count == 0)
+            {
+                Violate($"its code waits{After} for something that is not one of its commands (Task.Run, Task.Delay, I/O, a task of its own): "
+                    + "nothing would wake it. Move that work into a Step, or use Sleep.");
+            }
+
+            return;
+        }
+
+        if (_error is null && (_outstanding.Values.FirstOrDefault(c => c.IsUnobserved)?.ToString() ?? UnobservedWait()) is { } forgotten)
+        {
+            Violate($"RunAsync ended while {forgotten} was not awaited: await it, or race it with Task.WhenAny.");
+        }
+    }
+
+    private static List<T> Take<T>(List<T> list)
+    {
+        if (list.Count == 0)
+        {
+            return [];
+        }
+
+        var taken = new List<T>(list);
+        list.Clear();
+        return taken;
+    }
+
+    private sealed class ReplaySafeLogger(ILogger inner, WorkflowCode code) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => inner.BeginScope(state);
+
+        public bool IsEnabled(LogLevel logLevel) => !code.IsReplaying && inner.IsEnabled(logLevel);
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (!code.IsReplaying)
+            {
+                inner.Log(logLevel, eventId, state, exception, formatter);
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+using Actors.Calling;
+using Actors.Storage;
+using Actors.Wire;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Actors.Execution;
+
+/// <summary>The calls of clients, for a run that is in memory, must be brought there, or has ended.</summary>
+internal sealed partial class WorkflowEngine
+{
+    private static readonly string AppendInbox = SqlText.Get("append_inbox");
+    private static readonly string ReadLastRow = SqlText.Get("read_last_row");
+    private static readonly string ResumeWorkflow = SqlText.Get("resume_workflow");
+
+    /// <summary>Returns after the commit that holds the signal: in the journal of a run in memory, else in its inbox.</summary>
+    public Task SignalAsync(WorkflowId id, SignalRequest signal)
+    {
+        CheckMessageId(id, signal);
+        return RepeatAsync(async () =>
+        {
+            Opened opened;
+            try
+            {
+                opened = await OpenAsync(id);
+            }
+            catch (UnknownWorkflowTypeException)
+            {
+                // Another silo has the type, and will find the mail.
+                return await MailAsync(id, signal);
+            }
+
+            switch (opened)
+            {
+                case { Instance: { } instance }:
+                    await instance.SignalAsync(signal);
+                    return true;
+                case { Row: null }:
+                    throw NotFound(id);
+                case { Row.Status: WorkflowStatus.SetAside }:
+                    return await MailAsync(id, signal);
+                default:
+                    throw new WorkflowEndedException($"Workflow '{id}' has ended ({opened.Row.Status}); the signal '{signal.Name}' was not delivered.");
+            }
+        });
+    }
+
+    /// <summary>The value of a query; a run that is not in memory is read and replayed for it, without a claim.</summary>
+    public Task<Payload> QueryAsync(WorkflowId id, QueryRequest query) => RepeatAsync(async () =>
+    {
+        if (_residents.TryGetValue(id, out var instance))
+        {
+            return await instance.QueryAsync(query);
+        }
+
+        var loaded = await Context.Claims.ReadAsync(id) ?? throw NotFound(id);
+        return await Task.Run(() => Replay.Query(Context, loaded, query));
+    });
+
+    /// <summary>The outcome of the run; <c>Ended = false</c> when there is none within the patience, or the run moved.</summary>
+    public async Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience)
+    {
+        try
+        {
+            var opened = await OpenAsync(id);
+            return opened switch
+            {
+                { Instance: { } instance } => await instance.ResultAsync(patience),
+                { Row: null } => throw NotFound(id),
+                { Row.Status: WorkflowStatus.SetAside } => throw new WorkflowSetAsideException($"Workflow '{id}' was set aside: {await ProblemAsync(opened.Row)}"),
+                _ => await EndedAsync(opened.Row),
+            };
+        }
+        catch (MovedException)
+        {
+            return new ResultReply(null, Ended: false, default, null);
+        }
+    }
+
+    public async Task<StatusReply> StatusAsync(WorkflowId id)
+    {
+        var row = await Context.Claims.LookAsync(id);
+        return row is null
+            ? new StatusReply(null, false, default, "", 0, 0, 0, null, default, null, null)
+            : new StatusReply(
+                null, true, row.Run, row.Type, (int)row.Status, row.Position, row.Epoch, row.Owner, row.CreatedAt, row.EndedAt, await ProblemAsync(row));
+    }
+
+    /// <summary>True when the run had been set aside and goes on now.</summary>
+    public async Task<bool> ResumeAsync(WorkflowId id)
+    {
+        var resumed = await Context.Database.QueryAsync(
+            Context.Database.Engine,
+            "resume",
+            batch => GroupBatch.Statement(batch, ResumeWorkflow, Text(id.Namespace), Text(id.Id)),
+            reader => reader.ReadAsync());
+        if (resumed)
+        {
+            await OpenAsync(id);
+        }
+        else if (await Context.Claims.LookAsync(id) is null)
+        {
+            throw NotFound(id);
+        }
+
+        return resumed;
+    }
+
+    /// <summary>Brings the run into memory, or has it look into its inbox.</summary>
+    public async Task WakeAsync(WorkflowId id)
+    {
+        if (_residents.TryGetValue(id, out var instance))
+        {
+            instance.CheckMail();
+        }
+        else
+        {
+            await OpenAsync(id);
+        }
+    }
+
+    /// <summary>Gives the run away, if it is here. Returns when it has left memory.</summary>
+    public Task ReleaseAsync(WorkflowId id) =>
+        _residents.TryGetValue(id, out var instance) ? instance.ReleaseAsync(wakeOthers: false) : Task.CompletedTask;
+
+    private async Task<bool> MailAsync(WorkflowId id, SignalRequest signal)
+    {
+        var delivered = await Context.Database.QueryAsync(
+            Context.Database.Engine,
+            "append inbox",
+            batch => GroupBatch.Statement(
+                batch,
+                AppendInbox,
+                Text(id.Namespace),
+                Text(id.Id),
+                Text(signal.MessageId),
+                Text(signal.Name),
+                new NpgsqlParameter { Value = (object?)(signal.Payload.Encoded ? null : signal.Payload.Data) ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Json },
+                new NpgsqlParameter { Value = (object?)(signal.Payload.Encoded ? signal.Payload.Data : null) ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bytea }),
+            async reader => await reader.ReadAsync() && reader.GetBoolean(0));
+        return delivered ? true : throw new WorkflowEndedException($"Workflow '{id}' has ended; the signal '{signal.Name}' was not delivered.");
+    }
+
+    private async Task<ResultReply> EndedAsync(StoredRun row)
+    {
+        var kind = row.Status == WorkflowStatus.Completed ? JournalKind.Completed : JournalKind.Failed;
+        return Answers.Ended(kind, await LastRowAsync(row, kind), Context.Payloads);
+    }
+
+    private async Task<string?> ProblemAsync(StoredRun row) => row.Status switch
+    {
+        WorkflowStatus.SetAside => Context.Payloads.Read<RecordedError>(await LastRowAsync(row, JournalKind.SetAside), "Reason").Message,
+        WorkflowStatus.Failed when Context.Payloads.Read<RecordedError>(await LastRowAsync(row, JournalKind.Failed), "Error") is var error => $"{error.Type}: {error.Message}",
+        _ => Resident(row.Id)?.Problem,
+    };
+
+    private async Task<Payload> LastRowAsync(StoredRun row, JournalKind kind) => await Context.Database.QueryAsync(
+        Context.Database.Engine,
+        "read last row",
+        batch => GroupBatch.Statement(
+            batch, ReadLastRow, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<short> { TypedValue = (short)kind }),
+        async reader => await reader.ReadAsync() ? RowReading.Payload(reader, 1) : default);
+
+    /// <summary>A run may leave memory between being found and being asked; then it is looked for again. Not when another owner has it.</summary>
+    private static async Task<T> RepeatAsync<T>(Func<Task<T>> call)
+    {
+        while (true)
+        {
+            try
+            {
+                return await call();
+            }
+            catch (MovedException moved) when (!moved.Fenced)
+            {
+                await Task.Yield();
+            }
+        }
+    }
+
+    private static void CheckMessageId(WorkflowId id, SignalRequest signal)
+    {
+        if (signal.MessageId.Length is 0 or > 200 || signal.MessageId.Any(char.IsControl) || signal.Name.Length is 0 or > 200 || signal.Name.Any(char.IsControl))
+        {
+            throw new UnknownMethodException($"Workflow '{id}': the name and the message id of a signal are 1 to 200 characters without control characters.");
+        }
+    }
+
+    private static NpgsqlParameter Text(string value) => new NpgsqlParameter<string> { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Text };
+
+    private static WorkflowNotFoundException NotFound(WorkflowId id) => new($"There is no workflow '{id}': start it first, or check id and namespace.");
+}

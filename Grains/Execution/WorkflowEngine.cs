@@ -1,0 +1,251 @@
+using System.Collections.Concurrent;
+using Actors.Storage;
+using Actors.Wire;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Execution;
+
+/// <summary>
+/// All runs in this process's memory, and the way in: starts them, loads them, hands calls to them, lets them rest. It knows nothing of
+/// Orleans; asking another silo is a function that it is given.
+/// </summary>
+internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumbers numbers, ILogger<WorkflowEngine> log) : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<WorkflowId, WorkflowInstance> _residents = new();
+    private readonly ConcurrentDictionary<WorkflowId, Lazy<Task<Opened>>> _opening = new();
+    private volatile bool _stopping;
+
+    /// <summary>Asks the live owner of a run to give it away. Set by the cluster; without one, the run is waited for and then taken.</summary>
+    public Func<StoredRun, Task>? AskOwner { get; set; }
+
+    /// <summary>Called when a run has left memory here.</summary>
+    public Action<WorkflowInstance>? RunLeft { get; set; }
+
+    public EngineContext Context { get; } = context;
+
+    public IEnumerable<WorkflowInstance> Residents => _residents.Values;
+
+    public int ResidentCount => _residents.Count;
+
+    public WorkflowInstance? Resident(WorkflowId id) => _residents.GetValueOrDefault(id);
+
+    /// <summary>The run in memory, or what the database says of it: null when there is none, its row when it has ended or was set aside.</summary>
+    /// <exception cref="UnknownWorkflowTypeException">It runs, and this silo lacks its type: it was not claimed.</exception>
+    public async Task<Opened> OpenAsync(WorkflowId id)
+    {
+        if (_residents.TryGetValue(id, out var resident))
+        {
+            return new Opened(resident, resident.Row);
+        }
+
+        var opening = _opening.GetOrAdd(id, key => new Lazy<Task<Opened>>(() => LoadAsync(key)));
+        try
+        {
+            return await opening.Value;
+        }
+        finally
+        {
+            _opening.TryRemove(KeyValuePair.Create(id, opening));
+        }
+    }
+
+    /// <summary>Makes the run that a start asks for, in memory from its first commit on, or finds what is there.</summary>
+    public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request)
+    {
+        var type = Context.Types.Get(request.Type, id);
+        var input = CheckInput(id, request.Input, type);
+        long? retires = null;
+        while (true)
+        {
+            if (_stopping)
+            {
+                throw new WorkflowUnavailableException($"Workflow '{id}': this silo is shutting down, repeat the start.");
+            }
+
+            var start = new Start(id, request.Type, await numbers.TakeAsync(), Guid.NewGuid(), Partition.Of(id), input) { Retires = retires };
+            var reply = _residents.ContainsKey(id) ? default : await Context.Journal.StartAsync(start);
+            if (!_residents.ContainsKey(id) && reply.Outcome == CommitOutcome.Committed)
+            {
+                Context.Clock.Hear(reply.At);
+                var run = new StoredRun(
+                    id, start.Instance, start.Run, start.Type, start.Partition, WorkflowStatus.Running, 1, 0, 0, Context.Database.Silo, reply.At, null, null, false);
+                var started = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = reply.At };
+                Enter(run, type, [started], []);
+                return new StartReply(null, start.Run, Started: true);
+            }
+
+            if (reply.Outcome == CommitOutcome.Rejected)
+            {
+                throw new PayloadException($"Workflow '{id}': the database refuses the start: {reply.Error?.Message}");
+            }
+
+            var found = _residents.TryGetValue(id, out var resident) ? resident.Row : await Context.Claims.LookAsync(id);
+            if (found is null)
+            {
+                continue; // It was deleted in between.
+            }
+
+            if (found.Type != request.Type)
+            {
+                throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {found.Type}, not a {request.Type}: choose another id.");
+            }
+
+            if (request.Policy == StartPolicy.Reject)
+            {
+                throw new WorkflowExistsException($"Workflow '{id}' exists ({found.Status}): choose another id, or another StartPolicy.");
+            }
+
+            if (request.Policy == StartPolicy.StartNew && found.Status is WorkflowStatus.Completed or WorkflowStatus.Failed && retires != found.Instance)
+            {
+                retires = found.Instance;
+                continue;
+            }
+
+            return new StartReply(null, found.Run, Started: false);
+        }
+    }
+
+    /// <summary>Lets runs that only wait leave memory.</summary>
+    public void RestIdle()
+    {
+        foreach (var instance in _residents.Values)
+        {
+            instance.RestIfIdle(Context.Options.RestAfter);
+        }
+    }
+
+    /// <summary>Gives every run away, so that other silos take those that have work to do at once. Returns when all have left or the time is up.</summary>
+    public async Task DrainAsync(TimeSpan limit)
+    {
+        _stopping = true;
+        var leaving = _residents.Values.Select(instance => instance.ReleaseAsync(wakeOthers: true)).ToList();
+        LogDraining(leaving.Count);
+        await Task.WhenAny(Task.WhenAll(leaving), Task.Delay(limit));
+        LogDrained(_residents.Count);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Context.Journal.DisposeAsync();
+        await Context.Claims.DisposeAsync();
+        Context.Timers.Dispose();
+        numbers.Dispose();
+        await Context.Database.DisposeAsync();
+    }
+
+    private async Task<Opened> LoadAsync(WorkflowId id)
+    {
+        if (_stopping)
+        {
+            throw new WorkflowUnavailableException($"Workflow '{id}': this silo is shutting down, ask again.");
+        }
+
+        var asked = 0L;
+        while (true)
+        {
+            var force = asked != 0 && Context.Time.GetElapsedTime(asked) > Context.Options.ReleaseWait;
+            var loaded = await Context.Claims.ClaimAsync(id, force);
+            if (loaded is not { Row: { Status: WorkflowStatus.Running } row })
+            {
+                return new Opened(null, loaded?.Row);
+            }
+
+            if (row.Owner == Context.Database.Silo)
+            {
+                return await AdmitAsync(loaded);
+            }
+
+            Context.Types.Get(row.Type, id);
+            if (asked == 0)
+            {
+                asked = Context.Time.GetTimestamp();
+                LogAsking(id, row.OwnerAddress);
+                _ = AskOwner?.Invoke(row);
+            }
+            else
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(20 + Random.Shared.Next(30)));
+            }
+        }
+    }
+
+    private async Task<Opened> AdmitAsync(LoadedRun loaded)
+    {
+        var row = loaded.Row;
+        if (row.CrashCount < Context.Options.CrashLimit)
+        {
+            return new Opened(Enter(row, Context.Types.Get(row.Type, row.Id), loaded.History, loaded.Mail), row);
+        }
+
+        // Not even its code is run: whatever brought the silos down may happen in it.
+        var reason = $"Workflow '{row.Id}' was in memory of {row.CrashCount} silos that died, without a commit in between (CrashLimit {Context.Options.CrashLimit}). Find what kills the process, then resume it.";
+        await SetAsideAsync(row, reason);
+        return new Opened(null, row with { Status = WorkflowStatus.SetAside, Owner = null });
+    }
+
+    private async Task SetAsideAsync(StoredRun row, string reason)
+    {
+        LogSetAside(row.Id, reason);
+        var entry = new Entry
+        {
+            Instance = row.Instance, Partition = row.Partition, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside, Leaves = true,
+        };
+        var error = Context.Payloads.Write(new RecordedError(nameof(WorkflowSetAsideException), reason, null), "Reason");
+        entry.Rows.Add(new JournalRow(JournalKind.SetAside, 0, row.Type, error) { Position = row.Position + 1 });
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Context.Journal.Submit(entry, _ => done.SetResult());
+        await done.Task;
+    }
+
+    /// <summary>The input as it will be stored: within the limits, and readable as the type that the workflow takes.</summary>
+    private Payload CheckInput(WorkflowId id, Payload input, WorkflowType type)
+    {
+        var what = $"Input of workflow '{id}'";
+        Context.Payloads.Read(input, type.InputType, what);
+        return input.Encoded ? input : Context.Payloads.Checked(input.Data ?? "null"u8.ToArray(), what);
+    }
+
+    private WorkflowInstance Enter(StoredRun run, WorkflowType type, List<JournalRow> history, List<MailRow> mail)
+    {
+        WorkflowInstance instance;
+        try
+        {
+            instance = new WorkflowInstance(Context, run, type, Left);
+        }
+        catch (Exception error)
+        {
+            _ = SetAsideAsync(run, $"Workflow '{run.Id}': {type.Implementation.Name} cannot be made ({error.Message}): register what its constructor takes, then resume it.");
+            throw new WorkflowSetAsideException($"Workflow '{run.Id}' was set aside: {type.Implementation.Name} cannot be made ({error.Message}).");
+        }
+
+        _residents[run.Id] = instance;
+        instance.Begin(history, mail);
+        if (_stopping)
+        {
+            _ = instance.ReleaseAsync(wakeOthers: true);
+        }
+
+        return instance;
+    }
+
+    private void Left(WorkflowInstance instance)
+    {
+        _residents.TryRemove(KeyValuePair.Create(instance.Id, instance));
+        RunLeft?.Invoke(instance);
+    }
+
+    [LoggerMessage(301, LogLevel.Information, "Workflow '{Id}' is in the memory of {Owner}; asking for it.")]
+    private partial void LogAsking(WorkflowId id, string? owner);
+
+    [LoggerMessage(302, LogLevel.Error, "Workflow '{Id}' is set aside: {Reason}")]
+    private partial void LogSetAside(WorkflowId id, string reason);
+
+    [LoggerMessage(303, LogLevel.Information, "Giving {Count} workflows away.")]
+    private partial void LogDraining(int count);
+
+    [LoggerMessage(304, LogLevel.Information, "Drained; {Count} workflows left in memory.")]
+    private partial void LogDrained(int count);
+}
+
+/// <summary>What was found under an id: a run in memory, or the row of one that is not to be brought there, or nothing.</summary>
+internal readonly record struct Opened(WorkflowInstance? Instance, StoredRun? Row);

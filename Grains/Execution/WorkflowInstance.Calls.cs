@@ -1,0 +1,197 @@
+using Actors.Storage;
+using Actors.Wire;
+
+namespace Actors.Execution;
+
+/// <summary>What others ask of a run in memory.</summary>
+internal sealed partial class WorkflowInstance
+{
+    /// <summary>Returns after the signal has its position in the journal. A repeat with the same message id changes nothing.</summary>
+    /// <exception cref="MovedException">The run has left memory before that: ask again.</exception>
+    public Task SignalAsync(SignalRequest signal)
+    {
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        PostCall(done, () =>
+        {
+            _code.CheckSignal(signal);
+            if (_seenMessages.Contains(signal.MessageId))
+            {
+                done.TrySetResult();
+            }
+            else if (_arriving.Add(signal.MessageId))
+            {
+                _draft.Acknowledge(done);
+                _draft.Add(SignalRow(signal.Name, signal.IsTopic, signal.Payload, signal.MessageId));
+            }
+            else
+            {
+                _draft.Acknowledge(done); // The same message is on its way: in this draft or in the commit under way, before this one.
+            }
+        });
+        return done.Task;
+    }
+
+    // Message ids that have a place in a draft and no position yet.
+    private readonly HashSet<string> _arriving = new(StringComparer.Ordinal);
+    private bool _givingAway;
+    private bool _wakeOthers;
+
+    /// <summary>The value of a query between two turns.</summary>
+    public Task<Payload> QueryAsync(QueryRequest query)
+    {
+        var done = new TaskCompletionSource<Payload>(TaskCreationOptions.RunContinuationsAsynchronously);
+        PostCall(done, () => done.TrySetResult(_code.Query(query.Name, query.Arguments)));
+        return done.Task;
+    }
+
+    /// <summary>The outcome of the run, or <c>Ended = false</c> after the patience.</summary>
+    public async Task<ResultReply> ResultAsync(TimeSpan patience)
+    {
+        Interlocked.Increment(ref _waiters);
+        try
+        {
+            return await _ended.Task.WaitAsync(patience, _engine.Time);
+        }
+        catch (TimeoutException)
+        {
+            return new ResultReply(null, Ended: false, default, null);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiters);
+        }
+    }
+
+    /// <summary>There may be mail in the inbox: give it positions.</summary>
+    public void CheckMail() => Post(() =>
+    {
+        if (!_gone && !_readingMail)
+        {
+            ReadMail();
+        }
+    });
+
+    /// <summary>Leaves memory if the run only waits, nobody waits for it here, and nothing is due soon.</summary>
+    public void RestIfIdle(TimeSpan restAfter)
+    {
+        if (_engine.Time.GetElapsedTime(Volatile.Read(ref _restedAt)) >= restAfter && _waiters == 0)
+        {
+            Post(() =>
+            {
+                var soon = _engine.Clock.Now + _engine.Options.LookAhead + _engine.Options.LookAhead;
+                if (IsAtRest && _waiters == 0 && !_code.Outstanding.Values.Any(c => DueAt(c) < soon))
+                {
+                    Release(wakeOthers: false);
+                }
+            });
+        }
+    }
+
+    /// <summary>Gives the run away: bodies are cancelled, the commit under way ends, the owner is cleared. Completes when it has left.</summary>
+    /// <param name="wakeOthers">True: another silo is to take it at once, unless it only waits.</param>
+    public Task ReleaseAsync(bool wakeOthers)
+    {
+        Post(() =>
+        {
+            (_givingAway, _wakeOthers) = (true, wakeOthers);
+            _stop.Cancel();
+        });
+        return Left;
+    }
+
+    private bool IsAtRest => !_gone && _inFlight is null && !_readingMail && _running == 0 && _draft.IsEmpty && _exclusive.Count == 0
+        && _readyTransactions.Count == 0 && !_code.HasEnded && _code.Violation is null;
+
+    private static DateTimeOffset DueAt(Command command) => command switch
+    {
+        TimerCommand timer => timer.DueAt,
+        BodyCommand { RetryAt: { } due } => due,
+        BodyCommand => DateTimeOffset.MinValue,
+        _ => DateTimeOffset.MaxValue,
+    };
+
+    private void Release(bool wakeOthers)
+    {
+        var entry = Seal(out var draft);
+        entry.Leaves = true;
+        entry.WakesOthers = wakeOthers;
+        Submit(entry, draft, null);
+    }
+
+    private void ReadMail()
+    {
+        _readingMail = true;
+        _ = ReadMailAsync();
+    }
+
+    private async Task ReadMailAsync()
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                var mail = await _engine.Claims.ReadMailAsync(Row.Instance);
+                Post(() =>
+                {
+                    _readingMail = false;
+                    TakeMail(mail);
+                });
+                return;
+            }
+            catch (Exception error) when (PostgresFaults.IsUnreachable(error) && !_gone)
+            {
+                await Task.Delay(PostgresFaults.Pause(tries));
+            }
+            catch (Exception)
+            {
+                Post(() => _readingMail = false);
+                return;
+            }
+        }
+    }
+
+    /// <summary>Mail gets its position with the next commit, and leaves the inbox in that commit. What cannot be read stays there, for people.</summary>
+    private void TakeMail(IReadOnlyList<MailRow> mail)
+    {
+        if (_gone)
+        {
+            return;
+        }
+
+        foreach (var letter in mail)
+        {
+            _draft.ClearMail(letter.MessageId);
+            if (letter.Name.Length == 0 || _seenMessages.Contains(letter.MessageId) || !_arriving.Add(letter.MessageId))
+            {
+                continue;
+            }
+
+            _draft.Add(SignalRow(letter.Name, !_code.HasSignal(letter.Name), letter.Payload, letter.MessageId));
+        }
+    }
+
+    private static JournalRow SignalRow(string name, bool isTopic, Payload payload, string messageId) =>
+        new(isTopic ? JournalKind.Topic : JournalKind.Signal, 0, name, payload) { MessageId = messageId };
+
+    private void PostCall<T>(TaskCompletionSource<T> done, Action action) => PostCall(action, error => done.TrySetException(error));
+
+    private void PostCall(TaskCompletionSource done, Action action) => PostCall(action, error => done.TrySetException(error));
+
+    private void PostCall(Action action, Action<Exception> fail) => Post(() =>
+    {
+        if (_gone)
+        {
+            fail(new MovedException(WasFenced));
+            return;
+        }
+
+        try
+        {
+            action();
+        }
+        catch (Exception error)
+        {
+            fail(error);
+        }
+    });
+}

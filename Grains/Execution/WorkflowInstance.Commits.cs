@@ -1,0 +1,218 @@
+using Actors.Storage;
+using Actors.Wire;
+
+namespace Actors.Execution;
+
+/// <summary>From what got ready to what is committed, and from there to the code.</summary>
+internal sealed partial class WorkflowInstance
+{
+    private CommitUnderWay? _inFlight;
+    private bool _readingMail;
+    private bool _clearCrashes;
+
+    /// <summary>Commits what is ready, if no commit is under way. Called after everything that happens.</summary>
+    private void Advance()
+    {
+        if (_gone || _inFlight is not null || _readingMail)
+        {
+            return;
+        }
+
+        if (_code.Violation is { } violation)
+        {
+            SetAside(violation.Message);
+        }
+        else if (_draft.Size > _engine.Options.EntrySizeMax)
+        {
+            SetAside($"one turn made {_draft.Size:N0} bytes of payload to commit at once; the limit (EntrySizeMax) is {_engine.Options.EntrySizeMax:N0}.");
+        }
+        else if (_code.HasEnded && !_draft.HasSignals)
+        {
+            End();
+        }
+        else if (_readyTransactions.TryDequeue(out var transaction))
+        {
+            CommitTransaction(transaction);
+        }
+        else if (!_draft.IsEmpty || _clearCrashes)
+        {
+            _clearCrashes = false;
+            Submit(Seal(out var draft), draft, null);
+        }
+        else if (_givingAway)
+        {
+            Release(_wakeOthers && (_running > 0 || _code.Outstanding.Values.Any(c => c is BodyCommand { RetryAt: null })));
+        }
+        else if (_exclusive.TryDequeue(out var exclusive))
+        {
+            RunExclusive(exclusive);
+        }
+    }
+
+    /// <summary>Turns the draft into an entry at the run's present place, and begins a new draft.</summary>
+    private Entry Seal(out Draft draft)
+    {
+        (draft, _draft) = (_draft, new Draft());
+        return draft.Seal(Row.Instance, Row.Partition, _epoch, _position, _messages);
+    }
+
+    private void Submit(Entry entry, Draft draft, JournalRow? last)
+    {
+        _inFlight = new CommitUnderWay(draft, last);
+        _engine.Journal.Submit(entry, reply => Post(() => Replied(entry, reply)));
+    }
+
+    private void Replied(Entry entry, CommitReply reply)
+    {
+        if (_gone)
+        {
+            return;
+        }
+
+        var (draft, last) = _inFlight!;
+        _epoch = reply.Epoch;
+        switch (reply.Outcome)
+        {
+            case CommitOutcome.Committed:
+                Committed(entry, draft, reply.At);
+                break;
+            case CommitOutcome.Fenced:
+                LogFenced(Id);
+                Leave(new MovedException(fenced: true));
+                break;
+            case CommitOutcome.Early:
+                _engine.Clock.Hear(reply.At);
+                RestoreAfterPause(draft, last, entry.NotBefore!.Value);
+                break;
+            case CommitOutcome.Mail:
+                _inFlight = null;
+                _draft.Restore(draft, last);
+                ReadMail();
+                break;
+            default:
+                _inFlight = null;
+                draft.Fail(new PayloadException($"Workflow '{Id}': the database refuses the entry: {reply.Error?.Message}"));
+                SetAside($"the database refuses what it commits: {reply.Error?.Message}");
+                break;
+        }
+    }
+
+    private void Committed(Entry entry, Draft draft, DateTimeOffset at)
+    {
+        _inFlight = null;
+        if (entry.Rows.Count > 0)
+        {
+            _engine.Clock.Hear(at);
+        }
+
+        if (entry.Ends)
+        {
+            EndCommitted(entry, draft);
+            return;
+        }
+
+        draft.Committed();
+        if (entry.Leaves)
+        {
+            Leave(entry.Status == WorkflowStatus.SetAside
+                ? new WorkflowSetAsideException($"Workflow '{Id}' was set aside: {_setAsideReason}")
+                : new MovedException(fenced: false));
+            return;
+        }
+
+        foreach (var row in entry.Rows)
+        {
+            row.At = at;
+            Take(row);
+            if (_code.Violation is not null)
+            {
+                return;
+            }
+
+            Recorded(row);
+            foreach (var command in _code.TakeIssued())
+            {
+                Launch(command);
+            }
+
+            GiveUpTimers();
+        }
+    }
+
+    /// <summary>The database's clock is behind what this process believed: hold the entry until its timers are due.</summary>
+    private void RestoreAfterPause(Draft draft, JournalRow? last, DateTimeOffset due)
+    {
+        // The turn stays taken, so nothing overtakes the entry.
+        _engine.Timers.Schedule(due, () => Post(() =>
+        {
+            if (!_gone)
+            {
+                _inFlight = null;
+                _draft.Restore(draft, last);
+            }
+        }));
+    }
+
+    private void End()
+    {
+        var last = _code.Error is { } error
+            ? new JournalRow(JournalKind.Failed, 0, Row.Type, ErrorPayload(error, $"Error of workflow '{Id}'"))
+            : ResultRow();
+        _draft.Add(last);
+        foreach (var timer in _code.Outstanding.Values.Where(NeedsTimerRow))
+        {
+            _draft.ClearTimer(timer.Seq);
+        }
+
+        var entry = Seal(out var draft);
+        entry.Status = last.Kind == JournalKind.Completed ? WorkflowStatus.Completed : WorkflowStatus.Failed;
+        entry.Leaves = true;
+        Submit(entry, draft, last);
+    }
+
+    private JournalRow ResultRow()
+    {
+        try
+        {
+            var payload = _code.Result is null ? default : _engine.Payloads.Write(_code.Result, _code.Workflow.ResultType, $"Result of workflow '{Id}'");
+            return new JournalRow(JournalKind.Completed, 0, Row.Type, payload);
+        }
+        catch (ActorsException error)
+        {
+            return new JournalRow(JournalKind.Failed, 0, Row.Type, ErrorPayload(error, "Result"));
+        }
+    }
+
+    private void EndCommitted(Entry entry, Draft draft)
+    {
+        var last = entry.Rows[^1];
+        _ended.TrySetResult(Answers.Ended(last.Kind, last.Payload, _engine.Payloads));
+        draft.Committed();
+        Leave(new WorkflowEndedException($"Workflow '{Id}' has ended; the signal was not delivered."));
+    }
+
+    private void SetAside(string reason)
+    {
+        // What is not committed is not kept: after the mend, the code is replayed and asks for it again. Mail stays in the inbox.
+        LogSetAside(Id, reason);
+        _setAsideReason = reason;
+        _draft.Fail(new MovedException(fenced: false));
+        _draft = new Draft();
+        var error = new RecordedError(nameof(WorkflowSetAsideException), reason, null);
+        _draft.Add(new JournalRow(JournalKind.SetAside, 0, Row.Type, _engine.Payloads.Write(error, "Reason")));
+        var entry = Seal(out var draft);
+        entry.Status = WorkflowStatus.SetAside;
+        entry.Leaves = true;
+        Submit(entry, draft, null);
+    }
+
+    private string? _setAsideReason;
+
+    private Payload ErrorPayload(Exception error, string what) => Answers.Record(error, _engine.Payloads, what);
+
+    /// <summary>A run that was taken from the dead and only waits has not crashed anyone: say so.</summary>
+    private void ClearCrashes() =>
+        _clearCrashes = Row.CrashCount > 0 && !_code.HasEnded && _code.Violation is null && !_code.Outstanding.Values.Any(c => c is BodyCommand);
+
+    private sealed record CommitUnderWay(Draft Draft, JournalRow? Last);
+}

@@ -1,0 +1,219 @@
+using Actors.Storage;
+using Actors.Wire;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Execution;
+
+/// <summary>
+/// One run in memory. Everything that happens to it goes through its mailbox and is handled by one thread at a time: completions are
+/// committed first and delivered to the code after, in the order of their positions. It has at most one commit under way.
+/// </summary>
+internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
+{
+    private readonly EngineContext _engine;
+    private readonly WorkflowCode _code;
+    private readonly AsyncServiceScope _scope;
+    private readonly ILogger _log;
+    private readonly Action<WorkflowInstance> _left;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Queue<Action> _mail = new();
+    private readonly HashSet<string> _seenMessages = new(StringComparer.Ordinal);
+    private readonly TaskCompletionSource<ResultReply> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Draft _draft = new();
+    private int _epoch;
+    private int _position;
+    private int _messages;
+    private bool _handling;
+    private bool _gone;
+    private int _waiters;
+    private long _turnStartedAt;
+    private long _restedAt;
+
+    /// <param name="left">Called once, when the run is no longer in memory.</param>
+    public WorkflowInstance(EngineContext engine, StoredRun run, WorkflowType type, Action<WorkflowInstance> left)
+    {
+        (_engine, Row, _left, _epoch, _position) = (engine, run, left, run.Epoch, -1);
+        _log = engine.Loggers.CreateLogger($"Actors.Workflow.{type.Name}");
+        _scope = engine.Services.CreateAsyncScope();
+        _code = new WorkflowCode(run, type, _scope.ServiceProvider, engine.Payloads, engine.Messages, _log, EscapedCode);
+        _restedAt = engine.Time.GetTimestamp();
+    }
+
+    /// <summary>The run as it was claimed or started; epoch and position have moved since.</summary>
+    public StoredRun Row { get; }
+
+    public WorkflowId Id => Row.Id;
+
+    public int Epoch => _epoch;
+
+    public int Position => _position;
+
+    /// <summary>What a look at the process found wrong with the run, or null.</summary>
+    public string? Problem { get; set; }
+
+    /// <summary>True once another owner was found to have the run.</summary>
+    public bool WasFenced { get; private set; }
+
+    /// <summary>Completes when the run is no longer in memory.</summary>
+    public Task Left => _leftMemory.Task;
+
+    private readonly TaskCompletionSource _leftMemory = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Replays the history and goes on from there. The first thing that happens to an instance.</summary>
+    public void Begin(IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> mail) => Post(() =>
+    {
+        _code.Expect(history);
+        if (history.Count == 1)
+        {
+            _code.GoLive(); // A new run: nothing to replay.
+        }
+
+        foreach (var row in history)
+        {
+            Take(row);
+            if (_code.Violation is not null)
+            {
+                break;
+            }
+        }
+
+        _code.GoLive();
+        if (_code.Violation is null)
+        {
+            foreach (var command in _code.TakeIssued())
+            {
+                Launch(command);
+            }
+
+            GiveUpTimers();
+            TakeMail(mail);
+            ClearCrashes();
+        }
+    });
+
+    /// <summary>Handles the action after everything that was posted before it, on a thread of the pool.</summary>
+    private void Post(Action action)
+    {
+        lock (_mail)
+        {
+            _mail.Enqueue(action);
+            if (_handling)
+            {
+                return;
+            }
+
+            _handling = true;
+        }
+
+        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    }
+
+    void IThreadPoolWorkItem.Execute()
+    {
+        while (true)
+        {
+            Action? next;
+            lock (_mail)
+            {
+                if (!_mail.TryDequeue(out next))
+                {
+                    _handling = false;
+                    return;
+                }
+            }
+
+            Handle(next);
+        }
+    }
+
+    private void Handle(Action action)
+    {
+        Volatile.Write(ref _turnStartedAt, _engine.Time.GetTimestamp());
+        try
+        {
+            action();
+            Advance();
+        }
+        catch (Exception error)
+        {
+            // Not the user's: those are caught where they are called. The run is untouched in the database; let it be loaded anew.
+            LogEngineFault(Id, error);
+            Leave(new MovedException(fenced: false));
+        }
+        finally
+        {
+            Volatile.Write(ref _turnStartedAt, 0);
+            Volatile.Write(ref _restedAt, _engine.Time.GetTimestamp());
+        }
+    }
+
+    /// <summary>Notes a committed row and tells the code.</summary>
+    private void Take(JournalRow row)
+    {
+        _position = row.Position;
+        _messages += row.Messages;
+        if (row.MessageId is { } id)
+        {
+            _seenMessages.Add(id);
+            _arriving.Remove(id);
+        }
+
+        _code.Deliver(row);
+    }
+
+    /// <summary>How long the turn under way has run, by the process's own clock; zero when at rest.</summary>
+    public TimeSpan TurnTime => Volatile.Read(ref _turnStartedAt) is var started and not 0 ? _engine.Time.GetElapsedTime(started) : TimeSpan.Zero;
+
+    /// <summary>Tells one turn from the next.</summary>
+    public long TurnStamp => Volatile.Read(ref _turnStartedAt);
+
+    /// <summary>The last command that the code gave, for messages about a turn that does not end.</summary>
+    public string Whereabouts => _code.After;
+
+    private void EscapedCode(string message) => Post(() => _code.Violate(message));
+
+    /// <summary>Out of memory. Bodies are cancelled; who waits is told, and asks elsewhere or anew.</summary>
+    private void Leave(Exception reason)
+    {
+        if (_gone)
+        {
+            return;
+        }
+
+        _gone = true;
+        WasFenced = reason is MovedException { Fenced: true };
+        _stop.Cancel();
+        _ended.TrySetException(reason);
+        _ = _ended.Task.Exception;
+        _inFlight?.Draft.Fail(reason);
+        _draft.Fail(reason);
+        _left(this);
+        _leftMemory.TrySetResult();
+        _ = DisposeScopeAsync();
+    }
+
+    private async Task DisposeScopeAsync()
+    {
+        try
+        {
+            await _scope.DisposeAsync();
+        }
+        catch (Exception error)
+        {
+            LogEngineFault(Id, error);
+        }
+    }
+
+    [LoggerMessage(201, LogLevel.Error, "Workflow '{Id}' met a fault of the engine and is loaded anew.")]
+    private partial void LogEngineFault(WorkflowId id, Exception error);
+
+    [LoggerMessage(202, LogLevel.Error, "Workflow '{Id}' is set aside: {Reason}")]
+    private partial void LogSetAside(WorkflowId id, string reason);
+
+    [LoggerMessage(203, LogLevel.Information, "Workflow '{Id}' has another owner than this silo; this silo gives way.")]
+    private partial void LogFenced(WorkflowId id);
+
+    [LoggerMessage(204, LogLevel.Debug, "Workflow '{Id}': attempt {Attempt} of {Step} failed, next in {Pause}.")]
+    private partial void LogAttemptFailed(WorkflowId id, int attempt, string step, TimeSpan pause, Exception error);
+}

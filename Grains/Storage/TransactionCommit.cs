@@ -1,0 +1,140 @@
+using System.Data;
+using Npgsql;
+
+namespace Actors.Storage;
+
+/// <summary>How a transaction of user code ended.</summary>
+internal enum TransactionOutcome
+{
+    Committed,
+
+    /// <summary>Another owner has the run.</summary>
+    Fenced,
+
+    /// <summary>Nothing is committed, and the same body may pass when it runs again: a conflict, a lost connection, an entry that was early.</summary>
+    Again,
+
+    /// <summary>Nothing is committed, and the error is the body's own.</summary>
+    Failed,
+}
+
+internal readonly record struct TransactionReply(TransactionOutcome Outcome, CommitReply Commit, Exception? Error = null);
+
+/// <summary>An open transaction of user code, which ends with an entry of the journal: two round trips, the fence last.</summary>
+internal sealed class TransactionCommit : IAsyncDisposable
+{
+    private static readonly string HoldPlans = SqlText.Get("hold_plans");
+
+    private readonly EngineDatabase _database;
+    private readonly JournalWriter _journal;
+
+    private TransactionCommit(EngineDatabase database, JournalWriter journal, NpgsqlConnection connection, NpgsqlTransaction transaction) =>
+        (_database, _journal, Connection, Transaction) = (database, journal, connection, transaction);
+
+    public NpgsqlConnection Connection { get; }
+
+    public NpgsqlTransaction Transaction { get; }
+
+    public static async Task<TransactionCommit> BeginAsync(
+        EngineDatabase database, JournalWriter journal, IsolationLevel isolation, CancellationToken cancellation)
+    {
+        var connection = await database.Users.OpenConnectionAsync(cancellation);
+        try
+        {
+            // Sent with the first statement of the body.
+            return new TransactionCommit(database, journal, connection, await connection.BeginTransactionAsync(isolation, cancellation));
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the entry and commits. The caller holds the run's commit turn. An unknown outcome is resolved before this returns.</summary>
+    public async Task<TransactionReply> CommitAsync(Entry entry)
+    {
+        DateTimeOffset at;
+        try
+        {
+            at = await FenceAsync(entry);
+        }
+        catch (PostgresException error) when (error.SqlState == PostgresFaults.FenceFailed)
+        {
+            // Nothing was written; the journal finds out whether the run is still ours.
+            return await _journal.ResolveAsync(entry) is { Outcome: CommitOutcome.Rejected } standing
+                ? new(TransactionOutcome.Again, standing) : new(TransactionOutcome.Fenced, default);
+        }
+        catch (Exception error)
+        {
+            return Aborted(entry, error);
+        }
+
+        try
+        {
+            await _database.Probe.AroundAsync("commit transaction", async () =>
+            {
+                // No token and no time-out: a COMMIT that is on its way is waited for.
+                await Transaction.CommitAsync(CancellationToken.None);
+                return true;
+            });
+        }
+        catch (PostgresException error) when (PostgresFaults.IsCertainAbort(error))
+        {
+            return Aborted(entry, error);
+        }
+        catch (Exception)
+        {
+            var standing = await _journal.ResolveAsync(entry);
+            return new(
+                standing.Outcome switch
+                {
+                    CommitOutcome.Committed => TransactionOutcome.Committed,
+                    CommitOutcome.Rejected => TransactionOutcome.Again,
+                    _ => TransactionOutcome.Fenced,
+                },
+                standing);
+        }
+
+        if (entry.Outbox.Count > 0)
+        {
+            _journal.OutboxWritten?.Invoke();
+        }
+
+        return new(TransactionOutcome.Committed, new CommitReply(CommitOutcome.Committed, at, entry.Epoch));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Transaction.DisposeAsync();
+        await Connection.DisposeAsync();
+    }
+
+    /// <summary>What an error before the end of COMMIT means, when nothing can have been committed.</summary>
+    public static TransactionReply Aborted(Entry? entry, Exception error) => new(
+        PostgresFaults.IsConflict(error) || PostgresFaults.IsUnreachable(error) ? TransactionOutcome.Again : TransactionOutcome.Failed,
+        new CommitReply(CommitOutcome.Rejected, default, entry?.Epoch ?? 0),
+        error);
+
+    private async Task<DateTimeOffset> FenceAsync(Entry entry)
+    {
+        await using var batch = Connection.CreateBatch();
+        batch.Transaction = Transaction;
+        GroupBatch.Statement(batch, HoldPlans);
+        GroupBatch.AddEntries(batch, [entry], _database.Silo);
+        return await _database.Probe.AroundAsync("fence transaction", async () =>
+        {
+            await using var reader = await batch.ExecuteReaderAsync(CancellationToken.None);
+            var at = DateTimeOffset.MinValue;
+            do
+            {
+                while (await reader.ReadAsync(CancellationToken.None))
+                {
+                    at = reader.FieldCount == 1 && reader.GetFieldType(0) == typeof(DateTime) ? reader.GetFieldValue<DateTimeOffset>(0) : at;
+                }
+            }
+            while (await reader.NextResultAsync(CancellationToken.None));
+            return at;
+        });
+    }
+}
