@@ -3,7 +3,7 @@
 -- Creating it may meet another program that does the same, which the migrator's lock does not see.
 do $$
 begin
-    if to_regnamespace('actors') is null then create schema actors; end if;
+    if not exists (select from pg_catalog.pg_namespace where nspname = 'actors') then create schema actors; end if;
 exception when duplicate_schema or unique_violation then null;
 end
 $$;
