@@ -84,7 +84,7 @@ internal sealed class PostgresCluster(string folder, string? user)
         {
             try
             {
-                await using var connection = new NpgsqlConnection(ConnectionString("postgres"));
+                await using var connection = new NpgsqlConnection(ConnectionString("postgres") + ";Pooling=false");
                 await connection.OpenAsync(cancellation);
                 return true;
             }
