@@ -56,9 +56,9 @@ internal sealed class PostgresCluster(string folder, string? user)
     internal async Task StartAsync(PostgresBinaries binaries, CancellationToken cancellation)
     {
         var settings = Settings + (binaries.Major >= 18 ? " -c io_method=worker" : "");
-        var earlier = File.Exists(Log) ? new FileInfo(Log).Length : 0;
         for (var attempt = 1; ; attempt++)
         {
+            var earlier = File.Exists(Log) ? new FileInfo(Log).Length : 0;
             var port = FreePort();
             // pg_ctl makes the server the leader of a session of its own: no signal of ours or of our terminal reaches it.
             var result = await ChildProcess.RunAsync(
@@ -70,10 +70,12 @@ internal sealed class PostgresCluster(string folder, string? user)
                 return;
             }
             var log = File.Exists(Log) ? (await File.ReadAllTextAsync(Log, cancellation))[(int)earlier..] : "";
-            if (attempt == 3 || !log.Contains("could not bind", StringComparison.Ordinal))
+            // Another program was faster at the port, or processes of a server that was killed are still about to end.
+            if (attempt == 40 || !(log.Contains("could not bind", StringComparison.Ordinal) || log.Contains("still in use", StringComparison.Ordinal)))
             {
                 throw new InvalidOperationException($"Postgres in {folder} does not start: {result.Output}\n{log[^Math.Min(log.Length, 2000)..]}");
             }
+            await Task.Delay(TimeSpan.FromMilliseconds(250), cancellation);
         }
     }
 
