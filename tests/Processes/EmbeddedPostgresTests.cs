@@ -40,7 +40,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
 
         using var second = Shell(Start(_settings.RootFolder));
         Assert.Equal(first, await second.StandardOutput.ReadLineAsync(Cancellation));
-        Assert.StartsWith("adopted ", await second.StandardError.ReadLineAsync(Cancellation));
+        Assert.StartsWith("adopted ", LastLine(await second.StandardError.ReadToEndAsync(Cancellation)));
         await second.WaitForExitAsync(Cancellation);
 
         var folder = Assert.Single(await EmbeddedPostgres.StopAsync(_settings, Cancellation));
@@ -74,16 +74,17 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     public async Task An_ordinary_user_starts_and_stops_a_server_in_a_folder_of_its_own()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows() || !Environment.IsPrivilegedProcess, "Run by an ordinary user, every other test shows it.");
-        // The clone may be where only root can go: the program and the binaries come along.
+        // The clone may be where only root can go: the program and the binaries that root has come along.
+        var fetched = Path.GetDirectoryName((await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation)).Folder);
         using var prepare = Shell($"""
             cp -r '{Path.GetDirectoryName(SiloProgram.File)}' {_root}/silo && mkdir {_root}/.actors
-            cp -r {TestPostgres.RepositoryFolder}/.actors/npm-* {_root}/.actors/ 2>/dev/null; chown -R nobody {_root}; chmod 755 {_root}
+            cp -r '{fetched}'/npm-* {_root}/.actors/ 2>/dev/null; chown -R nobody {_root}; chmod 755 {_root}
             """);
         await prepare.WaitForExitAsync(Cancellation);
 
         using var start = Shell(Start(_root, $"{_root}/silo/{Path.GetFileName(SiloProgram.File)}"), user: "nobody");
         var connectionString = await start.StandardOutput.ReadToEndAsync(Cancellation);
-        Assert.Equal($"started {_root}/.actors", Path.GetDirectoryName((await start.StandardError.ReadToEndAsync(Cancellation)).Trim().Split('\n')[^1]));
+        Assert.Equal($"started {_root}/.actors", Path.GetDirectoryName(LastLine(await start.StandardError.ReadToEndAsync(Cancellation))));
         await AssertAnswersAsync(connectionString.Trim());
 
         using var stop = Shell($"{_root}/silo/{Path.GetFileName(SiloProgram.File)} postgres stop --root {_root} --name {_settings.Name}", user: "nobody");
@@ -104,6 +105,8 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
             UserName = user ?? "",
         })!;
     }
+
+    private static string LastLine(string text) => text.Trim().Split('\n')[^1];
 
     private static async Task AssertAnswersAsync(string? connectionString, string sql = "select 1")
     {
