@@ -11,7 +11,11 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
 {
     private static readonly string Major = TestPostgres.Settings.Major is { } major ? $" --major {major}" : "";
     private readonly string _root = Directory.CreateTempSubdirectory("actors-test-").FullName;
-    private readonly PostgresSettings _settings = TestPostgres.Settings with { ConnectionString = null, Name = $"test-own-{Guid.NewGuid():n}" };
+    private readonly PostgresSettings _settings = TestPostgres.Settings with
+    {
+        ConnectionString = null,
+        Name = $"test-own-{Guid.NewGuid():n}",
+    };
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -58,7 +62,8 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
             await using var create = source.CreateCommand("create table kept ()");
             await create.ExecuteNonQueryAsync(Cancellation);
         }
-        using (var server = Process.GetProcessById(int.Parse(File.ReadLines(Path.Combine(first.Folder!, "data", "postmaster.pid")).First())))
+        var processId = int.Parse(File.ReadLines(Path.Combine(first.Folder!, "data", "postmaster.pid")).First());
+        using (var server = Process.GetProcessById(processId))
         {
             server.Kill();
             await server.WaitForExitAsync(Cancellation);
@@ -73,7 +78,8 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task An_ordinary_user_starts_and_stops_a_server_in_a_folder_of_its_own()
     {
-        Assert.SkipWhen(OperatingSystem.IsWindows() || !Environment.IsPrivilegedProcess, "Run by an ordinary user, every other test shows it.");
+        Assert.SkipWhen(
+            OperatingSystem.IsWindows() || !Environment.IsPrivilegedProcess, "Run by an ordinary user, every other test shows it.");
         // The clone may be where only root can go: the program and the binaries that root has come along.
         var fetched = Path.GetDirectoryName((await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation)).Folder);
         using var prepare = Shell($"""
@@ -82,12 +88,14 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
             """);
         await prepare.WaitForExitAsync(Cancellation);
 
-        using var start = Shell(Start(_root, $"{_root}/silo/{Path.GetFileName(SiloProgram.File)}"), user: "nobody");
+        var program = $"{_root}/silo/{Path.GetFileName(SiloProgram.File)}";
+        using var start = Shell(Start(_root, program), user: "nobody");
         var connectionString = await start.StandardOutput.ReadToEndAsync(Cancellation);
-        Assert.Equal($"started {_root}/.actors", Path.GetDirectoryName(LastLine(await start.StandardError.ReadToEndAsync(Cancellation))));
+        var started = LastLine(await start.StandardError.ReadToEndAsync(Cancellation));
+        Assert.Equal($"started {_root}/.actors", Path.GetDirectoryName(started));
         await AssertAnswersAsync(connectionString.Trim());
 
-        using var stop = Shell($"{_root}/silo/{Path.GetFileName(SiloProgram.File)} postgres stop --root {_root} --name {_settings.Name}", user: "nobody");
+        using var stop = Shell($"{program} postgres stop --root {_root} --name {_settings.Name}", user: "nobody");
         Assert.StartsWith("stopped ", await stop.StandardError.ReadToEndAsync(Cancellation));
     }
 

@@ -53,7 +53,8 @@ public class TestDatabase : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         // Without a pool: closing ends what the server holds for the connection, such as the lock below.
-        _server = new NpgsqlConnectionStringBuilder((await TestPostgres.ServerAsync()).ConnectionString) { Pooling = false }.ConnectionString;
+        var server = await TestPostgres.ServerAsync();
+        _server = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Pooling = false }.ConnectionString;
         await MakeTemplateAsync();
         await ExecuteAsync($"create database {Name} template {Template}");
         ConnectionString = To(Name);
@@ -105,5 +106,6 @@ public class TestDatabase : IAsyncLifetime
         await command.ExecuteNonQueryAsync();
     }
 
-    private string To(string database) => new NpgsqlConnectionStringBuilder(_server) { Database = database, Pooling = true }.ConnectionString;
+    private string To(string database) =>
+        new NpgsqlConnectionStringBuilder(_server) { Database = database, Pooling = true }.ConnectionString;
 }

@@ -6,7 +6,7 @@ using Npgsql;
 
 namespace Actors.Hosting;
 
-/// <summary>One embedded server by its folder: data/, log, password, port, and the user that it runs as. The caller holds the lock.</summary>
+/// <summary>One embedded server by its folder (data/, log, password, port) and the user that it runs as. Callers hold the lock.</summary>
 internal sealed class PostgresCluster(string folder, string? user)
 {
     private const string Settings =
@@ -71,9 +71,11 @@ internal sealed class PostgresCluster(string folder, string? user)
             }
             var log = File.Exists(Log) ? (await File.ReadAllTextAsync(Log, cancellation))[(int)earlier..] : "";
             // Another program was faster at the port, or processes of a server that was killed are still about to end.
-            if (attempt == 40 || !(log.Contains("could not bind", StringComparison.Ordinal) || log.Contains("still in use", StringComparison.Ordinal)))
+            string[] passing = ["could not bind", "still in use"];
+            if (attempt == 40 || !passing.Any(reason => log.Contains(reason, StringComparison.Ordinal)))
             {
-                throw new InvalidOperationException($"Postgres in {folder} does not start: {result.Output}\n{log[^Math.Min(log.Length, 2000)..]}");
+                var end = log[^Math.Min(log.Length, 2000)..];
+                throw new InvalidOperationException($"Postgres in {folder} does not start: {result.Output}\n{end}");
             }
             await Task.Delay(TimeSpan.FromMilliseconds(250), cancellation);
         }

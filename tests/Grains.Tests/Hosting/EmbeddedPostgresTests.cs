@@ -67,7 +67,8 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task Of_those_who_ask_at_the_same_time_one_starts_the_server_and_the_others_adopt_it()
     {
-        var servers = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation)));
+        var servers = await Task.WhenAll(
+            Enumerable.Range(0, 4).Select(_ => EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation)));
 
         Assert.Single(servers, server => !server.Adopted);
         Assert.Single(servers.Select(server => server.ConnectionString).Distinct());
