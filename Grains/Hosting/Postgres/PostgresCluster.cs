@@ -6,7 +6,7 @@ using Npgsql;
 
 namespace Actors.Hosting;
 
-/// <summary>One embedded server by its folder: data/, log, password, port, and the user that it runs as. The caller holds the lock.</summary>
+/// <summary>One embedded server by its folder (data/, log, password, port) and the user that it runs as. Callers hold the lock.</summary>
 internal sealed class PostgresCluster(string folder, string? user)
 {
     private const string Settings =
@@ -56,9 +56,9 @@ internal sealed class PostgresCluster(string folder, string? user)
     internal async Task StartAsync(PostgresBinaries binaries, CancellationToken cancellation)
     {
         var settings = Settings + (binaries.Major >= 18 ? " -c io_method=worker" : "");
-        var earlier = File.Exists(Log) ? new FileInfo(Log).Length : 0;
         for (var attempt = 1; ; attempt++)
         {
+            var earlier = File.Exists(Log) ? new FileInfo(Log).Length : 0;
             var port = FreePort();
             // pg_ctl makes the server the leader of a session of its own: no signal of ours or of our terminal reaches it.
             var result = await ChildProcess.RunAsync(
@@ -70,10 +70,14 @@ internal sealed class PostgresCluster(string folder, string? user)
                 return;
             }
             var log = File.Exists(Log) ? (await File.ReadAllTextAsync(Log, cancellation))[(int)earlier..] : "";
-            if (attempt == 3 || !log.Contains("could not bind", StringComparison.Ordinal))
+            // Another program was faster at the port, or processes of a server that was killed are still about to end.
+            string[] passing = ["could not bind", "still in use"];
+            if (attempt == 40 || !passing.Any(reason => log.Contains(reason, StringComparison.Ordinal)))
             {
-                throw new InvalidOperationException($"Postgres in {folder} does not start: {result.Output}\n{log[^Math.Min(log.Length, 2000)..]}");
+                var end = log[^Math.Min(log.Length, 2000)..];
+                throw new InvalidOperationException($"Postgres in {folder} does not start: {result.Output}\n{end}");
             }
+            await Task.Delay(TimeSpan.FromMilliseconds(250), cancellation);
         }
     }
 
@@ -84,7 +88,7 @@ internal sealed class PostgresCluster(string folder, string? user)
         {
             try
             {
-                await using var connection = new NpgsqlConnection(ConnectionString("postgres"));
+                await using var connection = new NpgsqlConnection(ConnectionString("postgres") + ";Pooling=false");
                 await connection.OpenAsync(cancellation);
                 return true;
             }

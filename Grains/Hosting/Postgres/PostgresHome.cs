@@ -18,7 +18,8 @@ internal sealed record PostgresHome(string Folder, string? User)
             Directory.CreateDirectory(folder);
             return new(folder, null);
         }
-        var user = File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal)) ? "postgres" : "nobody";
+        var hasPostgres = File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal));
+        var user = hasPostgres ? "postgres" : "nobody";
         Open(folder);
         if ((await ChildProcess.RunAsync("sh", ["-c", "cd \"$1\"", "sh", folder], "/", user, cancellation)).ExitCode == 0)
         {

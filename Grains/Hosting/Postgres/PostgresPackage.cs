@@ -74,5 +74,6 @@ internal sealed class PostgresPackage(string cacheFolder, string path)
         }
     }
 
-    private static string Native(string folder) => Path.Combine(folder, "node_modules", Name.Replace('/', Path.DirectorySeparatorChar), "native");
+    private static string Native(string folder) =>
+        Path.Combine(folder, "node_modules", Name.Replace('/', Path.DirectorySeparatorChar), "native");
 }

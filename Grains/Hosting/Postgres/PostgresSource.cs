@@ -32,7 +32,8 @@ internal sealed class PostgresSource(string cacheFolder, string path, IEnumerabl
             return [Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.ProgramFiles), "PostgreSQL", "*", "bin")];
         }
         return OperatingSystem.IsMacOS()
-            ? ["/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin", "/Applications/Postgres.app/Contents/Versions/*/bin"]
+            ? ["/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin",
+                "/Applications/Postgres.app/Contents/Versions/*/bin"]
             : ["/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin"];
     }
 
