@@ -1,0 +1,74 @@
+using System.CommandLine;
+using Actors.Orders;
+using Actors.Orders.MainJob;
+using Actors.Orders.Tables;
+using Actors.Storage;
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Npgsql;
+
+namespace Actors.Silo;
+
+/// <summary><c>silo</c>: one silo process, as it runs in a pod and under the main job.</summary>
+internal static class SiloCommand
+{
+    private static readonly Option<string> Name = new("--name") { DefaultValueFactory = _ => Environment.MachineName, Description = "Of the silo, in logs and tables." };
+    private static readonly Option<string> Advertise = new("--advertise") { DefaultValueFactory = _ => "127.0.0.1", Description = "The address at which other silos and clients reach this one." };
+    private static readonly Option<int> SiloPort = new("--silo-port") { DefaultValueFactory = _ => 11111, Description = "For other silos." };
+    private static readonly Option<int> GatewayPort = new("--gateway-port") { DefaultValueFactory = _ => 30000, Description = "For clients." };
+    private static readonly Option<string> Http = new("--http") { DefaultValueFactory = _ => "http://127.0.0.1:8080", Description = "Where health and status are served." };
+    private static readonly Option<string> ClusterId = new("--cluster-id") { DefaultValueFactory = _ => "actors", Description = "Silos with the same id and database are one cluster." };
+    private static readonly Option<Uri> Payments = new("--payments") { DefaultValueFactory = _ => new("http://127.0.0.1:8081"), Description = "The sample's payment service." };
+    private static readonly Option<Uri> Webhook = new("--webhook") { DefaultValueFactory = _ => new("http://127.0.0.1:8082/events"), Description = "Gets the sample's events." };
+    private static readonly Option<bool> MigrateOnly = new("--migrate-only") { Description = "Brings the schema up to date, and ends." };
+    private static readonly Option<bool> UntilStdinEnds = Lifetime.Option();
+
+    internal static Command Create()
+    {
+        var command = new Command("silo", $"One silo. Its database: {JobVariables.Postgres}; the key of the webhook's signatures: {JobVariables.WebhookSecret} (Base64).")
+        {
+            Name, Advertise, SiloPort, GatewayPort, Http, ClusterId, Payments, Webhook, MigrateOnly, UntilStdinEnds,
+        };
+        command.SetAction(RunAsync);
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellation)
+    {
+        if (Environment.GetEnvironmentVariable(JobVariables.Postgres) is not { Length: > 0 } connectionString)
+        {
+            await Console.Error.WriteLineAsync($"No database: set {JobVariables.Postgres} to a connection string, Host=…;Database=…;Username=…;Password=…");
+            return ExitCodes.Missing;
+        }
+
+        await using var database = NpgsqlDataSource.Create(connectionString);
+        await Migrator.MigrateAsync(database, cancellation);
+        await OrderTables.CreateAsync(database, cancellation);
+        if (parsed.GetValue(MigrateOnly))
+        {
+            return ExitCodes.Holds;
+        }
+
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls(parsed.GetValue(Http)!);
+        builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss.fff "));
+        builder.Logging.AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        builder.AddActors(connectionString, actors =>
+        {
+            actors.Cluster.ClusterId = parsed.GetValue(ClusterId)!;
+            actors.Cluster.SiloName = parsed.GetValue(Name)!;
+            actors.Cluster.AdvertisedAddress = parsed.GetValue(Advertise)!;
+            actors.Cluster.SiloPort = parsed.GetValue(SiloPort);
+            actors.Cluster.GatewayPort = parsed.GetValue(GatewayPort);
+            actors.AddOrders(builder.Services, parsed.GetValue(Payments)!, parsed.GetValue(Webhook)!, Secret());
+        });
+        await using var app = builder.Build();
+        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = check => check.Tags.Contains("live") });
+        app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready") });
+        StatusPage.Map(app, database, parsed.GetValue(Name)!);
+        await Lifetime.RunAsync(app, app.Services.GetRequiredService<SiloIdentity>().Id, parsed.GetValue(UntilStdinEnds), cancellation);
+        return ExitCodes.Holds;
+    }
+
+    private static string Secret() => Environment.GetEnvironmentVariable(JobVariables.WebhookSecret)
+        ?? throw new InvalidOperationException($"Set {JobVariables.WebhookSecret} to Base64 of 24 to 64 random bytes.");
+}
