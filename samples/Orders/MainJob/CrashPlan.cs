@@ -34,13 +34,14 @@ internal sealed class CrashPlan
         Task.WhenAll(_crashes.Where(crash => crash.After + _window <= number).Select(crash => crash.Happened.Task)).WaitAsync(cancellation);
 
     /// <summary>Returns after the last crash.</summary>
-    public async Task RunAsync(JobProcesses processes, JobProgress progress, CancellationToken cancellation)
+    /// <param name="kill">Kills the silos with these indexes together.</param>
+    public async Task RunAsync(Func<IReadOnlyList<int>, Task> kill, JobProgress progress, CancellationToken cancellation)
     {
         foreach (var crash in _crashes)
         {
             await progress.ReachedAsync(crash.At, cancellation);
             await Task.Delay(crash.Then, cancellation);
-            await processes.KillAsync(crash.Silos, cancellation);
+            await kill(crash.Silos);
             Kills++;
             progress.Say($"Kill {Kills} of {_crashes.Count}: {string.Join(", ", crash.Silos.Select(silo => $"silo-{silo + 1}"))}, with {progress.EndedCount} orders ended");
             crash.Happened.SetResult();

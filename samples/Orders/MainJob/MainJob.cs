@@ -147,7 +147,7 @@ public static class MainJob
         var beside = Task.WhenAll(progress.ShowAsync(ended.Token), carrier.RunAsync(ended.Token));
         try
         {
-            var work = Task.WhenAll(driver.RunAsync(left, crashes, ended.Token), crashes.RunAsync(processes, progress, ended.Token));
+            var work = Task.WhenAll(driver.RunAsync(left, crashes, ended.Token), crashes.RunAsync(silos => processes.KillAsync(silos, ended.Token), progress, ended.Token));
             await await Task.WhenAny(work, processes.RunningAsync());
             await OutboxEmptyAsync(database, cancellation);
         }
