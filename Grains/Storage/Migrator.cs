@@ -1,0 +1,111 @@
+using System.Data;
+using Npgsql;
+
+namespace Actors.Storage;
+
+/// <summary>Brings schema <c>actors</c> to this binary's shape: each numbered file once, whole or not at all, by however many silos at a time.</summary>
+public static class Migrator
+{
+    /// <summary>What <c>actors.schema_version.oldest_binary</c> is compared with. A migration that older binaries cannot live with raises
+    /// the row, and the release that brings it raises this constant.</summary>
+    public const int BinaryGeneration = 1;
+
+    /// <summary>Changes whenever any migration changes: names a template database or a cached schema.</summary>
+    public static string Fingerprint { get; } =
+        Migration.Hash(string.Concat(Migration.Embedded.Select(migration => $"{migration.File} {migration.Checksum}\n")));
+
+    /// <summary>Returns when every migration of this binary is committed, whoever applied it. Without work to do it only reads.
+    /// Waits without bound for another migrator, which holds the turn for one migration at a time.</summary>
+    /// <exception cref="SchemaTooNewException">The schema asks for a newer binary.</exception>
+    /// <exception cref="MigrationChangedException">An applied migration has another text in this binary.</exception>
+    /// <exception cref="MigrationFailedException">A migration failed; it is rolled back, those before it stay.</exception>
+    /// <exception cref="NpgsqlException">The database cannot be reached.</exception>
+    public static Task MigrateAsync(NpgsqlDataSource dataSource, CancellationToken cancellation) =>
+        MigrateAsync(dataSource, Migration.Embedded, BinaryGeneration, cancellation);
+
+    /// <summary>Returns when the schema serves this binary; migrations that only a newer binary knows do not matter. Never writes.</summary>
+    /// <exception cref="SchemaMissingException">There is no schema.</exception>
+    /// <exception cref="SchemaBehindException">A migration of this binary is not applied.</exception>
+    /// <exception cref="SchemaTooNewException">The schema asks for a newer binary.</exception>
+    /// <exception cref="MigrationChangedException">An applied migration has another text in this binary.</exception>
+    public static Task CheckAsync(NpgsqlDataSource dataSource, CancellationToken cancellation) =>
+        CheckAsync(dataSource, Migration.Embedded, BinaryGeneration, cancellation);
+
+    internal static async Task MigrateAsync(
+        NpgsqlDataSource dataSource, IReadOnlyList<Migration> migrations, int generation, CancellationToken cancellation)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellation);
+        if (Pending(connection, migrations, generation, await ReadAsync(connection, cancellation)).Count == 0) return;
+        while (await ApplyNextAsync(connection, migrations, generation, cancellation)) { }
+    }
+
+    internal static async Task CheckAsync(
+        NpgsqlDataSource dataSource, IReadOnlyList<Migration> migrations, int generation, CancellationToken cancellation)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellation);
+        var schema = await ReadAsync(connection, cancellation);
+        var pending = Pending(connection, migrations, generation, schema);
+        if (schema is null) throw new SchemaMissingException(connection.Database);
+        if (pending.Count > 0) throw new SchemaBehindException(connection.Database, pending);
+    }
+
+    /// <summary>Applies the first pending migration in a transaction of its own; false when there is none.</summary>
+    private static async Task<bool> ApplyNextAsync(
+        NpgsqlConnection connection, IReadOnlyList<Migration> migrations, int generation, CancellationToken cancellation)
+    {
+        await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellation);
+        await ExecuteAsync(connection, SqlText.Get("bound_migration"), cancellation);
+        await ExecuteAsync(connection, SqlText.Get("lock_migrations"), cancellation);
+        var pending = Pending(connection, migrations, generation, await ReadAsync(connection, cancellation));
+        if (pending.Count == 0) return false;
+        try
+        {
+            await ExecuteAsync(connection, pending[0].Sql, cancellation);
+            await ExecuteAsync(connection, SqlText.Get("record_migration"), cancellation, pending[0].Number, pending[0].Name, pending[0].Checksum);
+        }
+        catch (NpgsqlException error)
+        {
+            throw new MigrationFailedException(connection.Database, pending[0], error);
+        }
+        await transaction.CommitAsync(cancellation);
+        return true;
+    }
+
+    private static List<Migration> Pending(NpgsqlConnection connection, IReadOnlyList<Migration> migrations, int generation, Schema? schema)
+    {
+        if (schema is null) return [.. migrations];
+        if (schema.OldestBinary > generation) throw new SchemaTooNewException(connection.Database, schema.OldestBinary, generation);
+        foreach (var migration in migrations)
+            if (schema.Checksums.TryGetValue(migration.Number, out var applied) && applied != migration.Checksum)
+                throw new MigrationChangedException(connection.Database, migration);
+        return [.. migrations.Where(migration => !schema.Checksums.ContainsKey(migration.Number))];
+    }
+
+    private static async Task<Schema?> ReadAsync(NpgsqlConnection connection, CancellationToken cancellation)
+    {
+        await using var exists = new NpgsqlCommand(SqlText.Get("schema_exists"), connection);
+        if (!(bool)(await exists.ExecuteScalarAsync(cancellation))!) return null;
+        await using var read = new NpgsqlCommand(SqlText.Get("read_schema"), connection);
+        await using var reader = await read.ExecuteReaderAsync(cancellation);
+        var schema = new Schema();
+        while (await reader.ReadAsync(cancellation))
+        {
+            schema.OldestBinary = reader.GetInt32(0);
+            schema.Checksums.Add(reader.GetInt32(1), reader.GetString(2));
+        }
+        return schema;
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation, params object[] values)
+    {
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
+        foreach (var value in values) command.Parameters.Add(new NpgsqlParameter { Value = value });
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    private sealed class Schema
+    {
+        public int OldestBinary { get; set; }
+        public Dictionary<int, string> Checksums { get; } = [];
+    }
+}

@@ -1,0 +1,65 @@
+using Npgsql;
+
+namespace Actors.Storage;
+
+/// <summary>The tables of schema <c>actors</c> and this binary do not fit together.</summary>
+public abstract class SchemaException : ActorsException
+{
+    private protected SchemaException(string message, Exception? inner = null) : base(message, inner) { }
+}
+
+/// <summary>The database has no tables of Actors.</summary>
+public sealed class SchemaMissingException : SchemaException
+{
+    internal SchemaMissingException(string? database) : base(
+        $"Database '{database}' has no schema 'actors'. Run the silo once with --migrate-only, or check that this is the database that was meant.") { }
+}
+
+/// <summary>Migrations of this binary are not applied yet.</summary>
+public sealed class SchemaBehindException : SchemaException
+{
+    internal SchemaBehindException(string? database, IReadOnlyList<Migration> pending) : base(
+        $"Schema 'actors' of database '{database}' lacks {pending.Count} migration(s), the first is {pending[0].File}. Run the silo once with --migrate-only.") =>
+        Pending = [.. pending.Select(migration => migration.File)];
+
+    /// <summary>The files that are not applied, in their order.</summary>
+    public IReadOnlyList<string> Pending { get; }
+}
+
+/// <summary>The schema asks for a newer binary. Nothing was written.</summary>
+public sealed class SchemaTooNewException : SchemaException
+{
+    internal SchemaTooNewException(string? database, int oldestBinary, int binary) : base(
+        $"Schema 'actors' of database '{database}' may be used from binary generation {oldestBinary} on; this binary is generation {binary}. "
+        + "Deploy a newer binary: a schema is never migrated back.") => (OldestBinary, Binary) = (oldestBinary, binary);
+
+    /// <summary>The oldest generation that the schema admits.</summary>
+    public int OldestBinary { get; }
+
+    /// <summary>The generation of this binary.</summary>
+    public int Binary { get; }
+}
+
+/// <summary>A migration that was applied has another text in this binary. Nothing was written.</summary>
+public sealed class MigrationChangedException : SchemaException
+{
+    internal MigrationChangedException(string? database, Migration migration) : base(
+        $"{migration.File} was applied to database '{database}' with another text. Restore the file as it was released, and put the change into a new migration.") =>
+        File = migration.File;
+
+    /// <summary>The changed file.</summary>
+    public string File { get; }
+}
+
+/// <summary>A migration failed and was rolled back; those before it stay applied.</summary>
+public sealed class MigrationFailedException : SchemaException
+{
+    internal MigrationFailedException(string? database, Migration migration, NpgsqlException inner) : base(
+        $"{migration.File} failed on database '{database}' and was rolled back: {inner.Message}", inner) => File = migration.File;
+
+    /// <summary>The file that failed.</summary>
+    public string File { get; }
+
+    /// <inheritdoc/>
+    public override bool IsTransient => InnerException is NpgsqlException { IsTransient: true };
+}

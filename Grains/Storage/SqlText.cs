@@ -1,0 +1,30 @@
+using System.Collections.Frozen;
+using System.Reflection;
+
+namespace Actors.Storage;
+
+/// <summary>Every embedded SQL file, read once, with line feeds whatever the checkout's line ends were.</summary>
+internal static class SqlText
+{
+    // Resource names carry the separators of the machine that built the assembly.
+    private static readonly FrozenDictionary<string, string> Files = Assembly.GetExecutingAssembly().GetManifestResourceNames()
+        .Where(resource => resource.EndsWith(".sql", StringComparison.Ordinal))
+        .ToFrozenDictionary(resource => resource.Replace('\\', '/'), Read);
+
+    /// <summary>The statement of <c>Sql/name.sql</c>, without the comment lines of its header.</summary>
+    /// <exception cref="ArgumentException">There is no such file.</exception>
+    public static string Get(string name) => Files.TryGetValue($"Sql/{name}.sql", out var text)
+        ? string.Join('\n', text.Split('\n').SkipWhile(line => line.Length == 0 || line.StartsWith("--", StringComparison.Ordinal))).Trim()
+        : throw new ArgumentException($"No embedded statement 'Sql/{name}.sql'.", nameof(name));
+
+    /// <summary>The whole text of every file in a folder, by file name without folder and extension.</summary>
+    public static IEnumerable<(string Name, string Text)> Folder(string folder) => Files
+        .Where(file => file.Key.StartsWith(folder + "/", StringComparison.Ordinal))
+        .Select(file => (file.Key[(folder.Length + 1)..^".sql".Length], file.Value));
+
+    private static string Read(string resource)
+    {
+        using var reader = new StreamReader(Assembly.GetExecutingAssembly().GetManifestResourceStream(resource)!);
+        return reader.ReadToEnd().ReplaceLineEndings("\n");
+    }
+}
