@@ -14,12 +14,12 @@ create function actors.partition_of(namespace text, id text) returns smallint la
            + get_byte(sha256(convert_to(namespace || chr(31) || id, 'UTF8')), 1)) % 1024)::smallint;
 
 -- Ends a transaction whose group lost a row: nothing of the group is written. Caught by SQLSTATE.
-create function actors.require(found bigint, wanted bigint) returns bigint language plpgsql immutable parallel safe as $$
+create function actors.require(passed bigint, wanted bigint) returns bigint language plpgsql immutable parallel safe as $$
 begin
-    if found <> wanted then
-        raise exception 'only % of % rows passed the fence', found, wanted using errcode = 'AC001';
+    if passed <> wanted then
+        raise exception 'only % of % rows passed the fence', passed, wanted using errcode = 'AC001';
     end if;
-    return found;
+    return passed;
 end $$;
 
 -- Instances are numbered by their makers, who take a thousand numbers at a time.
