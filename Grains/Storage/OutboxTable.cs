@@ -9,7 +9,7 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource)
 {
     public async Task<List<string>> ReadPendingAsync(string[] destinations, CancellationToken cancellation)
     {
-        await using var command = Command("read_outbox_pending", destinations);
+        await using var command = Command("read_outbox_pending", [destinations]);
         return await ReadAsync(command, reader => reader.GetString(0), cancellation);
     }
 

@@ -1,3 +1,4 @@
+using Actors.Storage;
 using Npgsql;
 
 namespace Actors.Support;
@@ -6,7 +7,7 @@ namespace Actors.Support;
 internal static class TestSchema
 {
     /// <summary>Changes whenever <see cref="MigrateAsync"/> would make another schema.</summary>
-    internal static string Fingerprint => "empty";
+    internal static string Fingerprint => Migrator.Fingerprint;
 
-    internal static Task MigrateAsync(NpgsqlDataSource source, CancellationToken cancellation) => Task.CompletedTask;
+    internal static Task MigrateAsync(NpgsqlDataSource source, CancellationToken cancellation) => Migrator.MigrateAsync(source, cancellation);
 }
