@@ -20,6 +20,8 @@ public sealed class OutboxScene : IAsyncLifetime
 
     public string ConnectionString => _database.ConnectionString;
 
+    public string Database => _database.Name;
+
     public ValueTask InitializeAsync() => _database.InitializeAsync();
 
     public ValueTask DisposeAsync() => _database.DisposeAsync();
