@@ -3,7 +3,8 @@ using Npgsql;
 
 namespace Actors.Storage;
 
-/// <summary>Brings schema <c>actors</c> to this binary's shape: each numbered file once, whole or not at all, by however many silos at a time.</summary>
+/// <summary>Brings schema <c>actors</c> to this binary's shape: each numbered file once, whole or not at all, however many silos start
+/// at a time.</summary>
 public static class Migrator
 {
     /// <summary>What <c>actors.schema_version.oldest_binary</c> is compared with. A migration that older binaries cannot live with raises
@@ -23,7 +24,7 @@ public static class Migrator
     public static Task MigrateAsync(NpgsqlDataSource dataSource, CancellationToken cancellation) =>
         MigrateAsync(dataSource, Migration.Embedded, BinaryGeneration, cancellation);
 
-    /// <summary>Returns when the schema serves this binary; migrations that only a newer binary knows do not matter. Never writes.</summary>
+    /// <summary>Returns when the schema serves this binary, and never writes. Migrations of newer binaries do not matter.</summary>
     /// <exception cref="SchemaMissingException">There is no schema.</exception>
     /// <exception cref="SchemaBehindException">A migration of this binary is not applied.</exception>
     /// <exception cref="SchemaTooNewException">The schema asks for a newer binary.</exception>
@@ -61,7 +62,8 @@ public static class Migrator
         try
         {
             await ExecuteAsync(connection, pending[0].Sql, cancellation);
-            await ExecuteAsync(connection, SqlText.Get("record_migration"), cancellation, pending[0].Number, pending[0].Name, pending[0].Checksum);
+            await ExecuteAsync(
+                connection, SqlText.Get("record_migration"), cancellation, pending[0].Number, pending[0].Name, pending[0].Checksum);
         }
         catch (NpgsqlException error)
         {

@@ -12,14 +12,16 @@ public abstract class SchemaException : ActorsException
 public sealed class SchemaMissingException : SchemaException
 {
     internal SchemaMissingException(string? database) : base(
-        $"Database '{database}' has no schema 'actors'. Run the silo once with --migrate-only, or check that this is the database that was meant.") { }
+        $"Database '{database}' has no schema 'actors'. Run the silo once with --migrate-only, "
+        + "or check that this is the database that was meant.") { }
 }
 
 /// <summary>Migrations of this binary are not applied yet.</summary>
 public sealed class SchemaBehindException : SchemaException
 {
     internal SchemaBehindException(string? database, IReadOnlyList<Migration> pending) : base(
-        $"Schema 'actors' of database '{database}' lacks {pending.Count} migration(s), the first is {pending[0].File}. Run the silo once with --migrate-only.") =>
+        $"Schema 'actors' of database '{database}' lacks {pending.Count} migration(s), the first is {pending[0].File}. "
+        + "Run the silo once with --migrate-only.") =>
         Pending = [.. pending.Select(migration => migration.File)];
 
     /// <summary>The files that are not applied, in their order.</summary>
@@ -30,8 +32,9 @@ public sealed class SchemaBehindException : SchemaException
 public sealed class SchemaTooNewException : SchemaException
 {
     internal SchemaTooNewException(string? database, int oldestBinary, int binary) : base(
-        $"Schema 'actors' of database '{database}' may be used from binary generation {oldestBinary} on; this binary is generation {binary}. "
-        + "Deploy a newer binary: a schema is never migrated back.") => (OldestBinary, Binary) = (oldestBinary, binary);
+        $"Schema 'actors' of database '{database}' may be used from binary generation {oldestBinary} on; "
+        + $"this binary is generation {binary}. Deploy a newer binary: a schema is never migrated back.") =>
+        (OldestBinary, Binary) = (oldestBinary, binary);
 
     /// <summary>The oldest generation that the schema admits.</summary>
     public int OldestBinary { get; }
@@ -44,7 +47,8 @@ public sealed class SchemaTooNewException : SchemaException
 public sealed class MigrationChangedException : SchemaException
 {
     internal MigrationChangedException(string? database, Migration migration) : base(
-        $"{migration.File} was applied to database '{database}' with another text. Restore the file as it was released, and put the change into a new migration.") =>
+        $"{migration.File} was applied to database '{database}' with another text. "
+        + "Restore the file as it was released, and put the change into a new migration.") =>
         File = migration.File;
 
     /// <summary>The changed file.</summary>

@@ -14,15 +14,16 @@ create table actors.orleansquery (
     querytext text not null
 );
 
--- One row per cluster (Orleans: cluster id, deployment id). version is the etag of the whole membership: every insert and update of a member
--- raises it in its own statement, taking this row's lock first, and writes nothing where the caller's version is not the current one.
+-- One row per cluster (Orleans: cluster id, deployment id). version is the etag of the whole membership: every insert and update of a
+-- member raises it in its own statement, taking this row's lock first, and writes nothing where the caller's version is not current.
 create table actors.orleans_membership_version (
     deployment_id text collate "C" primary key,
     version       integer not null default 0,
     changed_at    timestamptz not null default now()
 );
 
--- status is Orleans' SiloStatus: 1 Created, 2 Joining, 3 Active, 4 ShuttingDown, 5 Stopping, 6 Dead. started_at and alive_at are the silo's clock.
+-- status is Orleans' SiloStatus: 1 Created, 2 Joining, 3 Active, 4 ShuttingDown, 5 Stopping, 6 Dead.
+-- started_at and alive_at are by the silo's clock.
 create table actors.orleans_membership (
     deployment_id text collate "C" not null references actors.orleans_membership_version,
     address       text collate "C" not null,
@@ -51,9 +52,9 @@ create table actors.orleans_reminders (
 );
 create index orleans_reminders_range on actors.orleans_reminders (service_id, grain_hash);
 
--- The state of one grain; payload is null after a clear. The provider splits a grain key into two numbers and an optional text, and different
--- keys can split alike ('x' and '0+x'): its hash of the whole key tells them apart and so belongs to the primary key. key_text is '+' before
--- the text, or empty without one. The parts of the key together stay below 2,700 bytes, the limit of an index row.
+-- The state of one grain; payload is null after a clear. The provider splits a grain key into two numbers and an optional text, and
+-- different keys can split alike ('x' and '0+x'): its hash of the whole key tells them apart and so belongs to the primary key. key_text
+-- is '+' before the text, or empty without one. The parts of the key together stay below 2,700 bytes, the limit of an index row.
 create table actors.orleans_storage (
     service_id  text collate "C" not null,
     grain_type  text collate "C" not null,
@@ -78,7 +79,8 @@ with made as (
 select exists (select from made)
 $query$),
 
--- One column, true where it happened. Members are only added under the lock of the version row, so "not exists" holds once the version matched.
+-- One column, true where it happened. Members are only added under the lock of the version row, so "not exists" holds once the version
+-- matched.
 ('InsertMembershipKey', $query$
 with moved as (
     update actors.orleans_membership_version set version = version + 1, changed_at = now()
@@ -145,10 +147,17 @@ from actors.orleans_membership
 where deployment_id = @DeploymentId and status = @Status and proxy_port > 0
 $query$),
 
--- Silos that are not Active (3) and were last heard of before the given time.
+-- The dead that were last heard of before the given time. Required, but used only by providers that do not know the next one.
 ('CleanupDefunctSiloEntriesKey', $query$
 delete from actors.orleans_membership
-where deployment_id = @DeploymentId and status <> 3 and greatest(started_at, alive_at) < @IAmAliveTime
+where deployment_id = @DeploymentId and status = 6 and greatest(started_at, alive_at) < @IAmAliveTime
+$query$),
+
+-- Optional, new in 10.4: the provider chooses the dead rows itself, and deletes each only as it read it.
+('CleanupDefunctSiloEntryKey', $query$
+delete from actors.orleans_membership
+where deployment_id = @DeploymentId and address = @Address and port = @Port and generation = @Generation and status = 6
+  and started_at = @StartTime and alive_at = @IAmAliveTime and suspect_times is not distinct from @SuspectTimes
 $query$),
 
 ('DeleteMembershipTableEntriesKey', $query$
@@ -161,7 +170,8 @@ $query$),
 insert into actors.orleans_reminders (service_id, grain_id, reminder_name, grain_hash, start_at, period_milliseconds, etag)
 values (@ServiceId, @GrainId, @ReminderName, @GrainHash, @StartTime, @Period, nextval('actors.orleans_etag'))
 on conflict (service_id, grain_id, reminder_name) do update
-    set grain_hash = excluded.grain_hash, start_at = excluded.start_at, period_milliseconds = excluded.period_milliseconds, etag = excluded.etag
+    set grain_hash = excluded.grain_hash, start_at = excluded.start_at, period_milliseconds = excluded.period_milliseconds,
+        etag = excluded.etag
 returning etag as Version
 $query$),
 

@@ -74,7 +74,7 @@ public sealed class MigratorTests : IAsyncLifetime
 
         Assert.True(error.IsTransient);
         Assert.Equal($"{EmbeddedNumbers},9000", await _database.ScalarAsync<string>(RecordedOnce));
-        Assert.True(await _database.ScalarAsync<bool>("select to_regclass('actors.first_half') is not null and to_regclass('actors.second_half') is not null"));
+        Assert.Equal(2, await _database.ScalarAsync<long>("select count(*) from pg_class where relname in ('first_half', 'second_half')"));
     }
 
     [Fact]
@@ -82,12 +82,14 @@ public sealed class MigratorTests : IAsyncLifetime
     {
         Migration[] migrations = [.. Migration.Embedded, Numbered(9000, "create table actors.kept ()"),
             Numbered(9001, "create table actors.lost (); select 1 / 0")];
-        var error = await Assert.ThrowsAsync<MigrationFailedException>(() => Migrator.MigrateAsync(_database.DataSource, migrations, 1, Cancellation));
+        var error = await Assert.ThrowsAsync<MigrationFailedException>(
+            () => Migrator.MigrateAsync(_database.DataSource, migrations, 1, Cancellation));
 
         Assert.Equal("Migrations/9001_test.sql", error.File);
         Assert.Contains("9001_test.sql", error.Message, StringComparison.Ordinal);
         Assert.False(error.IsTransient);
-        Assert.True(await _database.ScalarAsync<bool>("select to_regclass('actors.kept') is not null and to_regclass('actors.lost') is null"));
+        Assert.Equal("kept", await _database.ScalarAsync<string>(
+            "select string_agg(relname, ',') from pg_class where relname in ('kept', 'lost')"));
         Assert.Equal($"{EmbeddedNumbers},9000", await _database.ScalarAsync<string>(RecordedOnce));
     }
 
@@ -97,7 +99,8 @@ public sealed class MigratorTests : IAsyncLifetime
         await Migrator.MigrateAsync(_database.DataSource, [.. Migration.Embedded, Numbered(9000, "select 1")], 1, Cancellation);
         Migration[] changed = [.. Migration.Embedded, Numbered(9000, "select 2"), Numbered(9001, "create table actors.lost ()")];
 
-        var error = await Assert.ThrowsAsync<MigrationChangedException>(() => Migrator.MigrateAsync(_database.DataSource, changed, 1, Cancellation));
+        var error = await Assert.ThrowsAsync<MigrationChangedException>(
+            () => Migrator.MigrateAsync(_database.DataSource, changed, 1, Cancellation));
         await Assert.ThrowsAsync<MigrationChangedException>(() => Migrator.CheckAsync(_database.DataSource, changed, 1, Cancellation));
 
         Assert.Contains("Migrations/9000_test.sql", error.Message, StringComparison.Ordinal);
@@ -111,7 +114,8 @@ public sealed class MigratorTests : IAsyncLifetime
         await _database.ExecuteAsync("update actors.schema_version set oldest_binary = 7");
         Migration[] more = [.. Migration.Embedded, Numbered(9000, "create table actors.lost ()")];
 
-        var error = await Assert.ThrowsAsync<SchemaTooNewException>(() => Migrator.MigrateAsync(_database.DataSource, more, 6, Cancellation));
+        var error = await Assert.ThrowsAsync<SchemaTooNewException>(
+            () => Migrator.MigrateAsync(_database.DataSource, more, 6, Cancellation));
         await Assert.ThrowsAsync<SchemaTooNewException>(() => Migrator.CheckAsync(_database.DataSource, more, 6, Cancellation));
 
         Assert.Equal((7, 6), (error.OldestBinary, error.Binary));
@@ -177,7 +181,8 @@ public sealed class MigratorTests : IAsyncLifetime
     public void A_statement_comes_without_its_header_and_an_unknown_one_is_named()
     {
         Assert.StartsWith("select exists (", SqlText.Get("schema_exists"), StringComparison.Ordinal);
-        Assert.Contains("Sql/no_such.sql", Assert.Throws<ArgumentException>(() => SqlText.Get("no_such")).Message, StringComparison.Ordinal);
+        var error = Assert.Throws<ArgumentException>(() => SqlText.Get("no_such"));
+        Assert.Contains("Sql/no_such.sql", error.Message, StringComparison.Ordinal);
     }
 
     private static Migration Numbered(int number, string sql) => new(number, "test", sql);
