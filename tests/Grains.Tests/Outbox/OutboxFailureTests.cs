@@ -125,6 +125,27 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
     }
 
     [Fact]
+    public async Task A_failure_that_another_relay_left_behind_is_retried_when_it_is_due()
+    {
+        var sink = new RecordingSink();
+        var (left, other) = (await scene.WorkflowAsync(), await scene.WorkflowAsync());
+        await using var running = scene.Run(OutboxScene.Route(sink));
+        await scene.PublishAsync(other, "k", 1);
+        await sink.UntilDeliveredAsync(1);   // it has looked for failed rows, and found none
+        await scene.ExecuteAsync($"""
+            insert into actors.outbox (instance, at, next_at, attempts, ordinal, partition, destination, topic, key, payload)
+            values ({left}, actors.now(), actors.now() + interval '1 hour', 1, 1, 0, 'hook', 'orders', 'k', '2')
+            """);
+        await scene.PublishAsync(left, "k", 3);
+        await scene.PublishAsync(other, "k", 4);
+        await sink.UntilDeliveredAsync(2);
+        Assert.Equal(["1", "4"], sink.Texts);
+        await scene.MoveTimeAsync(TimeSpan.FromHours(1));
+        await sink.UntilDeliveredAsync(4);
+        Assert.Equal(["1", "4", "2", "3"], sink.Texts);
+    }
+
+    [Fact]
     public async Task A_dead_letter_lets_its_lane_go_on_and_is_driven_again()
     {
         var workflow = await scene.WorkflowAsync();
