@@ -32,8 +32,12 @@ public sealed class Transfers : Workflow<int, int>, ITransfers
         {
             await Transaction("transfer", async tx =>
             {
-                await ExecuteAsync(tx, "update accounts set balance = balance - 1 where id = $1", from);
-                await ExecuteAsync(tx, "update accounts set balance = balance + 1 where id = $1", to);
+                // In one order for all, else they deadlock.
+                foreach (var (account, amount) in new[] { (from, -1), (to, 1) }.Order())
+                {
+                    await ExecuteAsync(tx, "update accounts set balance = balance + $2 where id = $1", account, amount);
+                }
+
                 await ExecuteAsync(tx, "insert into transfers (workflow, number) values ($1, $2)", Id.Id, _done);
             });
             await Step("note", _ => Task.FromResult(_done));
