@@ -15,18 +15,22 @@ internal static class SiloCommand
     private static readonly Option<string> Advertise = new("--advertise") { DefaultValueFactory = _ => "127.0.0.1", Description = "The address at which other silos and clients reach this one." };
     private static readonly Option<int> SiloPort = new("--silo-port") { DefaultValueFactory = _ => 11111, Description = "For other silos." };
     private static readonly Option<int> GatewayPort = new("--gateway-port") { DefaultValueFactory = _ => 30000, Description = "For clients." };
+    private static readonly Option<bool> ListenAny = new("--listen-any") { Description = "Listens on all addresses, not on the advertised one alone: in containers." };
+    private static readonly Option<MembershipProfile> Membership = new("--membership") { Description = "How fast a silo that stopped is found." };
     private static readonly Option<string> Http = new("--http") { DefaultValueFactory = _ => "http://127.0.0.1:8080", Description = "Where health and status are served." };
     private static readonly Option<string> ClusterId = new("--cluster-id") { DefaultValueFactory = _ => "actors", Description = "Silos with the same id and database are one cluster." };
     private static readonly Option<Uri> Payments = new("--payments") { DefaultValueFactory = _ => new("http://127.0.0.1:8081"), Description = "The sample's payment service." };
     private static readonly Option<Uri> Webhook = new("--webhook") { DefaultValueFactory = _ => new("http://127.0.0.1:8082/events"), Description = "Gets the sample's events." };
     private static readonly Option<bool> MigrateOnly = new("--migrate-only") { Description = "Brings the schema up to date, and ends." };
+    // Longer than the drain (15 s) and the end of Orleans after it; a pod's termination grace is longer still.
+    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(25);
     private static readonly Option<bool> UntilStdinEnds = Lifetime.Option();
 
     internal static Command Create()
     {
         var command = new Command("silo", $"One silo. Its database: {JobVariables.Postgres}; the key of the webhook's signatures: {JobVariables.WebhookSecret} (Base64).")
         {
-            Name, Advertise, SiloPort, GatewayPort, Http, ClusterId, Payments, Webhook, MigrateOnly, UntilStdinEnds,
+            Name, Advertise, SiloPort, GatewayPort, ListenAny, Membership, Http, ClusterId, Payments, Webhook, MigrateOnly, UntilStdinEnds,
         };
         command.SetAction(RunAsync);
         return command;
@@ -40,11 +44,11 @@ internal static class SiloCommand
             return ExitCodes.Missing;
         }
 
-        await using var database = NpgsqlDataSource.Create(connectionString);
-        await Migrator.MigrateAsync(database, cancellation);
-        await OrderTables.CreateAsync(database, cancellation);
         if (parsed.GetValue(MigrateOnly))
         {
+            await using var database = NpgsqlDataSource.Create(connectionString);
+            await Migrator.MigrateAsync(database, cancellation);
+            await OrderTables.CreateAsync(database, cancellation);
             return ExitCodes.Holds;
         }
 
@@ -52,6 +56,7 @@ internal static class SiloCommand
         builder.WebHost.UseUrls(parsed.GetValue(Http)!);
         builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss.fff "));
         builder.Logging.AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         builder.AddActors(connectionString, actors =>
         {
             actors.Cluster.ClusterId = parsed.GetValue(ClusterId)!;
@@ -59,14 +64,17 @@ internal static class SiloCommand
             actors.Cluster.AdvertisedAddress = parsed.GetValue(Advertise)!;
             actors.Cluster.SiloPort = parsed.GetValue(SiloPort);
             actors.Cluster.GatewayPort = parsed.GetValue(GatewayPort);
-            actors.AddOrders(builder.Services, parsed.GetValue(Payments)!, parsed.GetValue(Webhook)!, Secret());
+            actors.Cluster.ListenOnAnyAddress = parsed.GetValue(ListenAny);
+            actors.Cluster.Membership = parsed.GetValue(Membership);
+            actors.AddOrders(parsed.GetValue(Payments)!, parsed.GetValue(Webhook)!, Secret());
         });
         await using var app = builder.Build();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = check => check.Tags.Contains("live") });
         app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready") });
-        StatusPage.Map(app, database, parsed.GetValue(Name)!);
-        await Lifetime.RunAsync(app, app.Services.GetRequiredService<SiloIdentity>().Id, parsed.GetValue(UntilStdinEnds), cancellation);
-        return ExitCodes.Holds;
+        var engine = app.Services.GetRequiredService<EngineDatabase>();
+        StatusPage.Map(app, engine.Users, parsed.GetValue(Name)!);
+        await Lifetime.RunAsync(app, engine.Silo, parsed.GetValue(UntilStdinEnds), cancellation);
+        return Environment.ExitCode;
     }
 
     private static string Secret() => Environment.GetEnvironmentVariable(JobVariables.WebhookSecret)

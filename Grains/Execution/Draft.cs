@@ -49,7 +49,7 @@ internal sealed class Draft
             foreach (var message in outgoing)
             {
                 messages++;
-                entry.Outbox.AddRange(message.Destinations.Select(destination => new OutboxRow(messages, destination, message.Topic, message.Key, message.Payload)));
+                entry.Outbox.AddRange(message.Destinations.Select(destination => new OutgoingRow(messages, destination, message.Topic, message.Key, message.Payload)));
             }
         }
 

@@ -11,6 +11,8 @@ namespace Actors.Execution;
 /// </summary>
 internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumbers numbers, ILogger<WorkflowEngine> log) : IAsyncDisposable
 {
+    private static readonly string ReadTime = SqlText.Get("read_time");
+
     private readonly ConcurrentDictionary<WorkflowId, WorkflowInstance> _residents = new();
     private readonly ConcurrentDictionary<WorkflowId, Lazy<Task<Opened>>> _opening = new();
     private volatile bool _stopping;
@@ -28,6 +30,13 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     public int ResidentCount => _residents.Count;
 
     public WorkflowInstance? Resident(WorkflowId id) => _residents.GetValueOrDefault(id);
+
+    /// <summary>Hears the database's time, which timers need. Throws when Postgres cannot be reached.</summary>
+    public async Task StartAsync() => Context.Clock.Hear(await Context.Database.QueryAsync(
+        Context.Database.Engine,
+        "read time",
+        batch => GroupBatch.Statement(batch, ReadTime),
+        async reader => await reader.ReadAsync() ? reader.GetFieldValue<DateTimeOffset>(0) : default));
 
     /// <summary>The run in memory, or what the database says of it: null when there is none, its row when it has ended or was set aside.</summary>
     /// <exception cref="UnknownWorkflowTypeException">It runs, and this silo lacks its type: it was not claimed.</exception>

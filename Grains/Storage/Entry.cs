@@ -14,7 +14,7 @@ internal sealed class Entry
 
     public List<JournalRow> Rows { get; } = [];
 
-    public List<OutboxRow> Outbox { get; } = [];
+    public List<OutgoingRow> Outbox { get; } = [];
 
     public List<int> ClearedTimers { get; } = [];
 

@@ -40,7 +40,7 @@ internal sealed record JournalRow(JournalKind Kind, int Seq, string Name, Payloa
 }
 
 /// <summary>One row for the outbox: a message and one of its destinations.</summary>
-internal readonly record struct OutboxRow(int Ordinal, string Destination, string Topic, string Key, Payload Payload);
+internal readonly record struct OutgoingRow(int Ordinal, string Destination, string Topic, string Key, Payload Payload);
 
 /// <summary>One row of the inbox. An empty name is no signal but a reason to look.</summary>
 internal sealed record MailRow(string MessageId, string Name, Payload Payload);

@@ -12,9 +12,9 @@ public static class OrdersSample
     /// <param name="payments">Base address of the payment service.</param>
     /// <param name="webhook">Gets the events.</param>
     /// <param name="webhookSecret">Base64 of 24 to 64 bytes, shared with the receiver.</param>
-    public static ActorsBuilder AddOrders(this ActorsBuilder actors, IServiceCollection services, Uri payments, Uri webhook, string webhookSecret)
+    public static ActorsBuilder AddOrders(this ActorsBuilder actors, Uri payments, Uri webhook, string webhookSecret)
     {
-        services.AddHttpClient<IPayments, PaymentsClient>(http => http.BaseAddress = payments).RemoveAllLoggers();
+        actors.Services.AddHttpClient<IPayments, PaymentsClient>(http => http.BaseAddress = payments).RemoveAllLoggers();
         actors.Outbox.Add(
             "shop-webhook",
             new WebhookSink(new WebhookOptions { Endpoint = webhook, Secret = webhookSecret, Timeout = WebhookTimeout }),

@@ -1,13 +1,13 @@
+using Actors.Support;
 using Npgsql;
 using Xunit;
 
 namespace Actors.Grains.Tests;
 
-/// <summary>An empty database of its own on the server of ACTORS_POSTGRES, dropped at the end.</summary>
+/// <summary>An empty database of its own on the tests' server, dropped at the end.</summary>
 public sealed class FreshDatabase : IAsyncLifetime
 {
-    private readonly string _server = Environment.GetEnvironmentVariable("ACTORS_POSTGRES")
-        ?? throw new InvalidOperationException("Set ACTORS_POSTGRES to a connection string of a server where databases may be created.");
+    private string _server = "";
     private readonly string _name = $"actors_{Guid.NewGuid():N}";
 
     public string ConnectionString { get; private set; } = "";
@@ -16,6 +16,7 @@ public sealed class FreshDatabase : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
+        _server = (await TestPostgres.ServerAsync()).ConnectionString;
         await OnServerAsync($"create database {_name}");
         ConnectionString = new NpgsqlConnectionStringBuilder(_server) { Database = _name }.ConnectionString;
         DataSource = NpgsqlDataSource.Create(ConnectionString);

@@ -14,12 +14,12 @@ create function actors.partition_of(namespace text, id text) returns smallint la
            + get_byte(sha256(convert_to(namespace || chr(31) || id, 'UTF8')), 1)) % 1024)::smallint;
 
 -- Ends a transaction whose group lost a row: nothing of the group is written. Caught by SQLSTATE.
-create function actors.require(found bigint, wanted bigint) returns bigint language plpgsql immutable parallel safe as $$
+create function actors.require(passed bigint, wanted bigint) returns bigint language plpgsql immutable parallel safe as $$
 begin
-    if found <> wanted then
-        raise exception 'only % of % rows passed the fence', found, wanted using errcode = 'AC001';
+    if passed <> wanted then
+        raise exception 'only % of % rows passed the fence', passed, wanted using errcode = 'AC001';
     end if;
-    return found;
+    return passed;
 end $$;
 
 -- Instances are numbered by their makers, who take a thousand numbers at a time.
@@ -87,11 +87,13 @@ create table actors.inbox (
 create index inbox_unread on actors.inbox (id) where not undelivered;
 
 -- Messages of committed entries that are not delivered yet: a row a message and destination. The message's id is run:ordinal.
+-- A lane (run, destination, key) is delivered in the order of id; its rows stand together in the primary key.
 create table actors.outbox (
-    id          bigint generated always as identity primary key,  -- within a run: the order of its commits
+    id          bigint generated always as identity,  -- within a run: the order of its commits
     instance    bigint      not null,
+    lane        bigint      not null generated always as (hashtextextended(destination || chr(31) || key, 0)) stored,
     at          timestamptz not null,
-    next_at     timestamptz,                     -- not before this, after a failure
+    next_at     timestamptz,                     -- not before this, after a failure: set in the first row of a lane alone
     ordinal     integer     not null,            -- counts the messages of the run from 1
     partition   smallint    not null,
     attempts    smallint    not null default 0,
@@ -99,8 +101,11 @@ create table actors.outbox (
     topic       text        not null,
     key         text        not null,
     payload     json,
-    bytes       bytea
+    bytes       bytea,
+    primary key (instance, lane, id)
 );
+create index outbox_fresh on actors.outbox (destination, id) where next_at is null;
+create index outbox_retries on actors.outbox (destination, next_at) where next_at is not null;
 
 -- Messages that were given up, with the last error: skipped by the relay until they are driven again.
 create table actors.dead_letters (
@@ -118,6 +123,7 @@ create table actors.dead_letters (
     payload     json,
     bytes       bytea
 );
+create index dead_letters_destination on actors.dead_letters (destination, id);
 
 -- One row a silo process. It renews alive_until; whoever learns that it is dead sets dead_at, and its runs are claimed.
 create table actors.silos (

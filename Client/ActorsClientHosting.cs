@@ -1,0 +1,63 @@
+using System.ComponentModel.DataAnnotations;
+using Actors.Calling;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Npgsql;
+using Orleans.Configuration;
+
+namespace Actors;
+
+/// <summary>How a client application finds the silos.</summary>
+public sealed class ActorsClientOptions
+{
+    /// <summary>The silos' cluster id. Default <c>actors</c>.</summary>
+    [Required, StringLength(100, MinimumLength = 1)]
+    public string ClusterId { get; set; } = "actors";
+
+    /// <summary>After this a call that got no answer fails with <see cref="WorkflowUnavailableException"/>; a wait for a result goes on.</summary>
+    /// <value>1 s to 5 minutes. Default 10 s.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "00:05:00")]
+    public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The silos' codec. Default: none.</summary>
+    public IPayloadCodec? Codec { get; set; }
+}
+
+/// <summary>Lets an application outside the cluster call workflows.</summary>
+public static class ActorsClientHosting
+{
+    /// <summary>Adds <see cref="IWorkflowClient"/> over a connection to the silos, which it finds in Postgres. The host's start waits until a silo answers.</summary>
+    /// <param name="connectionString">Npgsql connection string of the silos' database; the client reads the list of silos there and nothing else.</param>
+    public static IHostApplicationBuilder AddActorsClient(
+        this IHostApplicationBuilder builder, string connectionString, Action<ActorsClientOptions>? configure = null)
+    {
+        var options = new ActorsClientOptions();
+        configure?.Invoke(options);
+        Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
+        var source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString)
+        {
+            SearchPath = "actors", MaxPoolSize = 4, ApplicationName = "actors client",
+        });
+        builder.UseOrleansClient(client =>
+        {
+            client.Services.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ClusterId));
+            client.Services.Configure<ClientMessagingOptions>(o => o.ResponseTimeout = options.ResponseTimeout);
+            client.Services.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = TimeSpan.FromSeconds(5));
+            client.UseAdoNetClustering(o => (o.Invariant, o.DataSource) = ("Npgsql", source));
+            client.UseConnectionRetryFilter<RetryUntilStopped>();
+        });
+        builder.Services.AddSingleton(new PayloadSerializer(options.Codec));
+        builder.Services.AddSingleton<IWorkflowClient>(provider =>
+            new WorkflowClient(provider.GetRequiredService<IClusterClient>(), provider.GetRequiredService<PayloadSerializer>()));
+        return builder;
+    }
+
+    private sealed class RetryUntilStopped : IClientConnectionRetryFilter
+    {
+        public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(500), cancellationToken);
+            return !cancellationToken.IsCancellationRequested;
+        }
+    }
+}

@@ -1,0 +1,97 @@
+using System.Net;
+using Actors.Storage;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Actors.Cluster;
+
+/// <summary>
+/// Before a silo joins: members of the last cluster that are certainly dead are retired from Orleans' table, so that a cluster of which
+/// every silo was killed is back in seconds. Certain is: declared dead; or an older process on this very endpoint; or every member's lease has
+/// expired by the database's clock and none was renewed while this silo watched. When unsure, it changes nothing and Orleans decides.
+/// </summary>
+internal sealed partial class ColdStart(EngineDatabase database, string clusterId, TimeSpan sweepInterval, ILogger<ColdStart> log)
+{
+    private static readonly string ReadMembers = SqlText.Get("read_members");
+    private static readonly string RetireSilo = SqlText.Get("retire_silo");
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Longer than a live silo needs to renew its lease after Postgres came back.</summary>
+    private readonly TimeSpan _watch = sweepInterval + TimeSpan.FromSeconds(3);
+
+    public async Task RetireDeadMembersAsync(SiloAddress here, CancellationToken cancellation)
+    {
+        var members = await ListedAsync();
+        var first = await MembershipWatch.FindAsync(database, members);
+        var certain = members.Where(m => m.Endpoint.Equals(here.Endpoint) || first.Find(l => l.Address == m.ToParsableString()) is null or { Dead: true }).ToList();
+        var unsure = members.Except(certain).ToList();
+        if (unsure.Count > 0 && await AllExpireAsync(first, unsure, cancellation))
+        {
+            certain.AddRange(unsure);
+        }
+
+        foreach (var member in certain)
+        {
+            LogRetired(member.ToParsableString());
+            await RetireAsync(member);
+            foreach (var lease in first.Where(lease => lease.Address == member.ToParsableString()))
+            {
+                await SiloRegistry.DeclareDeadAsync(database.Users, lease.Id, cancellation);
+            }
+        }
+    }
+
+    /// <summary>False as soon as one lease is renewed: somebody lives. True when all have expired and were watched long enough.</summary>
+    private async Task<bool> AllExpireAsync(List<SiloLease> first, List<SiloAddress> unsure, CancellationToken cancellation)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var now = await MembershipWatch.FindAsync(database, unsure);
+            if (now.Exists(lease => lease.AliveUntil > first.Find(f => f.Id == lease.Id)?.AliveUntil))
+            {
+                return false;
+            }
+
+            if (now.TrueForAll(lease => lease.Expired || lease.Dead) && TimeProvider.System.GetElapsedTime(began) > _watch)
+            {
+                return true;
+            }
+
+            await Task.Delay(Look, cancellation);
+        }
+    }
+
+    private async Task<List<SiloAddress>> ListedAsync() => await database.QueryAsync(
+        database.Engine,
+        "read members",
+        batch => GroupBatch.Statement(batch, ReadMembers, new NpgsqlParameter<string> { TypedValue = clusterId }),
+        async reader =>
+        {
+            var members = new List<SiloAddress>();
+            while (await reader.ReadAsync())
+            {
+                if ((SiloStatus)reader.GetInt32(4) != SiloStatus.Dead)
+                {
+                    members.Add(SiloAddress.New(IPAddress.Parse(reader.GetString(0)), reader.GetInt32(1), reader.GetInt32(2)));
+                }
+            }
+
+            return members;
+        });
+
+    private async Task RetireAsync(SiloAddress member) => await database.QueryAsync(
+        database.Engine,
+        "retire silo",
+        batch => GroupBatch.Statement(
+            batch,
+            RetireSilo,
+            new NpgsqlParameter<string> { TypedValue = clusterId },
+            new NpgsqlParameter<string> { TypedValue = member.Endpoint.Address.ToString() },
+            new NpgsqlParameter<int> { TypedValue = member.Endpoint.Port },
+            new NpgsqlParameter<int> { TypedValue = member.Generation }),
+        reader => reader.ReadAsync());
+
+    [LoggerMessage(621, LogLevel.Information, "Silo {Address} of the last cluster is dead; retired from the membership table.")]
+    private partial void LogRetired(string address);
+}

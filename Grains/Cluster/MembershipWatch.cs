@@ -1,0 +1,142 @@
+using Actors.Partitions;
+using Actors.Storage;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Actors.Cluster;
+
+/// <summary>
+/// Acts the moment Orleans' membership changes: the lease of a silo that was declared dead ends, so that its workflows may be
+/// claimed, and every range of partitions is brought to a silo that lives.
+/// </summary>
+internal sealed partial class MembershipWatch(
+    IClusterMembershipService members, IGrainFactory grains, EngineDatabase database, Sweeper sweeper, ILogger<MembershipWatch> log)
+{
+    private static readonly string FindSilos = SqlText.Get("find_silos");
+    private static readonly TimeSpan KeepInterval = TimeSpan.FromSeconds(30);
+
+    private readonly HashSet<SiloAddress> _buried = [];
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        var keeping = KeepAsync(stop);
+        try
+        {
+            await foreach (var snapshot in members.MembershipUpdates.WithCancellation(stop))
+            {
+                var dead = snapshot.Members.Values.Where(m => m.Status == SiloStatus.Dead && !_buried.Contains(m.SiloAddress)).Select(m => m.SiloAddress).ToList();
+                await RetryAsync(() => BuryAsync(dead), stop);
+                await EnsurePartitionsAsync(stop);
+                sweeper.Nudge();
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The end.
+        }
+
+        await keeping;
+    }
+
+    /// <summary>Now and then, without an event: a range may have been lost to an error.</summary>
+    private async Task KeepAsync(CancellationToken stop)
+    {
+        using var timer = new PeriodicTimer(KeepInterval);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stop))
+            {
+                await EnsurePartitionsAsync(stop);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The end.
+        }
+    }
+
+    private async Task BuryAsync(List<SiloAddress> dead)
+    {
+        foreach (var silo in await FindAsync(database, dead))
+        {
+            if (!silo.Dead && silo.Id != database.Silo)
+            {
+                LogBuried(silo.Id, silo.Address);
+                await SiloRegistry.DeclareDeadAsync(database.Users, silo.Id);
+            }
+        }
+
+        _buried.UnionWith(dead);
+    }
+
+    private Task EnsurePartitionsAsync(CancellationToken stop) => Task.WhenAll(Enumerable.Range(0, PartitionSet.RangeCount).Select(async range =>
+    {
+        try
+        {
+            // A range that has to move leaves first and comes with the next call.
+            for (var tries = 0; tries < 20 && !stop.IsCancellationRequested && !await grains.GetGrain<IPartitionGrain>(range).EnsureAsync(); tries++)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(50), stop);
+            }
+        }
+        catch (Exception error) when (!stop.IsCancellationRequested)
+        {
+            LogRangeFailed(range, error.Message);
+        }
+        catch (OperationCanceledException)
+        {
+            // The end.
+        }
+    }));
+
+    /// <summary>The lease rows behind addresses of Orleans.</summary>
+    internal static async Task<List<SiloLease>> FindAsync(EngineDatabase database, IEnumerable<SiloAddress> addresses)
+    {
+        var texts = addresses.Select(address => address.ToParsableString()).ToArray();
+        return texts.Length == 0 ? [] : await database.QueryAsync(
+            database.Engine,
+            "find silos",
+            batch => GroupBatch.Statement(batch, FindSilos, new NpgsqlParameter<string[]> { TypedValue = texts, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text }),
+            async reader =>
+            {
+                var found = new List<SiloLease>();
+                while (await reader.ReadAsync())
+                {
+                    found.Add(new SiloLease(
+                        reader.GetGuid(0), reader.GetString(1), reader.GetFieldValue<DateTimeOffset>(2), reader.GetBoolean(3), reader.GetBoolean(4)));
+                }
+
+                return found;
+            });
+    }
+
+    private async Task RetryAsync(Func<Task> action, CancellationToken stop)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                await action();
+                return;
+            }
+            catch (Exception error) when (PostgresFaults.IsUnreachable(error))
+            {
+                LogRetry(error.Message);
+                await Task.Delay(PostgresFaults.Pause(tries), stop);
+            }
+        }
+    }
+
+    [LoggerMessage(611, LogLevel.Warning, "Silo {Silo} ({Address}) was declared dead; its workflows are taken over.")]
+    private partial void LogBuried(Guid silo, string address);
+
+    [LoggerMessage(612, LogLevel.Warning, "Partition range {Range} could not be placed now: {Reason}")]
+    private partial void LogRangeFailed(int range, string reason);
+
+    [LoggerMessage(613, LogLevel.Warning, "Postgres cannot be reached ({Reason}); trying again.")]
+    private partial void LogRetry(string reason);
+}
+
+/// <summary>A row of actors.silos.</summary>
+internal sealed record SiloLease(Guid Id, string Address, DateTimeOffset AliveUntil, bool Dead, bool Expired);

@@ -1,0 +1,89 @@
+using Actors.Partitions;
+using Orleans.Placement;
+using Orleans.Runtime.Placement;
+
+namespace Actors.Cluster;
+
+/// <summary>Keeps one range of partitions assigned to one silo; the silo's sweeper and relay do the work.</summary>
+[Alias("actors.IPartitionGrain")]
+internal interface IPartitionGrain : IGrainWithIntegerKey
+{
+    /// <summary>Activates the grain where it belongs. False: it was elsewhere and is leaving, ask again.</summary>
+    [Alias("ensure")]
+    Task<bool> EnsureAsync();
+}
+
+[KeepAlive, SpreadOverSilos]
+internal sealed partial class PartitionGrain(
+    PartitionSet partitions, IClusterMembershipService members, ILocalSiloDetails here, Microsoft.Extensions.Logging.ILogger<PartitionGrain> log)
+    : Grain, IPartitionGrain, IRemindable
+{
+    // A minute is the finest period: the net under the membership watch, which acts at once.
+    private static readonly TimeSpan Period = TimeSpan.FromMinutes(1);
+
+    private bool _reminded;
+
+    private int Range => (int)this.GetPrimaryKeyLong();
+
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        partitions.Add(Range);
+        return Task.CompletedTask;
+    }
+
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        partitions.Remove(Range);
+        return Task.CompletedTask;
+    }
+
+    public async Task<bool> EnsureAsync()
+    {
+        var active = members.CurrentSnapshot.Members.Values.Where(m => m.Status == SiloStatus.Active).Select(m => m.SiloAddress);
+        if (SpreadOverSilosDirector.Choose(active, Range) is { } home && !home.Equals(here.SiloAddress))
+        {
+            DeactivateOnIdle();
+            return false;
+        }
+
+        if (!_reminded)
+        {
+            try
+            {
+                await this.RegisterOrUpdateReminder("keep", Period, Period);
+                _reminded = true;
+            }
+            catch (Exception error)
+            {
+                LogReminderFailed(Range, error.Message); // The next call tries again.
+            }
+        }
+
+        return true;
+    }
+
+    public Task ReceiveReminder(string reminderName, TickStatus status) => EnsureAsync();
+
+    [Microsoft.Extensions.Logging.LoggerMessage(601, Microsoft.Extensions.Logging.LogLevel.Warning, "The reminder of partition range {Range} was not registered: {Reason}")]
+    private partial void LogReminderFailed(int range, string reason);
+}
+
+/// <summary>Places range k of partitions on the k-th of the active silos in order of address, round and round: even, and the same in every silo's eyes.</summary>
+[AttributeUsage(AttributeTargets.Class)]
+internal sealed class SpreadOverSilosAttribute() : PlacementAttribute(new SpreadOverSilos());
+
+[Serializable, GenerateSerializer, Immutable, Alias("actors.SpreadOverSilos")]
+internal sealed class SpreadOverSilos : PlacementStrategy;
+
+internal sealed class SpreadOverSilosDirector : IPlacementDirector
+{
+    public Task<SiloAddress> OnAddActivation(PlacementStrategy strategy, PlacementTarget target, IPlacementContext context) =>
+        Task.FromResult(Choose(context.GetCompatibleSilos(target), (int)target.GrainIdentity.GetIntegerKey())
+            ?? throw new WorkflowUnavailableException("No silo is active."));
+
+    public static SiloAddress? Choose(IEnumerable<SiloAddress> silos, int range)
+    {
+        var ordered = silos.Order().ToList();
+        return ordered.Count == 0 ? null : ordered[range % ordered.Count];
+    }
+}

@@ -1,0 +1,132 @@
+using Actors.Execution;
+using Actors.Outbox;
+using Actors.Partitions;
+using Actors.Storage;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Actors.Cluster;
+
+/// <summary>
+/// The engine's place in a silo's life: schema and lease before the silo joins, sweeps and relay once it is active, and at the end
+/// its workflows are given away while the others can still be told.
+/// </summary>
+internal sealed partial class SiloLife(
+    WorkflowEngine engine,
+    Sweeper sweeper,
+    MembershipWatch watch,
+    OutboxRelay relay,
+    TurnWatch turns,
+    ColdStart cold,
+    ActorsClusterOptions options,
+    ILocalSiloDetails here,
+    SiloHealth health,
+    IHostApplicationLifetime host,
+    ILogger<SiloLife> log) : ILifecycleParticipant<ISiloLifecycle>
+{
+    private readonly CancellationTokenSource _stop = new();
+    private Task[] _running = [];
+
+    public void Participate(ISiloLifecycle lifecycle)
+    {
+        lifecycle.Subscribe(nameof(SiloLife), ServiceLifecycleStage.First, PrepareAsync, EndAsync);
+        lifecycle.Subscribe(nameof(SiloLife), ServiceLifecycleStage.Active, RunAsync, DrainAsync);
+    }
+
+    /// <summary>The sweep found that this silo was declared dead: whatever it still does is fenced. It ends, and its process starts anew.</summary>
+    public void LeaseLost()
+    {
+        if (!_stop.IsCancellationRequested)
+        {
+            LogLeaseLost();
+            health.Draining = true;
+            Environment.ExitCode = 1;
+            host.StopApplication();
+        }
+    }
+
+    private async Task PrepareAsync(CancellationToken cancellation)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                var database = engine.Context.Database;
+                await (options.Migrate ? Migrator.MigrateAsync(database.Users, cancellation) : Migrator.CheckAsync(database.Users, cancellation));
+                await engine.StartAsync();
+                await cold.RetireDeadMembersAsync(here.SiloAddress, cancellation);
+                await SiloRegistry.RegisterAsync(database, options.SiloName, here.SiloAddress.ToParsableString(), options.LeaseDuration);
+                return;
+            }
+            catch (Exception error) when (IsAway(error))
+            {
+                LogWaiting(error.Message);
+                await Task.Delay(PostgresFaults.Pause(tries), cancellation);
+            }
+        }
+    }
+
+    // A wrong password or a missing database will not mend itself by waiting; a server that starts will.
+    private static bool IsAway(Exception error) => error is MigrationFailedException { InnerException: { } inner } ? IsAway(inner)
+        : PostgresFaults.IsUnreachable(error) && error is not PostgresException { SqlState: ['2', '8', ..] or ['3', 'D', ..] };
+
+    private Task RunAsync(CancellationToken cancellation)
+    {
+        turns.Start();
+        _running = [Task.Run(() => sweeper.RunAsync(_stop.Token), CancellationToken.None), Task.Run(() => watch.RunAsync(_stop.Token), CancellationToken.None),
+            Task.Run(() => relay.RunAsync(_stop.Token), CancellationToken.None), Task.Run(RestAsync, CancellationToken.None)];
+        health.Active = true;
+        return Task.CompletedTask;
+    }
+
+    private async Task RestAsync()
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(500));
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                engine.RestIdle();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The end.
+        }
+    }
+
+    private async Task DrainAsync(CancellationToken cancellation)
+    {
+        health.Draining = true;
+        await engine.DrainAsync(options.DrainLimit);
+        await _stop.CancelAsync();
+        await Task.WhenAll(_running);
+    }
+
+    private async Task EndAsync(CancellationToken cancellation)
+    {
+        turns.Dispose();
+        try
+        {
+            await SiloRegistry.RemoveAsync(engine.Context.Database);
+        }
+        catch (Exception error) when (PostgresFaults.IsUnreachable(error))
+        {
+            LogWaiting(error.Message); // The others find the lease expired, or Orleans tells them.
+        }
+    }
+
+    [LoggerMessage(631, LogLevel.Warning, "Postgres cannot be reached yet: {Reason}")]
+    private partial void LogWaiting(string reason);
+
+    [LoggerMessage(632, LogLevel.Critical, "This silo was declared dead by the others. It ends; start it anew.")]
+    private partial void LogLeaseLost();
+}
+
+/// <summary>What the probes ask.</summary>
+internal sealed class SiloHealth
+{
+    public volatile bool Active;
+    public volatile bool Draining;
+}

@@ -1,0 +1,57 @@
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Execution;
+
+/// <summary>
+/// Reports a turn that has blocked its thread for two seconds: workflow code that waits with .Result, sleeps, or computes too long. It looks four times
+/// a second from a thread of its own and counts its own looks, so that a stopped process or a starved pool is not blamed on the code.
+/// </summary>
+internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch> log) : IDisposable
+{
+    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
+
+    private readonly Dictionary<WorkflowInstance, (long Turn, int Looks)> _seen = [];
+    private readonly ManualResetEventSlim _stop = new();
+
+    public void Start() => new Thread(Run) { IsBackground = true, Name = "Actors turn watch" }.Start();
+
+    public void Dispose() => _stop.Set();
+
+    private void Run()
+    {
+        while (!_stop.Wait(Look))
+        {
+            var running = new HashSet<WorkflowInstance>();
+            foreach (var instance in engine.Residents)
+            {
+                if (instance.TurnStamp is not 0 and var turn)
+                {
+                    running.Add(instance);
+                    Count(instance, turn);
+                }
+            }
+
+            foreach (var gone in _seen.Keys.Where(instance => !running.Contains(instance)).ToList())
+            {
+                _seen.Remove(gone);
+                gone.Problem = null;
+            }
+        }
+    }
+
+    private void Count(WorkflowInstance instance, long turn)
+    {
+        var looks = _seen.TryGetValue(instance, out var before) && before.Turn == turn ? before.Looks + 1 : 1;
+        _seen[instance] = (turn, looks);
+        if (looks == (int)(Limit / Look))
+        {
+            instance.Problem = $"A turn of its code has blocked a thread for more than {Limit.TotalSeconds:0} s{instance.Whereabouts}: "
+                + "do not block in workflow code (.Result, .Wait(), Thread.Sleep, long loops); await, or move the work into a Step.";
+            LogBlocked(instance.Id, instance.Problem);
+        }
+    }
+
+    [LoggerMessage(501, LogLevel.Error, "Workflow '{Id}': {Problem}")]
+    private partial void LogBlocked(WorkflowId id, string problem);
+}

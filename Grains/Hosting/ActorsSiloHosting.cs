@@ -1,0 +1,147 @@
+using System.ComponentModel.DataAnnotations;
+using System.Net;
+using Actors.Calling;
+using Actors.Cluster;
+using Actors.Execution;
+using Actors.Hosting;
+using Actors.Outbox;
+using Actors.Partitions;
+using Actors.Storage;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Orleans.Configuration;
+using Orleans.Runtime.Placement;
+
+namespace Actors;
+
+/// <summary>Makes a host a silo that runs workflows.</summary>
+public static class ActorsSiloHosting
+{
+    /// <summary>
+    /// Adds the engine, an Orleans silo on the same Postgres (clustering, reminders, default grain storage), <see cref="IWorkflowClient"/> and
+    /// health checks tagged <c>live</c> and <c>ready</c>. Call once; give the host a shutdown time-out longer than <see cref="ActorsClusterOptions.DrainLimit"/>.
+    /// </summary>
+    /// <param name="connectionString">Npgsql connection string of the database that holds workflows and business tables alike.</param>
+    /// <exception cref="ValidationException">An option is outside its bounds; the message names option and bound.</exception>
+    public static IHostApplicationBuilder AddActors(this IHostApplicationBuilder builder, string connectionString, Action<ActorsBuilder> configure)
+    {
+        var settings = new ActorsBuilder(builder.Services);
+        configure(settings);
+        foreach (var options in new object[] { settings.Execution, settings.OutboxOptions, settings.Cluster })
+        {
+            Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
+        }
+
+        AddEngine(builder.Services, connectionString, settings);
+        AddClusterParts(builder.Services, settings);
+        builder.UseOrleans(silo => ConfigureOrleans(silo, connectionString, settings.Cluster));
+        builder.Services.AddHealthChecks()
+            .AddCheck("process", () => HealthCheckResult.Healthy(), ["live"])
+            .AddCheck<SiloReadyCheck>("silo", tags: ["ready"]);
+        return builder;
+    }
+
+    private static void AddEngine(IServiceCollection services, string connectionString, ActorsBuilder settings)
+    {
+        services.AddSingleton(settings.Cluster);
+        services.AddSingleton(new StatementProbe(Environment.GetEnvironmentVariable(StatementProbe.Variable)));
+        services.AddSingleton(provider => EngineFactory.Create(
+            connectionString, settings, provider, provider.GetRequiredService<StatementProbe>(), Guid.NewGuid()));
+        services.AddSingleton(provider => provider.GetRequiredService<WorkflowEngine>().Context.Database);
+        services.AddSingleton(provider => provider.GetRequiredService<WorkflowEngine>().Context.Payloads);
+        services.AddSingleton<PartitionSet>();
+        services.AddSingleton(provider =>
+        {
+            var engine = provider.GetRequiredService<WorkflowEngine>();
+            var relay = new OutboxRelay(
+                engine.Context.Database.Engine,
+                settings.Outbox,
+                engine.Context.Payloads,
+                settings.OutboxOptions,
+                () => provider.GetRequiredService<PartitionSet>().Partitions,
+                TimeProvider.System,
+                provider.GetRequiredService<ILogger<OutboxRelay>>());
+            engine.Context.Journal.OutboxWritten = relay.Nudge;
+            return relay;
+        });
+        services.AddSingleton<TurnWatch>();
+        services.AddSingleton<SiloHealth>();
+        services.AddSingleton<IWorkflowClient>(provider =>
+            new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>()));
+    }
+
+    private static void AddClusterParts(IServiceCollection services, ActorsBuilder settings)
+    {
+        services.AddSingleton(provider =>
+        {
+            var engine = provider.GetRequiredService<WorkflowEngine>();
+            var grains = provider.GetRequiredService<IGrainFactory>();
+            engine.AskOwner = row => row.OwnerAddress is { } address
+                ? grains.GetGrain<ISiloGrain>(address).ReleaseAsync(row.Id.GrainKey)
+                : Task.CompletedTask;
+            return new Sweeper(
+                engine.Context.Database,
+                provider.GetRequiredService<PartitionSet>(),
+                engine.Context.Types.Names,
+                new SweepSettings(settings.Cluster.SweepInterval, settings.Cluster.LeaseDuration, settings.Execution.LookAhead),
+                id => grains.GetGrain<Wire.IWorkflowGrain>(id.GrainKey).WakeAsync(),
+                engine.Context.Clock.Hear,
+                () => provider.GetRequiredService<SiloLife>().LeaseLost(),
+                provider.GetRequiredService<ILogger<Sweeper>>());
+        });
+        services.AddSingleton<MembershipWatch>();
+        services.AddSingleton(provider => new ColdStart(
+            provider.GetRequiredService<EngineDatabase>(),
+            settings.Cluster.ClusterId,
+            settings.Cluster.SweepInterval,
+            provider.GetRequiredService<ILogger<ColdStart>>()));
+        services.AddSingleton<SiloLife>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<SiloLife>());
+        services.AddPlacementDirector<OnNamedSilo, OnNamedSiloDirector>();
+        services.AddPlacementDirector<SpreadOverSilos, SpreadOverSilosDirector>();
+    }
+
+    private static void ConfigureOrleans(ISiloBuilder silo, string connectionString, ActorsClusterOptions options)
+    {
+        // The providers read their statements from OrleansQuery without a schema: their connections need the search path, ours do not.
+        var source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString)
+        {
+            SearchPath = "actors", MaxPoolSize = 10, ApplicationName = "actors orleans",
+        });
+        silo.Services.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ClusterId));
+        silo.Services.Configure<SiloOptions>(o => o.SiloName = options.SiloName);
+        silo.Services.Configure<EndpointOptions>(o =>
+        {
+            (o.AdvertisedIPAddress, o.SiloPort, o.GatewayPort) = (IPAddress.Parse(options.AdvertisedAddress), options.SiloPort, options.GatewayPort);
+            if (options.ListenOnAnyAddress)
+            {
+                o.SiloListeningEndpoint = new IPEndPoint(IPAddress.Any, options.SiloPort);
+                o.GatewayListeningEndpoint = new IPEndPoint(IPAddress.Any, options.GatewayPort);
+            }
+        });
+        silo.Services.Configure<ClusterMembershipOptions>(o => Configure(o, options.Membership));
+        silo.UseAdoNetClustering(o => (o.Invariant, o.DataSource) = ("Npgsql", source));
+        silo.UseAdoNetReminderService(o => (o.Invariant, o.DataSource) = ("Npgsql", source));
+        silo.AddAdoNetGrainStorageAsDefault(o => (o.Invariant, o.DataSource) = ("Npgsql", source));
+    }
+
+    private static void Configure(ClusterMembershipOptions membership, MembershipProfile profile)
+    {
+        if (profile == MembershipProfile.Tight)
+        {
+            membership.ProbeTimeout = TimeSpan.FromSeconds(1);
+            membership.NumMissedProbesLimit = 2;
+            membership.TableRefreshTimeout = TimeSpan.FromSeconds(5);
+            membership.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
+        }
+    }
+
+    private sealed class SiloReadyCheck(SiloHealth health) : IHealthCheck
+    {
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(
+            health is { Active: true, Draining: false } ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy(health.Draining ? "The silo is leaving." : "The silo has not joined yet."));
+    }
+}

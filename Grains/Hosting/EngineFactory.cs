@@ -1,0 +1,50 @@
+using Actors.Calling;
+using Actors.Execution;
+using Actors.Storage;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Hosting;
+
+/// <summary>Puts the engine together. It runs by itself; a cluster is added around it.</summary>
+internal static class EngineFactory
+{
+    /// <summary>Connects nothing yet: the database may still be away.</summary>
+    public static WorkflowEngine Create(string connectionString, ActorsBuilder settings, IServiceProvider services, StatementProbe probe, Guid silo)
+    {
+        var loggers = services.GetRequiredService<ILoggerFactory>();
+        var options = settings.Execution;
+        var database = new EngineDatabase(connectionString, silo, options.TransactionConnectionsMax, options.IdleTransactionTimeout, probe);
+        var types = new WorkflowTypes(settings.Workflows);
+        var payloads = new PayloadSerializer(settings.Codec) { SizeMax = options.PayloadSizeMax };
+        var clock = new DatabaseClock(TimeProvider.System);
+        var context = new EngineContext(
+            database,
+            new JournalWriter(database, options.JournalLanes, options.GroupSizeMax, loggers.CreateLogger<JournalWriter>()),
+            new Claims(database, types.Names, options.GroupSizeMax),
+            types,
+            payloads,
+            (topic, key, message, type) => Prepare(settings.Outbox, payloads, topic, key, message, type),
+            clock,
+            new DueTimers(clock, TimeProvider.System),
+            services.GetRequiredService<IServiceScopeFactory>(),
+            loggers,
+            options,
+            TimeProvider.System);
+        return new WorkflowEngine(context, new InstanceNumbers(database), loggers.CreateLogger<WorkflowEngine>());
+    }
+
+    private static OutgoingMessage Prepare(OutboxRoutes routes, PayloadSerializer payloads, string topic, string key, object? message, Type type)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        if (topic.Length > 200 || key.Length > 200 || key.Any(char.IsControl))
+        {
+            throw new ArgumentException("Topic and key of a message are at most 200 characters, without control characters.");
+        }
+
+        var destinations = routes.DestinationsFor(topic);
+        return destinations.Count == 0
+            ? throw new UnknownTopicException($"No outbox destination takes topic '{topic}': add one with Outbox.Add in AddActors.")
+            : new OutgoingMessage(topic, key, payloads.Write(message, type, $"Message for topic '{topic}'"), destinations);
+    }
+}

@@ -1,0 +1,280 @@
+using System.Threading.Channels;
+using Actors.Calling;
+using Actors.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Outbox;
+
+/// <summary>
+/// Delivers the messages of one destination: one loop that alone touches the database and the list of lanes, and a sending task a lane.
+/// </summary>
+/// <remarks>
+/// Why first deliveries of a lane keep their order, also while two relays overlap:
+/// <list type="number">
+/// <item>Within a run the order of ids is the order of commits (the fence's row lock is held while ids are drawn). So a snapshot that shows a row shows
+/// every older row of its lane that has not been deleted.</item>
+/// <item>Each read takes a lane from its first row on, in one snapshot. No conclusion is drawn from two snapshots: a row that committed late behind
+/// the page's end makes its successors no heads, so they wait for the next pass, as it does.</item>
+/// <item>A lane in memory is not read. It leaves memory after the commit that deleted, postponed or buried its rows, and the loop reads only between
+/// such commits: what it still holds is never read again.</item>
+/// <item>So a relay sends a message only after it saw its predecessor acknowledged, or gone: acknowledged to another relay, or dead. Either way the
+/// predecessor's first delivery lies before. An overlapping relay can only repeat.</item>
+/// </list>
+/// Dead letters are outside of this order: skipped, and driven again later.
+/// </remarks>
+internal sealed partial class DestinationRelay(
+    string destination, IOutboxSink sink, OutboxTable table, PayloadSerializer serializer, OutboxOptions options, Func<short[]> partitions,
+    TimeProvider time, ILogger logger)
+{
+    // Rows that one read looks at for each lane it may take: passes over blocked lanes need few statements, and none runs long.
+    private const int ScanFactor = 10;
+    private static readonly TimeSpan LastWriteTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan DatabaseBackOffFirst = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan DatabaseBackOffMax = TimeSpan.FromSeconds(5);
+
+    private readonly Dictionary<LaneKey, Lane> _lanes = [];
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly LaneSender _sender = new(destination, sink, serializer, options, time);
+    private readonly PassClock _clock = new(time);
+
+    // Outcomes that are not in the database yet, and lanes to read on. They survive a failed statement.
+    private readonly List<OutboxRow> _acknowledged = [];
+    private readonly List<(Lane Lane, long LastId)> _rested = [];
+    private readonly List<(Lane Lane, OutboxFailure Failure)> _postponed = [];
+    private readonly List<(Lane Lane, OutboxFailure Failure)> _buried = [];
+    private readonly List<Lane> _refill = [];
+    private int _retrying;
+
+    public string Name => destination;
+
+    private int Room => options.PageSize - (_lanes.Count - _retrying);
+
+    private int RetryRoom => options.PageSize / 2 - _retrying;
+
+    private bool MayReadPage => Room >= options.PageSize / 2 && partitions().Length > 0;
+
+    private bool MayReadRetries => RetryRoom > options.PageSize / 4 && partitions().Length > 0;
+
+    /// <summary>There may be new rows.</summary>
+    public void Nudge()
+    {
+        _clock.WantPass();
+        _wake.Writer.TryWrite(true);
+    }
+
+    /// <summary>There may be failed rows whose back-off this relay does not know.</summary>
+    public void ReadRetries()
+    {
+        _clock.ForgetRetries();
+        _wake.Writer.TryWrite(true);
+    }
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        _sender.Reported = () => _wake.Writer.TryWrite(true);
+        await using var timer = time.CreateTimer(_ => _wake.Writer.TryWrite(true), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        var backOff = DatabaseBackOffFirst;
+        _wake.Writer.TryWrite(true);
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                await _wake.Reader.ReadAsync(stop);
+                await WriteOutcomesAsync(stop);
+                await RefillAsync(stop);
+                await ReadRetriesAsync(stop);
+                await ReadPageAsync(stop);
+                timer.Change(_clock.UntilNext(MayReadPage, MayReadRetries), Timeout.InfiniteTimeSpan);
+                backOff = DatabaseBackOffFirst;
+            }
+            catch (Exception error) when (!stop.IsCancellationRequested)
+            {
+                LogStatementFailed(logger, destination, backOff, error);
+                await Task.Delay(backOff, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                backOff = backOff * 2 < DatabaseBackOffMax ? backOff * 2 : DatabaseBackOffMax;
+                _wake.Writer.TryWrite(true);
+            }
+            catch (Exception)
+            {
+                break;   // whatever the cancelled statement threw
+            }
+        }
+
+        await EndAsync();
+    }
+
+    private async Task EndAsync()
+    {
+        try
+        {
+            await Task.WhenAll(_lanes.Values.Select(lane => lane.Sending));
+            using var limit = new CancellationTokenSource(LastWriteTimeout, time);
+            await WriteOutcomesAsync(limit.Token);
+        }
+        catch (Exception error)
+        {
+            LogLastWriteFailed(logger, destination, error);
+        }
+    }
+
+    private async Task WriteOutcomesAsync(CancellationToken stop)
+    {
+        while (_sender.Outcomes.TryRead(out var outcome))
+        {
+            Sort(outcome);
+        }
+
+        if (_acknowledged.Count > 0)
+        {
+            var goOn = await table.DeleteAsync(_acknowledged, stop);
+            Settle(_rested.Where(rested => !goOn.Contains(rested.LastId)).Select(rested => rested.Lane));
+            _refill.AddRange(_rested.Where(rested => goOn.Contains(rested.LastId)).Select(rested => rested.Lane));
+            _acknowledged.Clear();
+            _rested.Clear();
+        }
+
+        if (_postponed.Count > 0)
+        {
+            await table.PostponeAsync([.. _postponed.Select(item => item.Failure)], stop);
+            _clock.RetryIn(_postponed.Min(item => item.Failure.BackOff));
+            Settle(_postponed.Select(item => item.Lane));
+            _postponed.Clear();
+        }
+
+        if (_buried.Count > 0)
+        {
+            await table.BuryAsync([.. _buried.Select(item => item.Failure)], stop);
+            OutboxInstruments.DeadLettered(destination, _buried.Count);
+            _refill.AddRange(_buried.Select(item => item.Lane));
+            _buried.Clear();
+        }
+    }
+
+    private void Sort(Outcome outcome)
+    {
+        var (lane, row, error, isLast) = outcome;
+        if (error is null)
+        {
+            _acknowledged.Add(row);
+            if (isLast)
+            {
+                _rested.Add((lane, row.Id));
+            }
+
+            return;
+        }
+
+        var attempts = (short)(row.Attempts + 1);
+        var failure = new OutboxFailure(row, attempts, BackOff.After(attempts, error, options), BackOff.Reason(error));
+        var gaveUp = attempts >= options.AttemptsMax || error is OutboxDeliveryException { IsPermanent: true };
+        (gaveUp ? _buried : _postponed).Add((lane, failure));
+        if (gaveUp)
+        {
+            LogDeadLetter(logger, destination, LaneSender.MessageId(row), attempts, error);
+        }
+        else
+        {
+            LogAttemptFailed(logger, destination, LaneSender.MessageId(row), attempts, failure.BackOff, error);
+        }
+    }
+
+    // Lanes that go on behind what was sent. Those of partitions that went to another relay are left to it.
+    private async Task RefillAsync(CancellationToken stop)
+    {
+        if (_refill.Count == 0)
+        {
+            return;
+        }
+
+        var mine = partitions();
+        var lanes = _refill.Where(lane => mine.Contains(lane.Partition)).Select(lane => lane.Key).ToList();
+        var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(lanes, options.ReadAhead, stop);
+        Settle(_refill);
+        _refill.Clear();
+        if (Send(rows, stop) < lanes.Count)
+        {
+            _clock.ForgetRetries();   // of a lane whose first row another relay has postponed meanwhile
+        }
+    }
+
+    private async Task ReadRetriesAsync(CancellationToken stop)
+    {
+        if (!MayReadRetries || !_clock.TakeRetries())
+        {
+            return;
+        }
+
+        try
+        {
+            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, stop);
+            Send(rows, stop, areRetries: true);
+            if (wait is { } until)
+            {
+                _clock.RetryIn(until);
+            }
+        }
+        catch
+        {
+            _clock.ForgetRetries();
+            throw;
+        }
+    }
+
+    private async Task ReadPageAsync(CancellationToken stop)
+    {
+        if (!MayReadPage || !_clock.InPass())
+        {
+            return;
+        }
+
+        var begin = time.GetTimestamp();
+        var (rows, end) = await table.ReadPageAsync(
+            destination, partitions(), _clock.After, options.PageSize * ScanFactor, Room, options.ReadAhead, _lanes.Keys, stop);
+        _clock.PageRead(end, time.GetElapsedTime(begin), Send(rows, stop));
+        if (end is not null)
+        {
+            _wake.Writer.TryWrite(true);
+        }
+    }
+
+    private void Settle(IEnumerable<Lane> lanes)
+    {
+        foreach (var lane in lanes)
+        {
+            if (_lanes.Remove(lane.Key) && lane.IsRetry)
+            {
+                _retrying--;
+            }
+        }
+    }
+
+    /// <summary>Starts the lanes of these rows, which come lane by lane and each from its first row on. Returns how many.</summary>
+    private int Send(List<OutboxRow> rows, CancellationToken stop, bool areRetries = false)
+    {
+        var started = 0;
+        for (var from = 0; from < rows.Count;)
+        {
+            var first = rows[from];
+            var lane = new Lane(first.Lane, first.Partition, areRetries);
+            var due = true;
+            for (; from < rows.Count && rows[from].Lane == first.Lane; from++)
+            {
+                due &= rows[from].Due;
+                if (due)
+                {
+                    lane.Queue.Enqueue(rows[from]);
+                }
+            }
+
+            if (lane.Queue.Count > 0)
+            {
+                _lanes.Add(lane.Key, lane);
+                lane.Sending = Task.Run(() => _sender.SendAsync(lane, stop), CancellationToken.None);
+                started++;
+                _retrying += areRetries ? 1 : 0;
+            }
+        }
+
+        return started;
+    }
+}

@@ -1,0 +1,109 @@
+using Actors.Calling;
+using Actors.Storage;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Actors.Outbox;
+
+/// <summary>
+/// Delivers every message of a committed entry at least once, first deliveries of a lane (run, destination, key) in order, for the partitions
+/// that it is given. Destinations run apart from each other; this class only wakes them.
+/// </summary>
+internal sealed partial class OutboxRelay
+{
+    private const int RedriveBatch = 1_000;
+
+    private readonly OutboxTable _table;
+    private readonly OutboxOptions _options;
+    private readonly Func<short[]> _partitions;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly DestinationRelay[] _destinations;
+
+    /// <param name="partitions">Asked before each read; empty: nothing is read. The arrays are not changed after they were returned.</param>
+    public OutboxRelay(
+        NpgsqlDataSource dataSource, OutboxRoutes routes, PayloadSerializer serializer, OutboxOptions options, Func<short[]> partitions,
+        TimeProvider time, ILogger<OutboxRelay> logger)
+    {
+        (_table, _options, _partitions, _time, _logger) = (new OutboxTable(dataSource), options, partitions, time, logger);
+        _destinations = [.. routes.Sinks.Select(route =>
+            new DestinationRelay(route.Destination, route.Sink, _table, serializer, options, partitions, time, logger))];
+    }
+
+    /// <summary>Ends soon after <paramref name="stop"/>: deliveries that run are cancelled, what was acknowledged is deleted if that takes less than a second.
+    /// Never throws for the database or a sink: waits, and goes on by itself.</summary>
+    public Task RunAsync(CancellationToken stop) => _destinations.Length == 0
+        ? Task.CompletedTask
+        : Task.WhenAll(_destinations.Select(destination => Task.Run(() => destination.RunAsync(stop), CancellationToken.None)).Append(PollAsync(stop)));
+
+    /// <summary>Costs next to nothing and never waits. Call it after each commit with messages.</summary>
+    public void Nudge()
+    {
+        foreach (var destination in _destinations)
+        {
+            destination.Nudge();
+        }
+    }
+
+    /// <summary>Moves all dead letters of a destination back, in order and with all their attempts before them; returns how many. Each goes before what its
+    /// lane holds now. A thousand a commit: after an error those before it have moved.</summary>
+    public async Task<int> RedriveAsync(string destination, CancellationToken cancellation = default)
+    {
+        for (var total = 0; ;)
+        {
+            var moved = await _table.RedriveAsync(destination, RedriveBatch, cancellation);
+            total += moved;
+            Nudge();
+            if (moved < RedriveBatch)
+            {
+                return total;
+            }
+        }
+    }
+
+    // The safety net below the nudges and timers: finds what other processes committed or left behind, and partitions that came.
+    private async Task PollAsync(CancellationToken stop)
+    {
+        string[] names = [.. _destinations.Select(destination => destination.Name)];
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                if (_partitions().Length > 0)
+                {
+                    Wake(await _table.ReadPendingAsync(names, stop));
+                }
+            }
+            catch (Exception error) when (!stop.IsCancellationRequested)
+            {
+                LogPollFailed(_logger, _options.PollInterval, error);
+            }
+            catch (Exception)
+            {
+                return;   // whatever the cancelled statement threw
+            }
+
+            await Task.Delay(_options.PollInterval, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private void Wake(List<(string Destination, bool Fresh, bool Due)> pending)
+    {
+        foreach (var (name, fresh, due) in pending)
+        {
+            var destination = _destinations.First(destination => destination.Name == name);
+            if (fresh)
+            {
+                destination.Nudge();
+            }
+
+            if (due)
+            {
+                destination.ReadRetries();
+            }
+        }
+    }
+
+    [LoggerMessage(5001, LogLevel.Warning, "The outbox could not be polled; again in {Interval}.")]
+    private static partial void LogPollFailed(ILogger logger, TimeSpan interval, Exception error);
+}

@@ -1,0 +1,67 @@
+namespace Actors;
+
+/// <summary>Which topics go to which destinations. Built at start; the first question seals it, and from then on it never changes.</summary>
+/// <remarks>A message keeps the destinations that its topic had at its commit. Rows of a destination that is no longer registered stay in the outbox.</remarks>
+public sealed class OutboxRoutes
+{
+    private readonly Dictionary<string, IOutboxSink> _sinks = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<string>> _topics = new(StringComparer.Ordinal);
+    private readonly List<string> _everyTopic = [];
+    private volatile bool _sealed;
+
+    /// <summary>Sends these topics to this destination.</summary>
+    /// <param name="destination">1 to 100 characters; stored in each row, so a renamed destination leaves its old rows behind.</param>
+    /// <param name="topics">At least one; <c>"*"</c> is every topic.</param>
+    /// <exception cref="ArgumentException">The destination is taken, or a name is empty or too long, or no topic is given.</exception>
+    /// <exception cref="InvalidOperationException">The routes are in use already.</exception>
+    public OutboxRoutes Add(string destination, IOutboxSink sink, params string[] topics)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(destination);
+        ArgumentNullException.ThrowIfNull(sink);
+        if (_sealed)
+        {
+            throw new InvalidOperationException($"Outbox destination '{destination}' comes too late: add all destinations before the silo starts.");
+        }
+
+        if (destination.Length > 100 || topics.Length == 0 || topics.Any(string.IsNullOrEmpty))
+        {
+            throw new ArgumentException($"Outbox destination '{destination}': give a name of at most 100 characters and at least one topic, or \"*\".");
+        }
+
+        if (!_sinks.TryAdd(destination, sink))
+        {
+            throw new ArgumentException($"Outbox destination '{destination}' is added twice: list all its topics in one call.", nameof(destination));
+        }
+
+        foreach (var topic in topics.Distinct(StringComparer.Ordinal))
+        {
+            if (topic == "*")
+            {
+                _everyTopic.Add(destination);
+            }
+            else if (!_topics.TryAdd(topic, [destination]))
+            {
+                _topics[topic].Add(destination);
+            }
+        }
+
+        return this;
+    }
+
+    /// <summary>Each destination that a message of this topic goes to, once; empty where there is none.</summary>
+    public IReadOnlyList<string> DestinationsFor(string topic)
+    {
+        _sealed = true;
+        return _topics.TryGetValue(topic, out var named) ? [.. named.Union(_everyTopic, StringComparer.Ordinal)] : _everyTopic;
+    }
+
+    /// <summary>Every destination with its sink.</summary>
+    public IEnumerable<(string Destination, IOutboxSink Sink)> Sinks
+    {
+        get
+        {
+            _sealed = true;
+            return _sinks.Select(sink => (sink.Key, sink.Value));
+        }
+    }
+}

@@ -1,0 +1,154 @@
+using System.Collections.Concurrent;
+using Actors.Storage;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Actors.Partitions;
+
+/// <summary>
+/// The safety net under every direct call: looks at the database once an interval, in one statement, for work that nobody was told of, and renews
+/// the silo's lease. A lost nudge costs at most an interval.
+/// </summary>
+internal sealed partial class Sweeper(
+    EngineDatabase database,
+    PartitionSet partitions,
+    string[] types,
+    SweepSettings settings,
+    Func<WorkflowId, Task> wake,
+    Action<DateTimeOffset> hear,
+    Action leaseLost,
+    ILogger<Sweeper> log)
+{
+    private const int FoundMax = 1000;
+    private static readonly string Sweep = SqlText.Get("sweep");
+    private static readonly string ForgetSilos = SqlText.Get("forget_silos");
+    private static readonly TimeSpan WakeLimit = TimeSpan.FromSeconds(10);
+
+    private readonly SemaphoreSlim _nudged = new(0, 1);
+    private readonly ConcurrentDictionary<WorkflowId, bool> _waking = new();
+
+    /// <summary>Sweep now: something happened elsewhere, such as the death of a silo.</summary>
+    public void Nudge()
+    {
+        try
+        {
+            _nudged.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // One nudge is enough.
+        }
+    }
+
+    /// <summary>Sweeps until it is stopped. Postgres may come and go meanwhile.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        var failures = 0;
+        for (var sweeps = 0; !stop.IsCancellationRequested; sweeps++)
+        {
+            try
+            {
+                var full = await SweepAsync();
+                if (sweeps % 1000 == 999)
+                {
+                    await database.ExecuteAsync("forget silos", batch => GroupBatch.Statement(batch, ForgetSilos), stop);
+                }
+
+                failures = 0;
+                if (!full)
+                {
+                    await _nudged.WaitAsync(settings.Interval, stop);
+                }
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception error)
+            {
+                LogSweepFailed(++failures, error);
+                await Task.Delay(PostgresFaults.Pause(failures), CancellationToken.None);
+            }
+        }
+    }
+
+    /// <summary>True when there is more to find.</summary>
+    private async Task<bool> SweepAsync()
+    {
+        var mine = partitions.Partitions;
+        var found = new HashSet<WorkflowId>();
+        var counts = new int[4];
+        await database.QueryAsync(database.Engine, "sweep", batch => Build(batch, mine), async reader =>
+        {
+            while (await reader.ReadAsync())
+            {
+                counts[reader.GetInt32(0)]++;
+                if (reader.GetInt32(0) == 0)
+                {
+                    hear(reader.GetFieldValue<DateTimeOffset>(3));
+                }
+                else
+                {
+                    found.Add(new WorkflowId(reader.GetString(2), reader.GetString(1)));
+                }
+            }
+
+            return true;
+        });
+        if (counts[0] == 0)
+        {
+            leaseLost();
+        }
+
+        var waking = found.Where(id => _waking.TryAdd(id, true)).Select(WakeAsync).ToList();
+        if (waking.Count > 0)
+        {
+            LogFound(counts[1], counts[2], counts[3]);
+            await Task.WhenAny(Task.WhenAll(waking), Task.Delay(WakeLimit));
+        }
+
+        // What is still being woken would be found again: then look later, not at once.
+        return waking.Count > 0 && counts.Max() >= FoundMax;
+    }
+
+    private async Task WakeAsync(WorkflowId id)
+    {
+        try
+        {
+            await wake(id);
+        }
+        catch (Exception error)
+        {
+            LogWakeFailed(id, error.Message); // It is found again.
+        }
+        finally
+        {
+            _waking.TryRemove(id, out _);
+        }
+    }
+
+    private void Build(NpgsqlBatch batch, short[] mine) => GroupBatch.Statement(
+        batch,
+        Sweep,
+        new NpgsqlParameter<Guid> { TypedValue = database.Silo },
+        new NpgsqlParameter<TimeSpan> { TypedValue = settings.Lease, NpgsqlDbType = NpgsqlDbType.Interval },
+        new NpgsqlParameter<TimeSpan> { TypedValue = settings.LookAhead, NpgsqlDbType = NpgsqlDbType.Interval },
+        new NpgsqlParameter<short[]> { TypedValue = mine },
+        new NpgsqlParameter<string[]> { TypedValue = types, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text },
+        new NpgsqlParameter<int> { TypedValue = FoundMax });
+
+    [LoggerMessage(401, LogLevel.Debug, "The sweep found {Due} due timers, {Mail} with mail, {Orphans} of dead silos.")]
+    private partial void LogFound(int due, int mail, int orphans);
+
+    [LoggerMessage(402, LogLevel.Warning, "The sweep failed {Failures} time(s) in a row; it goes on.")]
+    private partial void LogSweepFailed(int failures, Exception error);
+
+    [LoggerMessage(403, LogLevel.Debug, "Workflow '{Id}' could not be woken now ({Reason}); the next sweep finds it again.")]
+    private partial void LogWakeFailed(WorkflowId id, string reason);
+}
+
+/// <param name="Interval">Between two sweeps.</param>
+/// <param name="Lease">How long this silo counts as alive after a sweep.</param>
+/// <param name="LookAhead">Timers due within this time are brought to memory.</param>
+internal sealed record SweepSettings(TimeSpan Interval, TimeSpan Lease, TimeSpan LookAhead);

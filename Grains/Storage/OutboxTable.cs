@@ -1,0 +1,117 @@
+using System.Data.Common;
+using Actors.Wire;
+using Npgsql;
+
+namespace Actors.Storage;
+
+/// <summary>The statements of the outbox relay. Each call is one statement in a commit of its own; what it guarantees stands in its file.</summary>
+internal sealed class OutboxTable(NpgsqlDataSource dataSource)
+{
+    public async Task<List<(string Destination, bool Fresh, bool Due)>> ReadPendingAsync(string[] destinations, CancellationToken cancellation)
+    {
+        await using var command = Command("read_outbox_pending", [destinations]);
+        return await ReadAsync(command, reader => (reader.GetString(0), reader.GetBoolean(1), reader.GetBoolean(2)), cancellation);
+    }
+
+    /// <summary>Lanes that begin behind <paramref name="after"/>, their rows together and in order; <c>End</c> is null at the end of the table.</summary>
+    public async Task<(List<OutboxRow> Rows, long? End)> ReadPageAsync(
+        string destination, short[] partitions, long after, int scan, int lanes, int rowsPerLane, IReadOnlyCollection<LaneKey> held,
+        CancellationToken cancellation)
+    {
+        await using var command = Command("read_outbox_page", destination, partitions, after, scan, lanes, rowsPerLane, Instances(held), Lanes(held));
+        long? end = null;
+        var rows = await ReadRowsAsync(command, reader => end = reader.IsDBNull(0) ? null : reader.GetInt64(0), cancellation);
+        return (rows, end);
+    }
+
+    /// <summary>Lanes whose first row is due again; <c>Wait</c> is the time until the next one is, null where none waits.</summary>
+    public async Task<(List<OutboxRow> Rows, TimeSpan? Wait)> ReadRetriesAsync(
+        string destination, short[] partitions, int lanes, int rowsPerLane, IReadOnlyCollection<LaneKey> held, CancellationToken cancellation)
+    {
+        await using var command = Command("read_outbox_retries", destination, partitions, lanes, rowsPerLane, Instances(held), Lanes(held));
+        TimeSpan? wait = null;
+        var rows = await ReadRowsAsync(command, reader => wait = reader.IsDBNull(0) ? null : reader.GetFieldValue<TimeSpan>(0), cancellation);
+        return (rows, wait);
+    }
+
+    public async Task<List<OutboxRow>> ReadLanesAsync(IReadOnlyCollection<LaneKey> lanes, int rowsPerLane, CancellationToken cancellation)
+    {
+        await using var command = Command("read_outbox_lanes", Instances(lanes), Lanes(lanes), rowsPerLane);
+        return await ReadRowsAsync(command, _ => { }, cancellation);
+    }
+
+    /// <summary>Returns the ids behind which their lane goes on.</summary>
+    public async Task<HashSet<long>> DeleteAsync(IReadOnlyCollection<OutboxRow> rows, CancellationToken cancellation)
+    {
+        await using var command = Command("delete_outbox", Instances(rows.Select(row => row.Lane)), Lanes(rows.Select(row => row.Lane)), Ids(rows));
+        return [.. await ReadAsync(command, reader => reader.GetInt64(0), cancellation)];
+    }
+
+    public Task PostponeAsync(IReadOnlyCollection<OutboxFailure> failures, CancellationToken cancellation) =>
+        WriteFailuresAsync("postpone_outbox", failures, failures.Select(failure => failure.BackOff).ToArray(), cancellation);
+
+    public Task BuryAsync(IReadOnlyCollection<OutboxFailure> failures, CancellationToken cancellation) =>
+        WriteFailuresAsync("bury_outbox", failures, failures.Select(failure => failure.Reason).ToArray(), cancellation);
+
+    public async Task<int> RedriveAsync(string destination, int limit, CancellationToken cancellation)
+    {
+        await using var command = Command("redrive_outbox", destination, limit);
+        return (int)(long)(await command.ExecuteScalarAsync(cancellation))!;
+    }
+
+    private async Task WriteFailuresAsync(string statement, IReadOnlyCollection<OutboxFailure> failures, Array last, CancellationToken cancellation)
+    {
+        var rows = failures.Select(failure => failure.Row).ToList();
+        await using var command = Command(statement, Instances(rows.Select(row => row.Lane)), Lanes(rows.Select(row => row.Lane)), Ids(rows),
+            failures.Select(failure => failure.Attempts).ToArray(), last);
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    private NpgsqlCommand Command(string statement, params object[] values)
+    {
+        var command = dataSource.CreateCommand(SqlText.Get(statement));
+        foreach (var value in values)
+        {
+            command.Parameters.Add(new NpgsqlParameter { Value = value });
+        }
+
+        return command;
+    }
+
+    private static Task<List<OutboxRow>> ReadRowsAsync(NpgsqlCommand command, Action<DbDataReader> readFirst, CancellationToken cancellation) =>
+        ReadAsync(command, reader =>
+        {
+            readFirst(reader);
+            return reader.IsDBNull(1) ? null : Row(reader);
+        }, cancellation);
+
+    private static async Task<List<T>> ReadAsync<T>(NpgsqlCommand command, Func<DbDataReader, T?> read, CancellationToken cancellation)
+    {
+        var rows = new List<T>();
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+        {
+            if (read(reader) is { } row)
+            {
+                rows.Add(row);
+            }
+        }
+
+        return rows;
+    }
+
+    private static OutboxRow Row(DbDataReader reader) => new(
+        Id: reader.GetInt64(1), Lane: new LaneKey(reader.GetInt64(2), reader.GetInt64(3)), Ordinal: reader.GetInt32(4),
+        Partition: reader.GetInt16(5), Attempts: reader.GetInt16(6), Due: reader.GetBoolean(7), At: reader.GetFieldValue<DateTimeOffset>(8),
+        Topic: reader.GetString(9), Key: reader.GetString(10),
+        Payload: reader.IsDBNull(12)
+            ? new Payload(reader.IsDBNull(11) ? null : reader.GetFieldValue<byte[]>(11))
+            : new Payload(reader.GetFieldValue<byte[]>(12), Encoded: true),
+        Run: reader.GetGuid(13), Namespace: reader.GetString(14), Workflow: reader.GetString(15), Type: reader.GetString(16));
+
+    private static long[] Instances(IEnumerable<LaneKey> lanes) => [.. lanes.Select(lane => lane.Instance)];
+
+    private static long[] Lanes(IEnumerable<LaneKey> lanes) => [.. lanes.Select(lane => lane.Lane)];
+
+    private static long[] Ids(IEnumerable<OutboxRow> rows) => [.. rows.Select(row => row.Id)];
+}

@@ -1,0 +1,32 @@
+-- Called by OutboxTable: $1 destination, $2 partitions, $3 end of the last page, $4 rows to look at, $5 lanes, $6 rows a lane, $7 and $8
+-- the lanes that the relay holds. Takes the lanes whose first row stands in this page and has not failed, with their next rows. The
+-- snapshot alone proves the order: a row is read only behind every older row of its lane that exists. Each probe is a subquery with a
+-- limit, which the planner cannot turn into a join over the whole table. One row at least, without a message where none was found.
+with heads as materialized (
+    select p.id, p.instance, p.lane
+    from (select o.id, o.instance, o.lane, o.partition
+          from actors.outbox o
+          where o.destination = $1 and o.next_at is null and o.id > $3
+          order by o.id limit $4) p
+    where p.partition = any ($2)
+        and (p.instance, p.lane) not in (select held.instance, held.lane from unnest($7::bigint[], $8::bigint[]) as held (instance, lane))
+        and p.id = (select f.id from actors.outbox f where f.instance = p.instance and f.lane = p.lane order by f.id limit 1)
+    order by p.id limit $5
+), page_end as (
+    -- Null where the table ended before the limits.
+    select case when (select count(*) from heads) = $5 then (select max(id) from heads)
+                else (select o.id from actors.outbox o
+                      where o.destination = $1 and o.next_at is null and o.id > $3
+                      order by o.id offset $4 - 1 limit 1) end as id
+)
+select e.id as page_end, m.*
+from page_end e
+left join (
+    select o.id, o.instance, o.lane, o.ordinal, o.partition, o.attempts, coalesce(o.next_at <= actors.now(), true) as due, o.at, o.topic,
+        o.key, o.payload, o.bytes, w.run, w.namespace, w.id as workflow, w.type, h.id as head
+    from heads h
+    cross join lateral (select * from actors.workflows w where w.instance = h.instance limit 1) w
+    cross join lateral (
+        select * from actors.outbox o where o.instance = h.instance and o.lane = h.lane order by o.id limit $6) o
+) m on true
+order by m.head, m.id

@@ -1,0 +1,2 @@
+-- Called when the engine starts: the time by which timers are due.
+select actors.now()
