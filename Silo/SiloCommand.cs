@@ -19,8 +19,8 @@ internal static class SiloCommand
     private static readonly Option<MembershipProfile> Membership = new("--membership") { Description = "How fast a silo that stopped is found." };
     private static readonly Option<string> Http = new("--http") { DefaultValueFactory = _ => "http://127.0.0.1:8080", Description = "Where health and status are served." };
     private static readonly Option<string> ClusterId = new("--cluster-id") { DefaultValueFactory = _ => "actors", Description = "Silos with the same id and database are one cluster." };
-    private static readonly Option<Uri> Payments = new("--payments") { DefaultValueFactory = _ => new("http://127.0.0.1:8081"), Description = "The sample's payment service." };
-    private static readonly Option<Uri> Webhook = new("--webhook") { DefaultValueFactory = _ => new("http://127.0.0.1:8082/events"), Description = "Gets the sample's events." };
+    private static readonly Option<Uri> Payments = Address("--payments", "http://127.0.0.1:8081", "The sample's payment service.");
+    private static readonly Option<Uri> Webhook = Address("--webhook", "http://127.0.0.1:8082/events", "Gets the sample's events.");
     private static readonly Option<bool> MigrateOnly = new("--migrate-only") { Description = "Brings the schema up to date, and ends." };
     // Longer than the drain (15 s) and the end of Orleans after it; a pod's termination grace is longer still.
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(25);
@@ -55,7 +55,7 @@ internal static class SiloCommand
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls(parsed.GetValue(Http)!);
         builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss.fff "));
-        builder.Logging.AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        builder.Logging.AddFilter("Orleans", LogLevel.Warning).AddFilter("Polly", LogLevel.Warning).AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         builder.AddActors(connectionString, actors =>
         {
@@ -76,6 +76,22 @@ internal static class SiloCommand
         await Lifetime.RunAsync(app, engine.Silo, parsed.GetValue(UntilStdinEnds), cancellation);
         return Environment.ExitCode;
     }
+
+    private static Option<Uri> Address(string name, string byDefault, string description) => new(name)
+    {
+        Description = $"{description} Default: {byDefault}",
+        DefaultValueFactory = _ => new Uri(byDefault),
+        CustomParser = result =>
+        {
+            if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
+            {
+                return address;
+            }
+
+            result.AddError($"{name}: give an absolute http or https address.");
+            return null;
+        },
+    };
 
     private static string Secret() => Environment.GetEnvironmentVariable(JobVariables.WebhookSecret)
         ?? throw new InvalidOperationException($"Set {JobVariables.WebhookSecret} to Base64 of 24 to 64 random bytes.");

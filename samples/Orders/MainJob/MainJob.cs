@@ -52,6 +52,11 @@ public static class MainJob
             await Console.Error.WriteLineAsync(missing.Message);
             return ExitCodes.Missing;
         }
+        catch (InvalidOperationException error)
+        {
+            await Console.Error.WriteLineAsync(error.Message);      // a process or Postgres does not start
+            return ExitCodes.HoldsNot;
+        }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
             await Console.Error.WriteLineAsync("Interrupted. The next run goes on from here.");

@@ -73,7 +73,7 @@ internal sealed class SupervisedProcess : IAsyncDisposable
         {
             Volatile.Read(ref _process)?.StandardInput.Close();
         }
-        catch (IOException)
+        catch (Exception error) when (error is IOException or InvalidOperationException)
         {
             // It is gone already.
         }
