@@ -70,7 +70,7 @@ public static class ActorsSiloHosting
         services.AddSingleton<TurnWatch>();
         services.AddSingleton<SiloHealth>();
         services.AddSingleton<IWorkflowClient>(provider =>
-            new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>()));
+            new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>(), TimeSpan.FromSeconds(10)));
     }
 
     private static void AddClusterParts(IServiceCollection services, ActorsBuilder settings)

@@ -12,7 +12,7 @@ if (args is not [var connection, var cluster, var name, var siloPort, var gatewa
 
 var builder = Host.CreateApplicationBuilder();
 builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss.fff "));
-builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft", LogLevel.Warning);
+builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Polly", LogLevel.Warning);
 builder.AddActors(connection, actors =>
 {
     actors.AddWorkflow<Transfers>().AddWorkflow<Held>().AddWorkflow<Waiting>().AddWorkflow<Nap>();

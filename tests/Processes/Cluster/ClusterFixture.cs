@@ -111,6 +111,7 @@ internal sealed class ClusterRig : IAsyncDisposable
 
         foreach (var silo in _silos)
         {
+            TestContext.Current.SendDiagnosticMessage($"Silo {silo.ProcessId}:\n{silo.Output}");
             await silo.DisposeAsync();
         }
 

@@ -147,6 +147,15 @@ public sealed class ClusterTests(ITestOutputHelper output)
             || (select string_agg(h::text, E'\n' order by workflow) from held h)
         """;
 
+    private const string Standing =
+        """
+        select 'Not ended after a minute: ' || coalesce((select string_agg(w.id || ' status ' || w.status || ' position ' || w.position || ' epoch ' || w.epoch
+                || ' owner ' || coalesce(w.owner::text, '-') || ' last ' || (select j.kind || ' ' || j.at from actors.journal j where j.instance = w.instance order by j.position desc limit 1), E'\n')
+            from actors.workflows w where w.status <> 1), '') || E'\nnow ' || now()
+            || E'\nbackends ' || (select string_agg(coalesce(a.application_name, '') || ' ' || coalesce(a.state, '') || ' ' || coalesce(a.wait_event, '') || ' ' || left(a.query, 60), E'\n')
+                from pg_stat_activity a where a.datname = current_database() and a.state <> 'idle')
+        """;
+
     private static async Task<List<IWorkflowHandle<ITransfers>>> StartTransfersAsync(ClusterRig rig, int count, int transfers)
     {
         var handles = Enumerable.Range(0, count).Select(i => rig.Workflows.Get<ITransfers>($"t-{i}")).ToList();
@@ -156,7 +165,13 @@ public sealed class ClusterTests(ITestOutputHelper output)
 
     private static async Task FinishAsync(ClusterRig rig, List<IWorkflowHandle<ITransfers>> handles, int transfers)
     {
-        var results = await Task.WhenAll(handles.Select(handle => handle.ResultAsync())).WaitAsync(TimeSpan.FromSeconds(60));
+        var waiting = Task.WhenAll(handles.Select(handle => handle.ResultAsync()));
+        if (await Task.WhenAny(waiting, Task.Delay(TimeSpan.FromSeconds(60))) != waiting)
+        {
+            Assert.Fail(await rig.ScalarAsync<string>(Standing));
+        }
+
+        var results = await waiting;
         Assert.All(results, done => Assert.Equal(transfers, done));
         Assert.Equal(handles.Count * transfers, await rig.ScalarAsync<long>("select count(*) from transfers"));
         Assert.Equal(10_000, await rig.ScalarAsync<long>("select sum(balance) from accounts"));
