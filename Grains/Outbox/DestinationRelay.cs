@@ -36,6 +36,7 @@ internal sealed partial class DestinationRelay(
     private readonly Channel<Outcome> _outcomes = Channel.CreateUnbounded<Outcome>(new() { SingleReader = true });   // at most what the lanes hold
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly SemaphoreSlim _slots = new(options.InFlightMax);
+    private readonly SemaphoreSlim _retrySlots = new(Math.Max(1, options.InFlightMax / 2));   // taken first: many failing keys leave room for the others
     private readonly PassClock _clock = new(time);
 
     // Outcomes that are not in the database yet, and lanes to read on. They survive a failed statement.
@@ -44,12 +45,17 @@ internal sealed partial class DestinationRelay(
     private readonly List<(Lane Lane, OutboxFailure Failure)> _postponed = [];
     private readonly List<(Lane Lane, OutboxFailure Failure)> _buried = [];
     private readonly List<Lane> _refill = [];
+    private int _retrying;
 
     public string Name => destination;
 
-    private int Room => options.PageSize - _lanes.Count;
+    private int Room => options.PageSize - (_lanes.Count - _retrying);
 
-    private bool MayRead => Room >= options.PageSize / 2 && partitions().Length > 0;
+    private int RetryRoom => options.PageSize / 2 - _retrying;
+
+    private bool MayReadPage => Room >= options.PageSize / 2 && partitions().Length > 0;
+
+    private bool MayReadRetries => RetryRoom > options.PageSize / 4 && partitions().Length > 0;
 
     /// <summary>There may be new rows.</summary>
     public void Nudge()
@@ -79,7 +85,7 @@ internal sealed partial class DestinationRelay(
                 await RefillAsync(stop);
                 await ReadRetriesAsync(stop);
                 await ReadPageAsync(stop);
-                timer.Change(MayRead ? _clock.UntilNext() : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);   // else an outcome or the poll wakes
+                timer.Change(_clock.UntilNext(MayReadPage, MayReadRetries), Timeout.InfiniteTimeSpan);
                 backOff = DatabaseBackOffFirst;
             }
             catch (Exception error) when (!stop.IsCancellationRequested)
@@ -194,15 +200,15 @@ internal sealed partial class DestinationRelay(
 
     private async Task ReadRetriesAsync(CancellationToken stop)
     {
-        if (!MayRead || !_clock.TakeRetries())
+        if (!MayReadRetries || !_clock.TakeRetries())
         {
             return;
         }
 
         try
         {
-            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), Room, options.ReadAhead, _lanes.Keys, stop);
-            Send(rows, stop);
+            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, stop);
+            Send(rows, stop, areRetries: true);
             if (wait is { } until)
             {
                 _clock.RetryIn(until);
@@ -217,7 +223,7 @@ internal sealed partial class DestinationRelay(
 
     private async Task ReadPageAsync(CancellationToken stop)
     {
-        if (!MayRead || !_clock.InPass())
+        if (!MayReadPage || !_clock.InPass())
         {
             return;
         }
@@ -236,18 +242,21 @@ internal sealed partial class DestinationRelay(
     {
         foreach (var lane in lanes)
         {
-            _lanes.Remove(lane.Key);
+            if (_lanes.Remove(lane.Key) && lane.IsRetry)
+            {
+                _retrying--;
+            }
         }
     }
 
     /// <summary>Starts the lanes of these rows, which come lane by lane and each from its first row on. Returns how many.</summary>
-    private int Send(List<OutboxRow> rows, CancellationToken stop)
+    private int Send(List<OutboxRow> rows, CancellationToken stop, bool areRetries = false)
     {
         var started = 0;
         for (var from = 0; from < rows.Count;)
         {
             var first = rows[from];
-            var lane = new Lane(first.Lane, first.Partition);
+            var lane = new Lane(first.Lane, first.Partition, areRetries);
             var due = true;
             for (; from < rows.Count && rows[from].Lane == first.Lane; from++)
             {
@@ -263,6 +272,7 @@ internal sealed partial class DestinationRelay(
                 _lanes.Add(lane.Key, lane);
                 lane.Sending = Task.Run(() => SendAsync(lane, stop), CancellationToken.None);
                 started++;
+                _retrying += areRetries ? 1 : 0;
             }
         }
 
@@ -276,8 +286,7 @@ internal sealed partial class DestinationRelay(
             Exception? error;
             try
             {
-                await _slots.WaitAsync(stop);
-                error = await DeliverAsync(row, stop);
+                error = row.Attempts == 0 ? await DeliverAsync(row, stop) : await DeliverAgainAsync(row, stop);
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
@@ -293,12 +302,27 @@ internal sealed partial class DestinationRelay(
         }
     }
 
-    /// <summary>Null: acknowledged. Holds a slot, and gives it back.</summary>
+    private async Task<Exception?> DeliverAgainAsync(OutboxRow row, CancellationToken stop)
+    {
+        await _retrySlots.WaitAsync(stop);
+        try
+        {
+            return await DeliverAsync(row, stop);
+        }
+        finally
+        {
+            _retrySlots.Release();
+        }
+    }
+
+    /// <summary>Null: acknowledged.</summary>
     private async Task<Exception?> DeliverAsync(OutboxRow row, CancellationToken stop)
     {
+        await _slots.WaitAsync(stop);
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(stop);
         try
         {
+            stop.ThrowIfCancellationRequested();   // a place may come from another delivery's cancellation
             var delivery = sink.DeliverAsync(Message(row), cancel.Token);
             await (delivery.IsCompleted ? delivery : delivery.WaitAsync(options.DeliveryTimeout, time, stop));
             OutboxInstruments.Delivered(destination);
