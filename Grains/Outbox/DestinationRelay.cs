@@ -33,10 +33,8 @@ internal sealed partial class DestinationRelay(
     private static readonly TimeSpan DatabaseBackOffMax = TimeSpan.FromSeconds(5);
 
     private readonly Dictionary<LaneKey, Lane> _lanes = [];
-    private readonly Channel<Outcome> _outcomes = Channel.CreateUnbounded<Outcome>(new() { SingleReader = true });   // at most what the lanes hold
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly SemaphoreSlim _slots = new(options.InFlightMax);
-    private readonly SemaphoreSlim _retrySlots = new(Math.Max(1, options.InFlightMax / 2));   // taken first: many failing keys leave room for the others
+    private readonly LaneSender _sender = new(destination, sink, serializer, options, time);
     private readonly PassClock _clock = new(time);
 
     // Outcomes that are not in the database yet, and lanes to read on. They survive a failed statement.
@@ -73,6 +71,7 @@ internal sealed partial class DestinationRelay(
 
     public async Task RunAsync(CancellationToken stop)
     {
+        _sender.Reported = () => _wake.Writer.TryWrite(true);
         await using var timer = time.CreateTimer(_ => _wake.Writer.TryWrite(true), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         var backOff = DatabaseBackOffFirst;
         _wake.Writer.TryWrite(true);
@@ -120,7 +119,7 @@ internal sealed partial class DestinationRelay(
 
     private async Task WriteOutcomesAsync(CancellationToken stop)
     {
-        while (_outcomes.Reader.TryRead(out var outcome))
+        while (_sender.Outcomes.TryRead(out var outcome))
         {
             Sort(outcome);
         }
@@ -171,11 +170,11 @@ internal sealed partial class DestinationRelay(
         (gaveUp ? _buried : _postponed).Add((lane, failure));
         if (gaveUp)
         {
-            LogDeadLetter(logger, destination, MessageId(row), attempts, error);
+            LogDeadLetter(logger, destination, LaneSender.MessageId(row), attempts, error);
         }
         else
         {
-            LogAttemptFailed(logger, destination, MessageId(row), attempts, failure.BackOff, error);
+            LogAttemptFailed(logger, destination, LaneSender.MessageId(row), attempts, failure.BackOff, error);
         }
     }
 
@@ -270,7 +269,7 @@ internal sealed partial class DestinationRelay(
             if (lane.Queue.Count > 0)
             {
                 _lanes.Add(lane.Key, lane);
-                lane.Sending = Task.Run(() => SendAsync(lane, stop), CancellationToken.None);
+                lane.Sending = Task.Run(() => _sender.SendAsync(lane, stop), CancellationToken.None);
                 started++;
                 _retrying += areRetries ? 1 : 0;
             }
@@ -278,75 +277,4 @@ internal sealed partial class DestinationRelay(
 
         return started;
     }
-
-    private async Task SendAsync(Lane lane, CancellationToken stop)
-    {
-        while (lane.Queue.TryDequeue(out var row))
-        {
-            Exception? error;
-            try
-            {
-                error = row.Attempts == 0 ? await DeliverAsync(row, stop) : await DeliverAgainAsync(row, stop);
-            }
-            catch (OperationCanceledException) when (stop.IsCancellationRequested)
-            {
-                return;
-            }
-
-            _outcomes.Writer.TryWrite(new Outcome(lane, row, error, IsLast: error is not null || lane.Queue.Count == 0));
-            _wake.Writer.TryWrite(true);
-            if (error is not null)
-            {
-                return;
-            }
-        }
-    }
-
-    private async Task<Exception?> DeliverAgainAsync(OutboxRow row, CancellationToken stop)
-    {
-        await _retrySlots.WaitAsync(stop);
-        try
-        {
-            return await DeliverAsync(row, stop);
-        }
-        finally
-        {
-            _retrySlots.Release();
-        }
-    }
-
-    /// <summary>Null: acknowledged.</summary>
-    private async Task<Exception?> DeliverAsync(OutboxRow row, CancellationToken stop)
-    {
-        await _slots.WaitAsync(stop);
-        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        try
-        {
-            stop.ThrowIfCancellationRequested();   // a place may come from another delivery's cancellation
-            var delivery = sink.DeliverAsync(Message(row), cancel.Token);
-            await (delivery.IsCompleted ? delivery : delivery.WaitAsync(options.DeliveryTimeout, time, stop));
-            OutboxInstruments.Delivered(destination);
-            return null;
-        }
-        catch (Exception error) when (!stop.IsCancellationRequested)
-        {
-            OutboxInstruments.Failed(destination);
-            await cancel.CancelAsync();
-            return error is TimeoutException ? new TimeoutException($"The delivery took longer than {options.DeliveryTimeout}.", error) : error;
-        }
-        catch (Exception error)
-        {
-            throw new OperationCanceledException("The relay stops: this attempt does not count.", error, stop);
-        }
-        finally
-        {
-            _slots.Release();
-        }
-    }
-
-    private OutboxMessage Message(OutboxRow row) => new(
-        MessageId(row), new WorkflowId(row.Workflow, row.Namespace), row.Run, row.Type, row.Topic, row.Key,
-        serializer.Json(row.Payload).ToArray(), row.At, row.Attempts + 1);
-
-    private static string MessageId(OutboxRow row) => $"{row.Run}:{row.Ordinal}";
 }

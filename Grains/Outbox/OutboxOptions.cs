@@ -5,6 +5,10 @@ namespace Actors;
 /// <summary>How the outbox relay of a silo delivers. Limits count per destination, so that one destination cannot take from another.</summary>
 public sealed class OutboxOptions
 {
+    /// <summary>Whether this silo delivers messages. False where other silos of the cluster do; a cluster in which none does keeps its messages.</summary>
+    /// <value>Default true.</value>
+    public bool Delivers { get; set; } = true;
+
     /// <summary>Most deliveries of a destination that run at the same time, half of them (at least one) of messages that failed before. More raises
     /// throughput to slow sinks.</summary>
     /// <value>1 to 1,000. Default 32.</value>

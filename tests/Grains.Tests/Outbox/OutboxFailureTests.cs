@@ -149,22 +149,35 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
     public async Task A_dead_letter_lets_its_lane_go_on_and_is_driven_again()
     {
         var workflow = await scene.WorkflowAsync();
-        await scene.PublishAsync(workflow, "k", 0, count: 4);
+        await scene.PublishAsync(workflow, "k", 0, "counted", count: 4);
         var healed = false;
         var sink = new RecordingSink((message, _) => !Volatile.Read(ref healed) && RecordingSink.Text(message) is "0" or "1"
             ? throw new InvalidOperationException("no \0 luck") : Task.CompletedTask);
         var options = OutboxScene.Quick();
         options.AttemptsMax = 3;
-        await using var running = scene.Run(OutboxScene.Route(sink), options);
+        var counts = new System.Collections.Concurrent.ConcurrentDictionary<string, long>();
+        using var listener = new System.Diagnostics.Metrics.MeterListener();
+        listener.InstrumentPublished = (instrument, self) => self.EnableMeasurementEvents(instrument);
+        listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
+        {
+            if (instrument.Meter.Name == "Actors" && tags.Length == 1 && Equals(tags[0], new KeyValuePair<string, object?>("destination", "counted")))
+            {
+                counts.AddOrUpdate(instrument.Name, value, (_, sum) => sum + value);
+            }
+        });
+        listener.Start();
+        await using var running = scene.Run(OutboxScene.Route(sink, "counted"), options);
         await sink.UntilDeliveredAsync(2);
         Assert.Equal(["2", "3"], sink.Texts);
         Assert.Equal(["0", "0", "0", "1", "1", "1", "2", "3"], sink.Attempts.Select(RecordingSink.Text));
         Assert.Equal("System.InvalidOperationException: no \uFFFD luck|3",
             await scene.ReadAsync<string>("select min(reason || '|' || attempts) from actors.dead_letters having count(*) = 2"));
 
+        Assert.Equal((2, 6, 2), (counts["actors.outbox.delivered"], counts["actors.outbox.failed"], counts["actors.outbox.dead_lettered"]));
+
         Volatile.Write(ref healed, true);
         Assert.Equal(0, await running.Relay.RedriveAsync("other", Cancel));
-        Assert.Equal(2, await running.Relay.RedriveAsync("hook", Cancel));
+        Assert.Equal(2, await running.Relay.RedriveAsync("counted", Cancel));
         await sink.UntilDeliveredAsync(4);
         Assert.Equal(["2", "3", "0", "1"], sink.Texts);
         Assert.Equal(1, sink.Delivered[2].Attempt);
