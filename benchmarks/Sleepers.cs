@@ -33,8 +33,8 @@ internal static class Sleepers
         Line($"before: {Memory()}; {await RowsAsync(silo)}");
         var due = DateTimeOffset.UtcNow + TimeSpan.FromSeconds(60 + (count / 1000));
         var watch = Stopwatch.StartNew();
-        await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = 256 }, async (i, _) =>
-            await silo.Workflows.Get<ISleeper>($"sleeper-{i}").StartAsync(due));
+        await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = 256 }, async (i, stop) =>
+            await silo.Workflows.Get<ISleeper>($"sleeper-{i}").StartAsync(due, cancellation: stop));
         Line($"started in {watch.Elapsed.TotalSeconds:0.0} s, due {(due - DateTimeOffset.UtcNow).TotalSeconds:0} s from now");
         await silo.UntilAsync("select not exists (select from actors.workflows where owner is not null)");
         Line($"at rest: {Memory()}; {await RowsAsync(silo)}");
