@@ -21,9 +21,10 @@ internal static class PostgresFaults
         _ => false,
     };
 
-    /// <summary>True for a transaction that lost against another and may simply run again.</summary>
-    public static bool IsConflict(Exception error) =>
-        error is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected };
+    /// <summary>True for a transaction that lost against another and may simply run again; also when a library has wrapped the error.</summary>
+    public static bool IsConflict(Exception? error) =>
+        error is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected }
+        || (error is not null && IsConflict(error.InnerException));
 
     /// <summary>True when Postgres is not there, or not for this connection: wait and go on.</summary>
     public static bool IsUnreachable(Exception error) =>
