@@ -1,4 +1,18 @@
 using System.CommandLine;
+using Actors.Orders.MainJob;
 using Actors.Silo;
 
-return await new RootCommand("Durable workflows on Postgres and Orleans.") { PostgresCommand.Create() }.Parse(args).InvokeAsync();
+var command = new RootCommand("Durable workflows on Postgres and Orleans. Without a command: runs the orders of FILE and reconciles.")
+{
+    SiloCommand.Create(),
+    PostgresCommand.Create(),
+    SampleCommands.Payments(),
+    SampleCommands.Webhook(),
+    SampleCommands.Generate(),
+};
+MainJobCommand.AddTo(command);
+
+var parsed = command.Parse(MainJobCommand.WithCrashCount(args));
+// The drain of a silo and the supervisor's tidying up take longer than the two seconds that System.CommandLine gives by itself.
+var code = await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromMinutes(2) });
+return parsed.Errors.Count > 0 ? ExitCodes.Usage : code;

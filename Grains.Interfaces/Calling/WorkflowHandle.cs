@@ -4,17 +4,15 @@ using Actors.Wire;
 
 namespace Actors.Calling;
 
-internal sealed class WorkflowHandle<TContract>(WorkflowId id, IWorkflowGrain grain, PayloadSerializer payloads, SignalRequest? withStart = null)
+internal sealed class WorkflowHandle<TContract>(
+    WorkflowId id, IWorkflowGrain grain, PayloadSerializer payloads, TimeSpan patience, SignalRequest? withStart = null)
     : IWorkflowHandle<TContract>
     where TContract : class, IWorkflow
 {
-    // Shorter than Orleans' response time-out of 30 s, so that a wait is repeated and never times out.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
-
     public WorkflowId Id { get; } = id;
 
     public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) =>
-        new WorkflowHandle<TContract>(Id, grain, payloads, Signal(call, messageId));
+        new WorkflowHandle<TContract>(Id, grain, payloads, patience, Signal(call, messageId));
 
     public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, CancellationToken cancellation)
     {
@@ -88,7 +86,7 @@ internal sealed class WorkflowHandle<TContract>(WorkflowId id, IWorkflowGrain gr
             ResultReply reply;
             try
             {
-                reply = await grain.ResultAsync(Patience).WaitAsync(cancellation);
+                reply = await grain.ResultAsync(patience).WaitAsync(cancellation);
             }
             catch (Exception error) when (Unreachable(error))
             {

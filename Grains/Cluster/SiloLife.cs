@@ -20,6 +20,7 @@ internal sealed partial class SiloLife(
     TurnWatch turns,
     ColdStart cold,
     ActorsClusterOptions options,
+    OutboxOptions relays,
     ILocalSiloDetails here,
     SiloHealth health,
     IHostApplicationLifetime host,
@@ -75,7 +76,7 @@ internal sealed partial class SiloLife(
     {
         turns.Start();
         _running = [Task.Run(() => sweeper.RunAsync(_stop.Token), CancellationToken.None), Task.Run(() => watch.RunAsync(_stop.Token), CancellationToken.None),
-            Task.Run(() => relay.RunAsync(_stop.Token), CancellationToken.None), Task.Run(RestAsync, CancellationToken.None)];
+            relays.Delivers ? Task.Run(() => relay.RunAsync(_stop.Token), CancellationToken.None) : Task.CompletedTask, Task.Run(RestAsync, CancellationToken.None)];
         health.Active = true;
         return Task.CompletedTask;
     }

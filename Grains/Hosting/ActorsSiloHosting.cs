@@ -47,6 +47,7 @@ public static class ActorsSiloHosting
     private static void AddEngine(IServiceCollection services, string connectionString, ActorsBuilder settings)
     {
         services.AddSingleton(settings.Cluster);
+        services.AddSingleton(settings.OutboxOptions);
         services.AddSingleton(new StatementProbe(Environment.GetEnvironmentVariable(StatementProbe.Variable)));
         services.AddSingleton(provider => EngineFactory.Create(
             connectionString, settings, provider, provider.GetRequiredService<StatementProbe>(), Guid.NewGuid()));
@@ -70,7 +71,7 @@ public static class ActorsSiloHosting
         services.AddSingleton<TurnWatch>();
         services.AddSingleton<SiloHealth>();
         services.AddSingleton<IWorkflowClient>(provider =>
-            new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>()));
+            new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>(), TimeSpan.FromSeconds(10)));
     }
 
     private static void AddClusterParts(IServiceCollection services, ActorsBuilder settings)

@@ -33,9 +33,8 @@ internal sealed partial class DestinationRelay(
     private static readonly TimeSpan DatabaseBackOffMax = TimeSpan.FromSeconds(5);
 
     private readonly Dictionary<LaneKey, Lane> _lanes = [];
-    private readonly Channel<Outcome> _outcomes = Channel.CreateUnbounded<Outcome>(new() { SingleReader = true });   // at most what the lanes hold
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly SemaphoreSlim _slots = new(options.InFlightMax);
+    private readonly LaneSender _sender = new(destination, sink, serializer, options, time);
     private readonly PassClock _clock = new(time);
 
     // Outcomes that are not in the database yet, and lanes to read on. They survive a failed statement.
@@ -44,12 +43,17 @@ internal sealed partial class DestinationRelay(
     private readonly List<(Lane Lane, OutboxFailure Failure)> _postponed = [];
     private readonly List<(Lane Lane, OutboxFailure Failure)> _buried = [];
     private readonly List<Lane> _refill = [];
+    private int _retrying;
 
     public string Name => destination;
 
-    private int Room => options.PageSize - _lanes.Count;
+    private int Room => options.PageSize - (_lanes.Count - _retrying);
 
-    private bool MayRead => Room >= options.PageSize / 2 && partitions().Length > 0;
+    private int RetryRoom => options.PageSize / 2 - _retrying;
+
+    private bool MayReadPage => Room >= options.PageSize / 2 && partitions().Length > 0;
+
+    private bool MayReadRetries => RetryRoom > options.PageSize / 4 && partitions().Length > 0;
 
     /// <summary>There may be new rows.</summary>
     public void Nudge()
@@ -67,6 +71,7 @@ internal sealed partial class DestinationRelay(
 
     public async Task RunAsync(CancellationToken stop)
     {
+        _sender.Reported = () => _wake.Writer.TryWrite(true);
         await using var timer = time.CreateTimer(_ => _wake.Writer.TryWrite(true), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         var backOff = DatabaseBackOffFirst;
         _wake.Writer.TryWrite(true);
@@ -79,7 +84,7 @@ internal sealed partial class DestinationRelay(
                 await RefillAsync(stop);
                 await ReadRetriesAsync(stop);
                 await ReadPageAsync(stop);
-                timer.Change(MayRead ? _clock.UntilNext() : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);   // else an outcome or the poll wakes
+                timer.Change(_clock.UntilNext(MayReadPage, MayReadRetries), Timeout.InfiniteTimeSpan);
                 backOff = DatabaseBackOffFirst;
             }
             catch (Exception error) when (!stop.IsCancellationRequested)
@@ -114,7 +119,7 @@ internal sealed partial class DestinationRelay(
 
     private async Task WriteOutcomesAsync(CancellationToken stop)
     {
-        while (_outcomes.Reader.TryRead(out var outcome))
+        while (_sender.Outcomes.TryRead(out var outcome))
         {
             Sort(outcome);
         }
@@ -165,11 +170,11 @@ internal sealed partial class DestinationRelay(
         (gaveUp ? _buried : _postponed).Add((lane, failure));
         if (gaveUp)
         {
-            LogDeadLetter(logger, destination, MessageId(row), attempts, error);
+            LogDeadLetter(logger, destination, LaneSender.MessageId(row), attempts, error);
         }
         else
         {
-            LogAttemptFailed(logger, destination, MessageId(row), attempts, failure.BackOff, error);
+            LogAttemptFailed(logger, destination, LaneSender.MessageId(row), attempts, failure.BackOff, error);
         }
     }
 
@@ -194,15 +199,15 @@ internal sealed partial class DestinationRelay(
 
     private async Task ReadRetriesAsync(CancellationToken stop)
     {
-        if (!MayRead || !_clock.TakeRetries())
+        if (!MayReadRetries || !_clock.TakeRetries())
         {
             return;
         }
 
         try
         {
-            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), Room, options.ReadAhead, _lanes.Keys, stop);
-            Send(rows, stop);
+            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, stop);
+            Send(rows, stop, areRetries: true);
             if (wait is { } until)
             {
                 _clock.RetryIn(until);
@@ -217,7 +222,7 @@ internal sealed partial class DestinationRelay(
 
     private async Task ReadPageAsync(CancellationToken stop)
     {
-        if (!MayRead || !_clock.InPass())
+        if (!MayReadPage || !_clock.InPass())
         {
             return;
         }
@@ -236,18 +241,21 @@ internal sealed partial class DestinationRelay(
     {
         foreach (var lane in lanes)
         {
-            _lanes.Remove(lane.Key);
+            if (_lanes.Remove(lane.Key) && lane.IsRetry)
+            {
+                _retrying--;
+            }
         }
     }
 
     /// <summary>Starts the lanes of these rows, which come lane by lane and each from its first row on. Returns how many.</summary>
-    private int Send(List<OutboxRow> rows, CancellationToken stop)
+    private int Send(List<OutboxRow> rows, CancellationToken stop, bool areRetries = false)
     {
         var started = 0;
         for (var from = 0; from < rows.Count;)
         {
             var first = rows[from];
-            var lane = new Lane(first.Lane, first.Partition);
+            var lane = new Lane(first.Lane, first.Partition, areRetries);
             var due = true;
             for (; from < rows.Count && rows[from].Lane == first.Lane; from++)
             {
@@ -261,68 +269,12 @@ internal sealed partial class DestinationRelay(
             if (lane.Queue.Count > 0)
             {
                 _lanes.Add(lane.Key, lane);
-                lane.Sending = Task.Run(() => SendAsync(lane, stop), CancellationToken.None);
+                lane.Sending = Task.Run(() => _sender.SendAsync(lane, stop), CancellationToken.None);
                 started++;
+                _retrying += areRetries ? 1 : 0;
             }
         }
 
         return started;
     }
-
-    private async Task SendAsync(Lane lane, CancellationToken stop)
-    {
-        while (lane.Queue.TryDequeue(out var row))
-        {
-            Exception? error;
-            try
-            {
-                await _slots.WaitAsync(stop);
-                error = await DeliverAsync(row, stop);
-            }
-            catch (OperationCanceledException) when (stop.IsCancellationRequested)
-            {
-                return;
-            }
-
-            _outcomes.Writer.TryWrite(new Outcome(lane, row, error, IsLast: error is not null || lane.Queue.Count == 0));
-            _wake.Writer.TryWrite(true);
-            if (error is not null)
-            {
-                return;
-            }
-        }
-    }
-
-    /// <summary>Null: acknowledged. Holds a slot, and gives it back.</summary>
-    private async Task<Exception?> DeliverAsync(OutboxRow row, CancellationToken stop)
-    {
-        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        try
-        {
-            var delivery = sink.DeliverAsync(Message(row), cancel.Token);
-            await (delivery.IsCompleted ? delivery : delivery.WaitAsync(options.DeliveryTimeout, time, stop));
-            OutboxInstruments.Delivered(destination);
-            return null;
-        }
-        catch (Exception error) when (!stop.IsCancellationRequested)
-        {
-            OutboxInstruments.Failed(destination);
-            await cancel.CancelAsync();
-            return error is TimeoutException ? new TimeoutException($"The delivery took longer than {options.DeliveryTimeout}.", error) : error;
-        }
-        catch (Exception error)
-        {
-            throw new OperationCanceledException("The relay stops: this attempt does not count.", error, stop);
-        }
-        finally
-        {
-            _slots.Release();
-        }
-    }
-
-    private OutboxMessage Message(OutboxRow row) => new(
-        MessageId(row), new WorkflowId(row.Workflow, row.Namespace), row.Run, row.Type, row.Topic, row.Key,
-        serializer.Json(row.Payload).ToArray(), row.At, row.Attempts + 1);
-
-    private static string MessageId(OutboxRow row) => $"{row.Run}:{row.Ordinal}";
 }

@@ -3,11 +3,14 @@ using Actors.Storage;
 namespace Actors.Outbox;
 
 /// <summary>The next messages of one run, destination and key, in order. One task sends them, one after the other.</summary>
-internal sealed class Lane(LaneKey key, short partition)
+/// <param name="isRetry">Its first message has failed before.</param>
+internal sealed class Lane(LaneKey key, short partition, bool isRetry)
 {
     public LaneKey Key { get; } = key;
 
     public short Partition { get; } = partition;
+
+    public bool IsRetry { get; } = isRetry;
 
     /// <summary>Filled while nothing is sent, then touched by the sending task alone.</summary>
     public Queue<OutboxRow> Queue { get; } = new();

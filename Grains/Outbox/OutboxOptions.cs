@@ -5,12 +5,17 @@ namespace Actors;
 /// <summary>How the outbox relay of a silo delivers. Limits count per destination, so that one destination cannot take from another.</summary>
 public sealed class OutboxOptions
 {
-    /// <summary>Most deliveries of a destination that run at the same time. More raises throughput to slow sinks.</summary>
+    /// <summary>Whether this silo delivers messages. False where other silos of the cluster do; a cluster in which none does keeps its messages.</summary>
+    /// <value>Default true.</value>
+    public bool Delivers { get; set; } = true;
+
+    /// <summary>Most deliveries of a destination that run at the same time, half of them (at least one) of messages that failed before. More raises
+    /// throughput to slow sinks.</summary>
     /// <value>1 to 1,000. Default 32.</value>
     [Range(1, 1_000)]
     public int InFlightMax { get; set; } = 32;
 
-    /// <summary>Most lanes (run and key) of a destination that are held in memory, and that one read takes.</summary>
+    /// <summary>Most lanes (run and key) of a destination that are held in memory, and that one read takes; beside them half as many that failed before.</summary>
     /// <value>2 to 10,000. Default 500.</value>
     [Range(2, 10_000)]
     public int PageSize { get; set; } = 500;

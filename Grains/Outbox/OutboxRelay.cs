@@ -61,31 +61,18 @@ internal sealed partial class OutboxRelay
         }
     }
 
-    // The safety net below the nudges: finds what other processes committed, and partitions that came.
+    // The safety net below the nudges and timers: finds what other processes committed or left behind, and partitions that came.
     private async Task PollAsync(CancellationToken stop)
     {
-        short[] known = [];
+        string[] names = [.. _destinations.Select(destination => destination.Name)];
         while (!stop.IsCancellationRequested)
         {
             try
             {
-                var partitions = _partitions();
-                var pending = partitions.Length == 0 ? [] : await _table.ReadPendingAsync([.. _destinations.Select(destination => destination.Name)], stop);
-                var changed = !partitions.AsSpan().SequenceEqual(known);
-                foreach (var destination in _destinations)
+                if (_partitions().Length > 0)
                 {
-                    if (changed)
-                    {
-                        destination.ReadRetries();
-                    }
-
-                    if (pending.Contains(destination.Name))
-                    {
-                        destination.Nudge();
-                    }
+                    Wake(await _table.ReadPendingAsync(names, stop));
                 }
-
-                known = partitions;
             }
             catch (Exception error) when (!stop.IsCancellationRequested)
             {
@@ -97,6 +84,23 @@ internal sealed partial class OutboxRelay
             }
 
             await Task.Delay(_options.PollInterval, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private void Wake(List<(string Destination, bool Fresh, bool Due)> pending)
+    {
+        foreach (var (name, fresh, due) in pending)
+        {
+            var destination = _destinations.First(destination => destination.Name == name);
+            if (fresh)
+            {
+                destination.Nudge();
+            }
+
+            if (due)
+            {
+                destination.ReadRetries();
+            }
         }
     }
 

@@ -62,10 +62,12 @@ internal sealed class PassClock(TimeProvider time)
         }
     }
 
-    /// <summary>Infinite: only a request or an outcome brings work.</summary>
-    public TimeSpan UntilNext()
+    /// <summary>Infinite: only a request or an outcome brings work, also where there is no room to read.</summary>
+    public TimeSpan UntilNext(bool mayReadPage, bool mayReadRetries)
     {
-        var next = !_inPass && Volatile.Read(ref _passWanted) == 1 && _restUntil < _retryAt ? _restUntil : _retryAt;
+        var pass = mayReadPage && !_inPass && Volatile.Read(ref _passWanted) == 1 ? _restUntil : DateTimeOffset.MaxValue;
+        var retry = mayReadRetries ? _retryAt : DateTimeOffset.MaxValue;
+        var next = pass < retry ? pass : retry;
         var wait = next - time.GetUtcNow();
         return next == DateTimeOffset.MaxValue ? Timeout.InfiniteTimeSpan : wait > TimerMin ? wait : TimerMin;
     }

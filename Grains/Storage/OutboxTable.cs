@@ -7,10 +7,10 @@ namespace Actors.Storage;
 /// <summary>The statements of the outbox relay. Each call is one statement in a commit of its own; what it guarantees stands in its file.</summary>
 internal sealed class OutboxTable(NpgsqlDataSource dataSource)
 {
-    public async Task<List<string>> ReadPendingAsync(string[] destinations, CancellationToken cancellation)
+    public async Task<List<(string Destination, bool Fresh, bool Due)>> ReadPendingAsync(string[] destinations, CancellationToken cancellation)
     {
-        await using var command = Command("read_outbox_pending", destinations);
-        return await ReadAsync(command, reader => reader.GetString(0), cancellation);
+        await using var command = Command("read_outbox_pending", [destinations]);
+        return await ReadAsync(command, reader => (reader.GetString(0), reader.GetBoolean(1), reader.GetBoolean(2)), cancellation);
     }
 
     /// <summary>Lanes that begin behind <paramref name="after"/>, their rows together and in order; <c>End</c> is null at the end of the table.</summary>

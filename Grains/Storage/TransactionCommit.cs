@@ -151,7 +151,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
     private async Task<DateTimeOffset> FenceAsync(Entry entry)
     {
         await using var batch = Connection.CreateBatch();
-        batch.Transaction = Transaction;
+        (batch.Transaction, batch.Timeout) = (Transaction, 0);
         GroupBatch.Statement(batch, HoldPlans);
         GroupBatch.AddEntries(batch, [entry], _database.Silo);
         return await _database.Probe.AroundAsync("fence transaction", async () =>

@@ -1,6 +1,9 @@
 -- Called by JournalWriter and by a Transaction before its COMMIT. The fence: moves each run from the position that its owner knows
 -- to the next, if epoch and owner still match, its timers are due, and (for an end) no mail is unread. If one does not
--- pass, the whole transaction fails (AC001) and nothing of the group is written. The row locks last until COMMIT.
+-- pass, the whole transaction fails (AC001) and nothing of the group is written. The row locks last until COMMIT, and are taken in the
+-- order of the arrays. For that, and so that a group never costs what the table holds, the plan must probe workflows by key for each
+-- member: the range, which holds always, makes the planner expect one member, and "is not distinct from" is no condition for an index.
+-- Every statement over arrays here does the same.
 with moved as (
     update actors.workflows w
     set position = e.next, status = e.status, crash_count = 0,
@@ -8,7 +11,8 @@ with moved as (
         ended_at = case when e.status in (1, 2) then actors.now() end
     from unnest($1::bigint[], $2::integer[], $3::integer[], $4::integer[], $5::smallint[], $6::boolean[], $7::timestamptz[])
         as e (instance, epoch, position, next, status, leaves, not_before)
-    where w.instance = e.instance and w.epoch = e.epoch and w.position = e.position and w.owner = $8 and w.status = 0
+    where e.instance between 1 and 9223372036854775807 and w.instance = e.instance
+        and w.epoch = e.epoch and w.position = e.position and w.owner is not distinct from $8 and w.status = 0
         and (e.not_before is null or e.not_before <= actors.now())
         and (e.status not in (1, 2) or not exists (select from actors.inbox i where i.instance = w.instance))
     returning 1

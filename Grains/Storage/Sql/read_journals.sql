@@ -4,4 +4,5 @@ select j.instance, j.at, j.due_at, j.position, j.seq, j.kind, j.messages, j.name
 from unnest($1::text[], $2::text[]) as k (namespace, id)
 join actors.workflows w on w.namespace = k.namespace and w.id = k.id and w.latest and ($3::uuid is null or w.owner = $3 and w.status = 0)
 join actors.journal j on j.instance = w.instance
+where octet_length(k.id) between 1 and 200
 order by j.instance, j.position

@@ -2,29 +2,28 @@
 -- the lanes that the relay holds. Takes the lanes whose first row stands in this page and has not failed, with their next rows. The
 -- snapshot alone proves the order: a row is read only behind every older row of its lane that exists. Each probe is a subquery with a
 -- limit, which the planner cannot turn into a join over the whole table. One row at least, without a message where none was found.
-with page as materialized (
-    select o.id, o.instance, o.lane, o.partition
-    from actors.outbox o
-    where o.destination = $1 and o.next_at is null and o.id > $3
-    order by o.id limit $4
-), heads as materialized (
+with heads as materialized (
     select p.id, p.instance, p.lane
-    from page p
+    from (select o.id, o.instance, o.lane, o.partition
+          from actors.outbox o
+          where o.destination = $1 and o.next_at is null and o.id > $3
+          order by o.id limit $4) p
     where p.partition = any ($2)
+        and (p.instance, p.lane) not in (select held.instance, held.lane from unnest($7::bigint[], $8::bigint[]) as held (instance, lane))
         and p.id = (select f.id from actors.outbox f where f.instance = p.instance and f.lane = p.lane order by f.id limit 1)
-        and not exists (select from unnest($7::bigint[], $8::bigint[]) as held (instance, lane)
-                        where held.instance = p.instance and held.lane = p.lane)
     order by p.id limit $5
 ), page_end as (
     -- Null where the table ended before the limits.
     select case when (select count(*) from heads) = $5 then (select max(id) from heads)
-                when (select count(*) from page) = $4 then (select max(id) from page) end as id
+                else (select o.id from actors.outbox o
+                      where o.destination = $1 and o.next_at is null and o.id > $3
+                      order by o.id offset $4 - 1 limit 1) end as id
 )
 select e.id as page_end, m.*
 from page_end e
 left join (
-    select o.id, o.instance, o.lane, o.ordinal, o.partition, o.attempts, o.next_at is null as due, o.at, o.topic, o.key, o.payload, o.bytes,
-        w.run, w.namespace, w.id as workflow, w.type, h.id as head
+    select o.id, o.instance, o.lane, o.ordinal, o.partition, o.attempts, coalesce(o.next_at <= actors.now(), true) as due, o.at, o.topic,
+        o.key, o.payload, o.bytes, w.run, w.namespace, w.id as workflow, w.type, h.id as head
     from heads h
     cross join lateral (select * from actors.workflows w where w.instance = h.instance limit 1) w
     cross join lateral (

@@ -3,11 +3,12 @@
 -- without a message where none was found. Order as in read_outbox_page.
 with heads as materialized (
     select r.id, r.instance, r.lane, r.next_at
-    from actors.outbox r
-    where r.destination = $1 and r.next_at <= actors.now() and r.partition = any ($2)
+    from (select o.id, o.instance, o.lane, o.next_at
+          from actors.outbox o
+          where o.destination = $1 and o.next_at <= actors.now() and o.partition = any ($2)
+          order by o.next_at limit 2 * $3 + cardinality($5)) r
+    where (r.instance, r.lane) not in (select held.instance, held.lane from unnest($5::bigint[], $6::bigint[]) as held (instance, lane))
         and r.id = (select f.id from actors.outbox f where f.instance = r.instance and f.lane = r.lane order by f.id limit 1)
-        and not exists (select from unnest($5::bigint[], $6::bigint[]) as held (instance, lane)
-                        where held.instance = r.instance and held.lane = r.lane)
     order by r.next_at limit $3
 ), later as (
     select case when (select count(*) from heads) = $3 then interval '0'

@@ -4,3 +4,4 @@ select w.namespace, w.id, w.instance, w.run, w.type, w.partition, w.status, w.ep
 from unnest($1::text[], $2::text[]) as k (namespace, id)
 join actors.workflows w on w.namespace = k.namespace and w.id = k.id and w.latest
 left join actors.silos s on s.id = w.owner
+where octet_length(k.id) between 1 and 200

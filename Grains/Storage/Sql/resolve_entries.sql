@@ -5,7 +5,8 @@ with mine as materialized (
     select w.instance
     from unnest($1::bigint[], $2::integer[], $6::boolean[]) as e (instance, epoch, leaves)
     join actors.workflows w on w.instance = e.instance and w.epoch >= e.epoch and w.epoch < e.epoch + $3
-    where w.owner = $5 or (w.owner is null and e.leaves)
+    where e.instance between 1 and 9223372036854775807
+        and (w.owner is not distinct from $5 or w.owner is null and e.leaves)
     order by w.instance
     for no key update of w
 )

@@ -1,0 +1,56 @@
+using System.CommandLine;
+using Actors.Orders.Input;
+using Actors.Orders.MainJob;
+using Actors.Orders.Payments;
+using Actors.Orders.Webhook;
+
+namespace Actors.Silo;
+
+/// <summary>The sample's small processes, and the maker of its input. The main job starts them; nobody else needs to.</summary>
+internal static class SampleCommands
+{
+    private static readonly Option<string> File = new("--file") { Required = true, Description = "What the service keeps." };
+    private static readonly Option<int> Seed = new("--seed") { DefaultValueFactory = _ => 1, Description = "Of its trouble." };
+    private static readonly Option<bool> UntilStdinEnds = Lifetime.Option();
+
+    internal static Command Payments() => Service("payments", "The sample's payment service.", 8081, (builder, parsed) =>
+        PaymentService.Build(builder, parsed.GetValue(File)!, parsed.GetValue(Seed)));
+
+    internal static Command Webhook() => Service("webhook", "The sample's webhook receiver.", 8082, (builder, parsed) =>
+        WebhookReceiver.Build(
+            builder,
+            parsed.GetValue(File)!,
+            Environment.GetEnvironmentVariable(JobVariables.WebhookSecret) ?? throw new InvalidOperationException($"Set {JobVariables.WebhookSecret}."),
+            parsed.GetValue(Seed)));
+
+    internal static Command Generate()
+    {
+        var count = new Option<int>("--count") { DefaultValueFactory = _ => 1_000 };
+        var command = new Command("generate", "Prints orders made up from a seed.") { count, Seed };
+        command.Hidden = true;
+        command.SetAction(parsed =>
+        {
+            foreach (var line in OrderGenerator.Lines(parsed.GetValue(count), parsed.GetValue(Seed)))
+            {
+                Console.Out.Write(line + "\n");
+            }
+        });
+        return command;
+    }
+
+    private static Command Service(string name, string description, int defaultPort, Func<WebApplicationBuilder, ParseResult, WebApplication> build)
+    {
+        var port = new Option<int>("--port") { DefaultValueFactory = _ => defaultPort };
+        var command = new Command(name, description) { port, File, Seed, UntilStdinEnds };
+        command.Hidden = true;
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            var builder = WebApplication.CreateSlimBuilder();
+            builder.WebHost.UseUrls($"http://127.0.0.1:{parsed.GetValue(port)}");
+            builder.Logging.SetMinimumLevel(LogLevel.Warning);
+            await using var app = build(builder, parsed);
+            await Lifetime.RunAsync(app, Guid.NewGuid(), parsed.GetValue(UntilStdinEnds), cancellation);
+        });
+        return command;
+    }
+}

@@ -1,0 +1,135 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Actors.Execution;
+using Actors.Storage;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Actors.Benchmarks;
+
+/// <summary>What one load cost and how long it took.</summary>
+internal sealed record Measure(
+    int Concurrency, double StepsPerSecond, double StepP50Ms, double StepP99Ms, double WorkflowP50Ms, double WorkflowP99Ms,
+    double CommitsPerStep, double RoundTripsPerStep, double WalBytesPerStep, double BytesAllocatedPerStep);
+
+/// <summary>A whole silo in this process; callers are inside it, as an application's HTTP handlers are. Its outbox rows stay: delivery is another load.</summary>
+internal sealed class SiloUnderTest : IAsyncDisposable
+{
+    private readonly IHost _host;
+    private readonly NpgsqlDataSource _database;
+    private int _run;
+
+    private SiloUnderTest(IHost host, NpgsqlDataSource database) => (_host, _database) = (host, database);
+
+    public static async Task<SiloUnderTest> StartAsync(string connectionString)
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.SetMinimumLevel(LogLevel.Error);
+        builder.AddActors(connectionString, actors =>
+        {
+            actors.AddWorkflow<TenSteps>().AddWorkflow<Sleeper>();
+            actors.Outbox.Add("bench", new HandlerSink((_, _) => Task.CompletedTask), "bench");
+            actors.OutboxOptions.Delivers = false;
+            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (FreePort(), FreePort());
+        });
+        var host = builder.Build();
+        await host.StartAsync();
+        return new SiloUnderTest(host, NpgsqlDataSource.Create(connectionString));
+    }
+
+    public IWorkflowClient Workflows => _host.Services.GetRequiredService<IWorkflowClient>();
+
+    public async Task<T> ScalarAsync<T>(string sql)
+    {
+        await using var command = _database.CreateCommand(sql);
+        return (T)(await command.ExecuteScalarAsync())!;
+    }
+
+    /// <summary>Looks once a second until the query gives true.</summary>
+    public async Task UntilAsync(string sql, TimeSpan? limit = null)
+    {
+        var watch = Stopwatch.StartNew();
+        while (!await ScalarAsync<bool>(sql))
+        {
+            if (watch.Elapsed > (limit ?? TimeSpan.FromSeconds(120)))
+            {
+                throw new TimeoutException($"Never true: {sql}");
+            }
+
+            await Task.Delay(1000);
+        }
+    }
+
+    /// <summary>Transactions that Postgres ran for this database; nobody else uses it, and looking is taken off.</summary>
+    public async Task<double> StatementsPerSecondAsync(TimeSpan duration)
+    {
+        const string sql = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()";
+        // A backend reports its counts when it has been idle for a second.
+        await Task.Delay(TimeSpan.FromSeconds(12));
+        var before = await ScalarAsync<long>(sql);
+        await Task.Delay(duration);
+        return (await ScalarAsync<long>(sql) - before - 1) / duration.TotalSeconds;
+    }
+
+    /// <summary>Keeps this many workflows under way for the time, each from its start to its awaited result.</summary>
+    public async Task<Measure> LoadAsync(int concurrency, TimeSpan duration)
+    {
+        var engine = _host.Services.GetRequiredService<WorkflowEngine>();
+        var probe = _host.Services.GetRequiredService<StatementProbe>();
+        var run = ++_run;
+        var ticks = new ConcurrentBag<long>();
+        TenSteps.StepTicks = [];
+        var (trips, commits, wal, allocated) = (probe.RoundTrips, engine.Context.Journal.GroupsCommitted, await WalAsync(), GC.GetTotalAllocatedBytes());
+        var watch = Stopwatch.StartNew();
+        await Task.WhenAll(Enumerable.Range(0, concurrency).Select(async client =>
+        {
+            for (var i = 0; watch.Elapsed < duration; i++)
+            {
+                var began = Stopwatch.GetTimestamp();
+                var workflow = Workflows.Get<ITenSteps>($"{run}-{client}-{i}");
+                await workflow.StartAsync(i);
+                await workflow.ResultAsync();
+                ticks.Add(Stopwatch.GetTimestamp() - began);
+            }
+        }));
+        var elapsed = watch.Elapsed.TotalSeconds;
+        double steps = ticks.Count * TenSteps.Steps;
+        return new Measure(
+            concurrency,
+            steps / elapsed,
+            Percentile(TenSteps.StepTicks, 0.5),
+            Percentile(TenSteps.StepTicks, 0.99),
+            Percentile(ticks, 0.5),
+            Percentile(ticks, 0.99),
+            (engine.Context.Journal.GroupsCommitted - commits) / steps,
+            (probe.RoundTrips - trips) / steps,
+            (await WalAsync() - wal) / steps,
+            (GC.GetTotalAllocatedBytes() - allocated) / steps);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _host.StopAsync();
+        _host.Dispose();
+        await _database.DisposeAsync();
+    }
+
+    private Task<double> WalAsync() => ScalarAsync<double>("select (pg_current_wal_lsn() - '0/0')::float8");
+
+    private static double Percentile(ConcurrentBag<long> ticks, double share)
+    {
+        var sorted = ticks.Order().ToArray();
+        return sorted.Length == 0 ? 0 : sorted[(int)((sorted.Length - 1) * share)] * 1000.0 / Stopwatch.Frequency;
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

@@ -1,0 +1,2 @@
+-- Called by OrderTables.ShopAsync: the one row of this database.
+select id from orders.shop

@@ -1,0 +1,3 @@
+-- Called by OrderTables.CompensateAsync under the locks of lock_stock.
+update orders.stock stock set reserved = reserved - item.quantity, available = available + item.quantity
+from orders.items item where item.order_id = @Id and stock.sku = item.sku

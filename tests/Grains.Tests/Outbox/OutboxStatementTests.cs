@@ -1,0 +1,152 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Actors.Storage;
+using Npgsql;
+using Xunit;
+
+namespace Actors.Outbox;
+
+/// <summary>What the relay costs the database: plans by EXPLAIN, and statements while there is nothing to do.</summary>
+public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper output) : IClassFixture<OutboxScene>, IAsyncLifetime
+{
+    private static readonly short[] Partitions = [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)];
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => await scene.ClearAsync();
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    [Fact]
+    public async Task No_read_of_the_relay_grows_with_the_table()
+    {
+        await scene.ExecuteAsync("""
+            insert into actors.workflows (instance, created_at, run, epoch, position, partition, status, namespace, id, type)
+            select 1000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 0, 'default', 'plan-' || n, 'Checkout' from generate_series(1, 20000) n
+            """);
+        await scene.ExecuteAsync("""
+            insert into actors.outbox (instance, at, next_at, attempts, ordinal, partition, destination, topic, key, payload)
+            select 1000000 + n % 20000 + 1, actors.now(), case when n % 10 = 0 then actors.now() end, n % 2, n, 0,
+                case when n % 3 = 0 then 'hook' else 'other' end, 'orders', 'k', to_json(n) from generate_series(1, 60000) n
+            """);
+        await scene.ExecuteAsync("analyze actors.outbox, actors.workflows");
+        long[] some = [.. Enumerable.Range(1, 500).Select(n => 1_000_000L + n)];
+        var page = await PlanAsync("read_outbox_page", "hook", Partitions, 5_000L, 5_000, 500, 20, some, some);
+        Assert.Contains("outbox_fresh", page);
+        var retries = await PlanAsync("read_outbox_retries", "hook", Partitions, 250, 20, some, some);
+        Assert.Contains("outbox_retries", retries);
+        var pending = await PlanAsync("read_outbox_pending", [new[] { "hook", "other" }]);
+        foreach (var plan in new[]
+        {
+            page, retries, pending, await PlanAsync("read_outbox_lanes", some, some, 20), await PlanAsync("delete_outbox", some, some, some),
+        })
+        {
+            Assert.DoesNotContain("Seq Scan", plan);
+        }
+    }
+
+    [Fact]
+    public async Task An_idle_relay_sends_one_statement_a_poll_interval_for_all_destinations()
+    {
+        var statements = new BlockingCollection<string>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == "Npgsql",
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = activity =>
+            {
+                if (Equals(activity.GetTagItem("db.namespace"), scene.Database) && activity.GetTagItem("db.query.text") is string sql)
+                {
+                    statements.Add(sql, CancellationToken.None);
+                }
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+        var sink = new RecordingSink();
+        await using var running = scene.Run(new OutboxRoutes().Add("a", sink, "*").Add("b", sink, "*").Add("c", sink, "*"));
+        var poll = SqlText.Get("read_outbox_pending");
+        var others = 0;
+        for (var polls = 0; polls < 10;)
+        {
+            Assert.True(statements.TryTake(out var sql, 30_000, Cancel), "no statement came");
+            (polls, others) = sql == poll ? (polls + 1, others) : (polls, others + 1);
+        }
+
+        // A pass and a look for retries of each destination at the start, then the poll alone.
+        Assert.InRange(others, 1, 6);
+        for (var polls = 0; polls < 10; polls++)
+        {
+            Assert.True(statements.TryTake(out var sql, 30_000, Cancel), "no statement came");
+            Assert.Equal(poll, sql);
+        }
+    }
+
+    [Fact]
+    public async Task Without_destinations_or_partitions_nothing_is_asked()
+    {
+        await using var unreachable = NpgsqlDataSource.Create("Host=127.0.0.1;Port=1");
+        await scene.Relay(new OutboxRoutes(), source: unreachable).RunAsync(Cancel).WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        var asked = new TaskCompletionSource();
+        var count = 0;
+        await using var running = scene.Run(OutboxScene.Route(new RecordingSink()), source: unreachable, partitions: () =>
+        {
+            if (Interlocked.Increment(ref count) == 20)
+            {
+                asked.TrySetResult();
+            }
+
+            return [];
+        });
+        running.Relay.Nudge();
+        await asked.Task.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+    }
+
+    [Fact]
+    public async Task Ten_thousand_messages_a_second_reach_a_handler()
+    {
+        const int Count = 40_000;
+        await scene.ExecuteAsync($"""
+            insert into actors.workflows (instance, created_at, run, epoch, position, partition, status, namespace, id, type)
+            select 2000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 0, 'default', 'fast-' || n, 'Checkout' from generate_series(1, {Count / 4}) n
+            """);
+        await scene.ExecuteAsync($$"""
+            insert into actors.outbox (instance, at, ordinal, partition, destination, topic, key, payload)
+            select 2000001 + n % {{Count / 4}}, actors.now(), n, 0, 'hook', 'orders', 'k' || n % 3, '{"order": "o-1", "amount": 1999}' from generate_series(1, {{Count}}) n
+            """);
+        var (left, done) = (Count, new TaskCompletionSource());
+        var sink = new HandlerSink((_, _) =>
+        {
+            if (Interlocked.Decrement(ref left) == 0)
+            {
+                done.TrySetResult();
+            }
+
+            return Task.CompletedTask;
+        });
+        var begin = Stopwatch.GetTimestamp();
+        await using var running = scene.Run(OutboxScene.Route(sink), new OutboxOptions());
+        await done.Task.WaitAsync(TimeSpan.FromSeconds(60), Cancel);
+        var rate = Count / Stopwatch.GetElapsedTime(begin).TotalSeconds;
+        output.WriteLine($"{rate:N0} messages a second");
+        Assert.True(rate > 2_000, $"{rate:N0} messages a second: the target is 10,000 on a quiet machine");
+    }
+
+    private async Task<string> PlanAsync(string statement, params object[] values)
+    {
+        await using var command = scene.DataSource.CreateCommand("explain (analyze) " + SqlText.Get(statement));
+        foreach (var value in values)
+        {
+            command.Parameters.Add(new NpgsqlParameter { Value = value });
+        }
+
+        var lines = new List<string>();
+        await using var reader = await command.ExecuteReaderAsync(Cancel);
+        while (await reader.ReadAsync(Cancel))
+        {
+            lines.Add(reader.GetString(0));
+        }
+
+        output.WriteLine($"{statement}\n{string.Join('\n', lines)}\n");
+        return string.Join('\n', lines);
+    }
+}

@@ -1,0 +1,179 @@
+using System.Diagnostics;
+using Actors.TestSilo;
+using Npgsql;
+using Xunit;
+
+namespace Actors.Processes.Cluster;
+
+/// <summary>Three silo processes, an outside client, and what is done to them.</summary>
+public sealed class ClusterTests(ITestOutputHelper output)
+{
+    [Fact]
+    public async Task A_killed_silo_s_workflows_go_on_elsewhere()
+    {
+        await using var rig = await ClusterRig.StartAsync(3);
+        var handles = await StartTransfersAsync(rig, 60, 20);
+        await rig.UntilAsync("select count(*) > 100 from transfers");
+        var owner = await rig.OwnerOfAsync("t-0");
+        var watch = Stopwatch.StartNew();
+        await owner.KillAsync();
+        await rig.UntilAsync("select not exists (select from actors.workflows w join actors.silos s on s.id = w.owner where w.status = 0 and s.dead_at is not null) and exists (select from actors.silos where dead_at is not null)");
+        output.WriteLine($"taken over after {watch.ElapsedMilliseconds} ms");
+        await FinishAsync(rig, handles, 20);
+    }
+
+    [Fact]
+    public async Task A_stopped_silo_hands_its_workflows_over_at_once()
+    {
+        await using var rig = await ClusterRig.StartAsync(3);
+        var handles = await StartTransfersAsync(rig, 60, 20);
+        await rig.UntilAsync("select count(*) > 100 from transfers");
+        var owner = await rig.OwnerOfAsync("t-0");
+        var watch = Stopwatch.StartNew();
+        Assert.Equal(0, await owner.StopAsync());
+        output.WriteLine($"stopped after {watch.ElapsedMilliseconds} ms");
+        Assert.Equal(0, await rig.ScalarAsync<long>("select count(*) from actors.workflows w where w.owner is not null and not exists (select from actors.silos s where s.id = w.owner)"));
+        await FinishAsync(rig, handles, 20);
+    }
+
+    [Fact]
+    public async Task A_cluster_of_which_every_silo_was_killed_is_back_in_seconds()
+    {
+        await using var rig = await ClusterRig.StartAsync(3);
+        var handles = await StartTransfersAsync(rig, 30, 10);
+        await rig.UntilAsync("select count(*) > 30 from transfers");
+        await Task.WhenAll(rig.Silos.Select(silo => silo.KillAsync()));
+        var watch = Stopwatch.StartNew();
+        await rig.RestartAsync();
+        output.WriteLine($"all ready after {watch.ElapsedMilliseconds} ms");
+        await FinishAsync(rig, handles, 10);
+        output.WriteLine($"all finished after {watch.ElapsedMilliseconds} ms");
+    }
+
+    [Fact]
+    public async Task A_silo_on_new_addresses_replaces_a_cluster_that_was_killed()
+    {
+        await using var rig = await ClusterRig.StartAsync(2);
+        await StartTransfersAsync(rig, 10, 10);
+        await Task.WhenAll(rig.Silos.Select(silo => silo.KillAsync()));
+        var watch = Stopwatch.StartNew();
+        await rig.AddSilosAsync(1);
+        output.WriteLine($"ready after {watch.ElapsedMilliseconds} ms");
+        await rig.UntilAsync("select count(*) = 100 from transfers");
+    }
+
+    [Fact]
+    public async Task A_frozen_silo_that_wakes_up_commits_nothing()
+    {
+        await using var rig = await ClusterRig.StartAsync(3);
+        await using var gate = await rig.Database.DataSource.OpenConnectionAsync();
+        await using (var hold = new NpgsqlCommand("select pg_advisory_lock(42)", gate))
+        {
+            await hold.ExecuteNonQueryAsync();
+        }
+
+        var handles = Enumerable.Range(0, 9).Select(i => rig.Workflows.Get<IHeld>($"h-{i}")).ToList();
+        await Task.WhenAll(handles.Select(handle => handle.StartAsync(42)));
+        await rig.UntilAsync("select count(*) = 9 from pg_locks where locktype = 'advisory' and objid = 42 and not granted");
+        var frozen = await rig.OwnerOfAsync("h-0");
+        var owner = await rig.ScalarAsync<Guid>("select owner from actors.workflows where id = 'h-0'");
+        var held = await rig.ScalarAsync<long>($"select count(*) from actors.workflows where owner = '{owner}'");
+        frozen.Freeze();
+        var watch = Stopwatch.StartNew();
+        await rig.UntilAsync($"select not exists (select from actors.workflows where owner = '{owner}')");
+        output.WriteLine($"{held} workflows of the frozen silo had new owners after {watch.ElapsedMilliseconds} ms");
+        await using (var release = new NpgsqlCommand("select pg_advisory_unlock(42)", gate))
+        {
+            await release.ExecuteNonQueryAsync();
+        }
+
+        Assert.All(await Task.WhenAll(handles.Select(handle => handle.ResultAsync())), result => Assert.Equal(42, result));
+        var before = await rig.ScalarAsync<string>(Everything);
+        frozen.Thaw();
+        await frozen.ExitedAsync(); // The others declared it dead: it learns that and ends.
+        Assert.Equal(before, await rig.ScalarAsync<string>(Everything));
+        Assert.Equal(9, await rig.ScalarAsync<long>("select count(*) from held"));
+    }
+
+    [Fact]
+    public async Task A_start_in_the_caller_s_transaction_runs_within_a_second_and_only_if_it_commits()
+    {
+        await using var rig = await ClusterRig.StartAsync(1);
+        await using var connection = await rig.Database.DataSource.OpenConnectionAsync();
+        await using (var rolledBack = await connection.BeginTransactionAsync())
+        {
+            await rig.Workflows.Get<INap>("n-0").StartAsync(TimeSpan.Zero, rolledBack);
+            await rolledBack.RollbackAsync();
+        }
+
+        await using (var committed = await connection.BeginTransactionAsync())
+        {
+            await rig.Workflows.Get<INap>("n-1").StartAsync(TimeSpan.Zero, committed);
+            await committed.CommitAsync();
+        }
+
+        await rig.UntilAsync("select status = 1 from actors.workflows where id = 'n-1'");
+        Assert.Null(await rig.Workflows.Get<INap>("n-0").StatusAsync());
+        output.WriteLine($"ended {await rig.ScalarAsync<double>("select extract(epoch from ended_at - created_at)::float8 from actors.workflows where id = 'n-1'")} s after its start");
+    }
+
+    [Fact]
+    public async Task Sleepers_leave_memory_and_wake_on_time()
+    {
+        await using var rig = await ClusterRig.StartAsync(1);
+        var handles = Enumerable.Range(0, 200).Select(i => rig.Workflows.Get<INap>($"n-{i}")).ToList();
+        await Task.WhenAll(handles.Select(handle => handle.StartAsync(TimeSpan.FromSeconds(14))));
+        await rig.UntilAsync("select count(*) = 200 from actors.workflows where owner is null");
+        var late = await Task.WhenAll(handles.Select(handle => handle.ResultAsync()));
+        output.WriteLine($"late by up to {late.Max()} ms, on average {late.Average()} ms");
+        Assert.All(late, milliseconds => Assert.True(milliseconds >= 0));
+        Assert.Equal(0, await rig.ScalarAsync<long>("select count(*) from actors.timers"));
+    }
+
+    [Fact]
+    public async Task An_ordinary_grain_keeps_its_state_in_Postgres()
+    {
+        await using var rig = await ClusterRig.StartAsync(1);
+        Assert.Equal(3, await rig.Orleans.GetGrain<ICounterGrain>("c").AddAsync(3));
+        await rig.Silos[0].KillAsync();
+        await rig.RestartAsync();
+        Assert.Equal(7, await rig.Orleans.GetGrain<ICounterGrain>("c").AddAsync(4));
+    }
+
+    private const string Everything =
+        """
+        select (select string_agg(w::text, E'\n' order by instance) from (select instance, status, position, epoch, ended_at from actors.workflows) w)
+            || (select string_agg(j::text, E'\n' order by instance, position) from actors.journal j)
+            || (select string_agg(h::text, E'\n' order by workflow) from held h)
+        """;
+
+    private const string Standing =
+        """
+        select 'Not ended after a minute: ' || coalesce((select string_agg(w.id || ' status ' || w.status || ' position ' || w.position || ' epoch ' || w.epoch
+                || ' owner ' || coalesce(w.owner::text, '-') || ' last ' || (select j.kind || ' ' || j.at from actors.journal j where j.instance = w.instance order by j.position desc limit 1), E'\n')
+            from actors.workflows w where w.status <> 1), '') || E'\nnow ' || now()
+            || E'\nbackends ' || (select string_agg(coalesce(a.application_name, '') || ' ' || coalesce(a.state, '') || ' ' || coalesce(a.wait_event, '') || ' ' || left(a.query, 60), E'\n')
+                from pg_stat_activity a where a.datname = current_database() and a.state <> 'idle')
+        """;
+
+    private static async Task<List<IWorkflowHandle<ITransfers>>> StartTransfersAsync(ClusterRig rig, int count, int transfers)
+    {
+        var handles = Enumerable.Range(0, count).Select(i => rig.Workflows.Get<ITransfers>($"t-{i}")).ToList();
+        await Task.WhenAll(handles.Select(handle => handle.StartAsync(transfers)));
+        return handles;
+    }
+
+    private static async Task FinishAsync(ClusterRig rig, List<IWorkflowHandle<ITransfers>> handles, int transfers)
+    {
+        var waiting = Task.WhenAll(handles.Select(handle => handle.ResultAsync()));
+        if (await Task.WhenAny(waiting, Task.Delay(TimeSpan.FromSeconds(60))) != waiting)
+        {
+            Assert.Fail(await rig.ScalarAsync<string>(Standing));
+        }
+
+        var results = await waiting;
+        Assert.All(results, done => Assert.Equal(transfers, done));
+        Assert.Equal(handles.Count * transfers, await rig.ScalarAsync<long>("select count(*) from transfers"));
+        Assert.Equal(10_000, await rig.ScalarAsync<long>("select sum(balance) from accounts"));
+    }
+}
