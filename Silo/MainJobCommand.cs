@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Actors.Hosting;
 using Actors.Orders.MainJob;
+using Npgsql;
 
 namespace Actors.Silo;
 
@@ -40,10 +41,11 @@ internal static class MainJobCommand
             try
             {
                 postgres = PostgresSettings.FromEnvironment(folder);
+                _ = new NpgsqlConnectionStringBuilder(postgres.ConnectionString);
             }
             catch (ArgumentException error)
             {
-                await Console.Error.WriteLineAsync(error.Message);
+                await Console.Error.WriteLineAsync($"{JobVariables.Postgres}, ACTORS_POSTGRES_VERSION: {error.Message}");
                 return ExitCodes.Usage;
             }
 

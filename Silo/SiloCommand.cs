@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.ComponentModel.DataAnnotations;
 using Actors.Orders;
 using Actors.Orders.MainJob;
 using Actors.Orders.Tables;
@@ -32,7 +33,18 @@ internal static class SiloCommand
         {
             Name, Advertise, SiloPort, GatewayPort, ListenAny, Membership, Http, ClusterId, Payments, Webhook, MigrateOnly, UntilStdinEnds,
         };
-        command.SetAction(RunAsync);
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            try
+            {
+                return await RunAsync(parsed, cancellation);
+            }
+            catch (Exception error) when (error is NpgsqlException or ActorsException or ArgumentException or ValidationException)
+            {
+                await Console.Error.WriteLineAsync($"The silo does not start: {error.Message}");
+                return ExitCodes.HoldsNot;
+            }
+        });
         return command;
     }
 

@@ -38,7 +38,7 @@ internal sealed partial class WorkflowCode
         (Id, Run, _type, _payloads, _messages) = (run.Id, run.Run, type, payloads, messages);
         _escaped = escaped;
         _turn = new TurnContext(() => escaped(
-            $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep."));
+            $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, Task.WhenEach, I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep and WhenAny."));
         Random = new Random(BitConverter.ToInt32(run.Run.ToByteArray()));
         Logger = new ReplaySafeLogger(logger, this);
         Workflow = _workflow = type.Create(services);
@@ -309,7 +309,7 @@ internal sealed partial class WorkflowCode
         {
             if (_outstanding.Count == 0 && _waits.Count == 0 && _receivers.Count == 0)
             {
-                Violate($"its code waits{After} for something that is not one of its commands (Task.Run, Task.Delay, I/O, a task of its own): "
+                Violate($"its code waits{After} for something that is not one of its commands (Task.Run, Task.Delay, Task.WhenEach, I/O, ConfigureAwait(false), a task of its own): "
                     + "nothing would wake it. Move that work into a Step, or use Sleep.");
             }
 

@@ -12,7 +12,7 @@ public sealed class OrderWorkflow(IPayments payments) : Workflow<Order, OrderOut
     private static readonly TimeSpan ShipWithin = TimeSpan.FromSeconds(5);
 
     // One attempt is short, because an answer that is late is as good as none: the next attempt asks with the same key.
-    private static readonly Retry ChargeRetry = Retry.Exponential(15, TimeSpan.FromMilliseconds(50), cap: TimeSpan.FromSeconds(2))
+    private static readonly Retry ChargeRetry = Retry.Exponential(10, TimeSpan.FromMilliseconds(50), cap: TimeSpan.FromSeconds(1))
         .WithAttemptTimeout(TimeSpan.FromSeconds(1))
         .Except<CardDeclinedException>();
 

@@ -14,7 +14,7 @@ public sealed class MoveMoney : Workflow<Transfer, long>
             with taken as (
                 update accounts set cents = cents - $3 where id = $1 and cents >= $3 returning cents),
             given as (
-                update accounts set cents = cents + $3 from taken where id = $2 returning 1)
+                update accounts set cents = accounts.cents + $3 from taken where id = $2 returning 1)
             select taken.cents from taken, given
             """,
             tx.Connection);     // the connection is inside tx.Transaction; never commit it here

@@ -52,9 +52,15 @@ public static class MainJob
             await Console.Error.WriteLineAsync(missing.Message);
             return ExitCodes.Missing;
         }
-        catch (InvalidOperationException error)
+        catch (Exception error) when (error is NpgsqlException or ActorsException && options.Postgres.ConnectionString is not null)
         {
-            await Console.Error.WriteLineAsync(error.Message);      // a process or Postgres does not start
+            await Console.Error.WriteLineAsync(
+                $"The database that {JobVariables.Postgres} names cannot be used: {error.Message}\nCorrect it, or unset it: then a Postgres is started for this folder.");
+            return ExitCodes.Missing;
+        }
+        catch (Exception error) when (error is NpgsqlException or ActorsException or InvalidOperationException)
+        {
+            await Console.Error.WriteLineAsync(error.Message);      // Postgres or another process does not start, or was lost
             return ExitCodes.HoldsNot;
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
