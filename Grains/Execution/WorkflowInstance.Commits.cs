@@ -141,6 +141,7 @@ internal sealed partial class WorkflowInstance
             Take(row);
             if (_code.Violation is not null)
             {
+                _position = entry.Next; // The whole entry is committed, wherever the code stopped.
                 return;
             }
 

@@ -84,6 +84,8 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
             }
         }
 
+        // Also where the code stopped in the middle: the next entry sets the run aside at the history's end.
+        _position = history[^1].Position;
         _code.GoLive();
         if (_code.Violation is null)
         {
