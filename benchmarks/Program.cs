@@ -7,10 +7,12 @@ using Actors.Storage;
 using Npgsql;
 
 // Steps per second and their cost, beside what pgbench does on the same server in the same run. --quick: under two minutes.
-var quick = args.Contains("--quick");
-if (args.Any(argument => argument is not "--quick"))
+// --sleepers [N]: what N (default 100,000) sleeping workflows cost, and that all wake.
+var quick = args is ["--quick"];
+var sleepers = args is ["--sleepers", ..] ? args is [_, var given] && int.TryParse(given, out var count) && count > 0 ? count : args.Length == 1 ? 100_000 : 0 : 0;
+if (args.Length > 0 && !quick && sleepers == 0)
 {
-    Console.Error.WriteLine("Usage: ./bench [--quick]");
+    Console.Error.WriteLine("Usage: ./bench [--quick | --sleepers [N]]");
     return 2;
 }
 
@@ -26,6 +28,13 @@ var server = await EmbeddedPostgres.StartAsync(settings, Console.Error.WriteLine
 try
 {
     var connectionString = await FreshDatabaseAsync(server.ConnectionString);
+    if (sleepers > 0)
+    {
+        await using var silo = await SiloUnderTest.StartAsync(connectionString);
+        await Sleepers.MeasureAsync(silo, sleepers);
+        return 0;
+    }
+
     var report = await MeasureAsync(connectionString, pgbench, quick);
     Console.Write(report);
     var commit = Output("git", "rev-parse --short HEAD");

@@ -31,7 +31,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         builder.Logging.SetMinimumLevel(LogLevel.Error);
         builder.AddActors(connectionString, actors =>
         {
-            actors.AddWorkflow<TenSteps>();
+            actors.AddWorkflow<TenSteps>().AddWorkflow<Sleeper>();
             actors.Outbox.Add("bench", new HandlerSink((_, _) => Task.CompletedTask), "bench");
             actors.OutboxOptions.Delivers = false;
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (FreePort(), FreePort());
@@ -41,10 +41,43 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         return new SiloUnderTest(host, NpgsqlDataSource.Create(connectionString));
     }
 
+    public IWorkflowClient Workflows => _host.Services.GetRequiredService<IWorkflowClient>();
+
+    public async Task<T> ScalarAsync<T>(string sql)
+    {
+        await using var command = _database.CreateCommand(sql);
+        return (T)(await command.ExecuteScalarAsync())!;
+    }
+
+    /// <summary>Looks once a second until the query gives true.</summary>
+    public async Task UntilAsync(string sql, TimeSpan? limit = null)
+    {
+        var watch = Stopwatch.StartNew();
+        while (!await ScalarAsync<bool>(sql))
+        {
+            if (watch.Elapsed > (limit ?? TimeSpan.FromSeconds(120)))
+            {
+                throw new TimeoutException($"Never true: {sql}");
+            }
+
+            await Task.Delay(1000);
+        }
+    }
+
+    /// <summary>Transactions that Postgres ran for this database; nobody else uses it, and looking is taken off.</summary>
+    public async Task<double> StatementsPerSecondAsync(TimeSpan duration)
+    {
+        const string sql = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()";
+        // A backend reports its counts when it has been idle for a second.
+        await Task.Delay(TimeSpan.FromSeconds(12));
+        var before = await ScalarAsync<long>(sql);
+        await Task.Delay(duration);
+        return (await ScalarAsync<long>(sql) - before - 1) / duration.TotalSeconds;
+    }
+
     /// <summary>Keeps this many workflows under way for the time, each from its start to its awaited result.</summary>
     public async Task<Measure> LoadAsync(int concurrency, TimeSpan duration)
     {
-        var workflows = _host.Services.GetRequiredService<IWorkflowClient>();
         var engine = _host.Services.GetRequiredService<WorkflowEngine>();
         var probe = _host.Services.GetRequiredService<StatementProbe>();
         var run = ++_run;
@@ -57,7 +90,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
             for (var i = 0; watch.Elapsed < duration; i++)
             {
                 var began = Stopwatch.GetTimestamp();
-                var workflow = workflows.Get<ITenSteps>($"{run}-{client}-{i}");
+                var workflow = Workflows.Get<ITenSteps>($"{run}-{client}-{i}");
                 await workflow.StartAsync(i);
                 await workflow.ResultAsync();
                 ticks.Add(Stopwatch.GetTimestamp() - began);
@@ -85,11 +118,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         await _database.DisposeAsync();
     }
 
-    private async Task<double> WalAsync()
-    {
-        await using var command = _database.CreateCommand("select (pg_current_wal_lsn() - '0/0')::float8");
-        return (double)(await command.ExecuteScalarAsync())!;
-    }
+    private Task<double> WalAsync() => ScalarAsync<double>("select (pg_current_wal_lsn() - '0/0')::float8");
 
     private static double Percentile(ConcurrentBag<long> ticks, double share)
     {

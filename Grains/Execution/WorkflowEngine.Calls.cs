@@ -10,6 +10,7 @@ namespace Actors.Execution;
 internal sealed partial class WorkflowEngine
 {
     private static readonly string AppendInbox = SqlText.Get("append_inbox");
+    private static readonly string FindMessage = SqlText.Get("find_message");
     private static readonly string ReadLastRow = SqlText.Get("read_last_row");
     private static readonly string ResumeWorkflow = SqlText.Get("resume_workflow");
 
@@ -40,7 +41,8 @@ internal sealed partial class WorkflowEngine
                 case { Row.Status: WorkflowStatus.SetAside }:
                     return await MailAsync(id, signal);
                 default:
-                    throw new WorkflowEndedException($"Workflow '{id}' has ended ({opened.Row.Status}); the signal '{signal.Name}' was not delivered.");
+                    return await WasDeliveredAsync(opened.Row, signal) ? true : throw new WorkflowEndedException(
+                        $"Workflow '{id}' has ended ({opened.Row.Status}); the signal '{signal.Name}' was not delivered.");
             }
         });
     }
@@ -140,6 +142,12 @@ internal sealed partial class WorkflowEngine
             async reader => await reader.ReadAsync() && reader.GetBoolean(0));
         return delivered ? true : throw new WorkflowEndedException($"Workflow '{id}' has ended; the signal '{signal.Name}' was not delivered.");
     }
+
+    private async Task<bool> WasDeliveredAsync(StoredRun row, SignalRequest signal) => await Context.Database.QueryAsync(
+        Context.Database.Engine,
+        "find message",
+        batch => GroupBatch.Statement(batch, FindMessage, new NpgsqlParameter<long> { TypedValue = row.Instance }, Text(signal.MessageId)),
+        async reader => await reader.ReadAsync() && reader.GetBoolean(0));
 
     private async Task<ResultReply> EndedAsync(StoredRun row)
     {

@@ -64,7 +64,8 @@ public static class ActorsSiloHosting
                 settings.OutboxOptions,
                 () => provider.GetRequiredService<PartitionSet>().Partitions,
                 TimeProvider.System,
-                provider.GetRequiredService<ILogger<OutboxRelay>>());
+                provider.GetRequiredService<ILogger<OutboxRelay>>(),
+                engine.Context.Database.Probe);
             engine.Context.Journal.OutboxWritten = relay.Nudge;
             return relay;
         });

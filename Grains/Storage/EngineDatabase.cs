@@ -70,14 +70,19 @@ internal sealed class EngineDatabase : IAsyncDisposable
 
     private static NpgsqlDataSource Build(string connectionString, string application, int connectionsMax, string options)
     {
+        var given = new NpgsqlConnectionStringBuilder(connectionString);
         var settings = new NpgsqlConnectionStringBuilder(connectionString)
         {
             ApplicationName = application,
             MaxPoolSize = connectionsMax,
             MaxAutoPrepare = 64,
             AutoPrepareMinUsages = 2,
-            Options = $"-c default_transaction_isolation=read\\ committed {options}",
+            Options = $"{given.Options} -c default_transaction_isolation=read\\ committed {options}",
             IncludeErrorDetail = true,
+            // Nothing here times out, so a server that vanished without a word must be noticed.
+            TcpKeepAlive = true,
+            TcpKeepAliveTime = given.TcpKeepAliveTime == 0 ? 10 : given.TcpKeepAliveTime,
+            TcpKeepAliveInterval = given.TcpKeepAliveInterval == 0 ? 5 : given.TcpKeepAliveInterval,
         };
         // The engine never gives up on a COMMIT: a time-out here would leave its outcome unknown.
         settings.CommandTimeout = application.StartsWith("actors user", StringComparison.Ordinal) ? settings.CommandTimeout : 0;

@@ -13,6 +13,11 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     private readonly Channel<T> _items = Channel.CreateUnbounded<T>(new UnboundedChannelOptions { SingleReader = lanes == 1 });
     private Task[] _running = [];
 
+    /// <summary>What an item adds to its group, whose weight grows past <see cref="WeightMax"/> by one item at most. Default nothing.</summary>
+    public Func<T, int> Weigh { get; init; } = _ => 0;
+
+    public long WeightMax { get; init; } = long.MaxValue;
+
     public void Start() => _running = [.. Enumerable.Range(0, lanes).Select(_ => Task.Run(RunAsync))];
 
     /// <summary>False after the end: the caller answers the item itself.</summary>
@@ -31,9 +36,11 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         while (await reader.WaitToReadAsync())
         {
             var group = new List<T>();
-            while (group.Count < sizeMax && reader.TryRead(out var item))
+            var weight = 0L;
+            while (group.Count < sizeMax && weight < WeightMax && reader.TryRead(out var item))
             {
                 group.Add(item);
+                weight += Weigh(item);
             }
 
             if (group.Count > 0)

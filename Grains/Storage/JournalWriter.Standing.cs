@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Npgsql;
 
 namespace Actors.Storage;
@@ -32,10 +33,19 @@ internal sealed partial class JournalWriter
             }
             catch (Exception error) when (error is NpgsqlException or TimeoutException or IOException)
             {
+                if (_closing.IsCancellationRequested && PostgresFaults.IsUnreachable(error))
+                {
+                    return [];
+                }
+
+                LogUnresolved(tries, error.Message);
                 await Task.Delay(PostgresFaults.Pause(tries));
             }
         }
     }
+
+    [LoggerMessage(105, LogLevel.Warning, "The database has not told yet what became of a commit (try {Try}): {Reason}")]
+    private partial void LogUnresolved(int @try, string reason);
 
     private ValueTask<Dictionary<long, Standing>> ReadStandingAsync(IReadOnlyList<Entry> entries, int[] epochs, bool raise, int tries) =>
         _database.QueryAsync(

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -9,15 +10,20 @@ namespace Actors.Storage;
 /// </summary>
 internal sealed partial class JournalWriter : IAsyncDisposable
 {
+    /// <summary>A group takes no further member once its payloads are this large: memory here and in the server is bounded by it and one entry.</summary>
+    private const int GroupBytesMax = 16 * 1024 * 1024;
+
     private readonly EngineDatabase _database;
     private readonly ILogger<JournalWriter> _log;
     private readonly Grouping<Member> _groups;
+    private readonly ConcurrentDictionary<Task, bool> _alone = new();
+    private readonly CancellationTokenSource _closing = new();
     private long _groupsCommitted;
 
     public JournalWriter(EngineDatabase database, int lanes, int groupSizeMax, ILogger<JournalWriter> log)
     {
         (_database, _log) = (database, log);
-        _groups = new Grouping<Member>(lanes, groupSizeMax, CommitAsync);
+        _groups = new Grouping<Member>(lanes, groupSizeMax, CommitAsync) { Weigh = member => member.Size, WeightMax = GroupBytesMax };
         _groups.Start();
     }
 
@@ -45,23 +51,29 @@ internal sealed partial class JournalWriter : IAsyncDisposable
             : throw new WorkflowUnavailableException("This silo is shutting down: repeat the start with the same id.");
     }
 
-    /// <summary>Ends when everything that was submitted has its reply.</summary>
-    public ValueTask DisposeAsync() => _groups.DisposeAsync();
+    /// <summary>Ends when everything that was submitted has its reply. From now on a database that is away is not waited for: what cannot be resolved
+    /// is answered as fenced, since this owner will write no more, and whoever comes after finds the truth.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _closing.CancelAsync();
+        await _groups.DisposeAsync();
+        await Task.WhenAll(_alone.Keys);
+    }
 
     private async Task CommitAsync(List<Member> group)
     {
-        while (group.Count > 0)
+        for (var tries = 1; group.Count > 0; tries++)
         {
-            group = await TryAsync(group, _database.Engine);
+            group = await TryAsync(group, tries);
         }
     }
 
     /// <summary>One try. Answers the members whose outcome is certain and returns those to send again.</summary>
-    private async Task<List<Member>> TryAsync(List<Member> group, NpgsqlDataSource source)
+    private async Task<List<Member>> TryAsync(List<Member> group, int tries)
     {
         try
         {
-            await SendAsync(group, source);
+            await SendAsync(group, _database.Engine);
             return [];
         }
         catch (PostgresException error) when (error.SqlState == PostgresFaults.FenceFailed)
@@ -75,13 +87,15 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         catch (Exception error)
         {
             LogUnknownOutcome(group.Count, error);
+            await Task.Delay(tries == 1 ? TimeSpan.Zero : PostgresFaults.Pause(tries));
             return await ResolveAsync(group, raise: true);
         }
     }
 
     private async Task SendAsync(List<Member> group, NpgsqlDataSource source)
     {
-        var starts = group.Where(m => m.Start is not null).ToList();
+        var starts = group.Where(m => m.Start is not null)
+            .OrderBy(m => m.Start!.Id.Namespace, StringComparer.Ordinal).ThenBy(m => m.Start!.Id.Id, StringComparer.Ordinal).ToList();
         var entries = group.Where(m => m.Entry is not null).OrderBy(m => m.Entry!.Instance).ToList();
         var made = new Dictionary<long, DateTimeOffset>();
         var at = DateTimeOffset.MinValue;
@@ -146,7 +160,9 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         if (group.Count == 1)
         {
             // Alone, it may wait as long as it must, on another connection, and nobody waits for it.
-            _ = AloneAsync(group[0], error);
+            var alone = AloneAsync(group[0], error);
+            _alone.TryAdd(alone, true);
+            _ = alone.ContinueWith(task => _alone.TryRemove(task, out _), TaskScheduler.Default);
             return [];
         }
 
@@ -167,6 +183,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
                 return;
             }
 
+            LogWaitsAlone(error.SqlState, error.MessageText);
             await Task.Delay(PostgresFaults.Pause(tries));
             try
             {
@@ -199,6 +216,12 @@ internal sealed partial class JournalWriter : IAsyncDisposable
 
         // A start is idempotent as it is: its instance number is its own, so it goes again unchanged.
         var again = group.Where(m => m.Start is not null).ToList();
+        if (raise && _closing.IsCancellationRequested)
+        {
+            again.ForEach(member => member.Reply(new CommitReply(CommitOutcome.Fenced, default, 0)));
+            again.Clear();
+        }
+
         foreach (var member in entries)
         {
             var entry = member.Entry!;
@@ -206,7 +229,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
             {
                 member.Reply(new CommitReply(CommitOutcome.Fenced, default, entry.Epoch));
             }
-            else if (raise && found.Position == entry.Next && (entry.Rows.Count > 0 || found.Left == entry.Leaves))
+            else if (raise && found.Position == entry.Next && (entry.Rows.Count > 0 || (entry.Leaves && found.Left)))
             {
                 OutboxWritten?.Invoke();
                 member.Reply(new CommitReply(CommitOutcome.Committed, found.At, found.Epoch));
@@ -233,13 +256,19 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         return again;
     }
 
-    private sealed record Member(Entry? Entry, Start? Start, Action<CommitReply> Reply);
+    private sealed record Member(Entry? Entry, Start? Start, Action<CommitReply> Reply)
+    {
+        public int Size => Entry?.Size ?? Start!.Input.Size;
+    }
 
     [LoggerMessage(101, LogLevel.Warning, "The outcome of a commit of {Count} entries is unknown; asking the database.")]
     private partial void LogUnknownOutcome(int count, Exception error);
 
     [LoggerMessage(102, LogLevel.Information, "A group of {Count} entries was refused ({SqlState}: {Message}); dividing it.")]
     private partial void LogDivided(int count, string sqlState, string message);
+
+    [LoggerMessage(104, LogLevel.Warning, "An entry cannot commit yet ({SqlState}: {Message}); it is tried again, apart from the others.")]
+    private partial void LogWaitsAlone(string sqlState, string message);
 
     [LoggerMessage(103, LogLevel.Error, "The database refuses an entry for good ({SqlState}: {Message}).")]
     private partial void LogRejected(string sqlState, string message);

@@ -5,8 +5,10 @@ using Npgsql;
 namespace Actors.Storage;
 
 /// <summary>The statements of the outbox relay. Each call is one statement in a commit of its own; what it guarantees stands in its file.</summary>
-internal sealed class OutboxTable(NpgsqlDataSource dataSource)
+internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? probe = null)
 {
+    private readonly StatementProbe _probe = probe ?? new StatementProbe();
+
     public async Task<List<(string Destination, bool Fresh, bool Due)>> ReadPendingAsync(string[] destinations, CancellationToken cancellation)
     {
         await using var command = Command("read_outbox_pending", [destinations]);
@@ -56,7 +58,7 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource)
     public async Task<int> RedriveAsync(string destination, int limit, CancellationToken cancellation)
     {
         await using var command = Command("redrive_outbox", destination, limit);
-        return (int)(long)(await command.ExecuteScalarAsync(cancellation))!;
+        return (int)(long)(await _probe.AroundAsync("write outbox", () => command.ExecuteScalarAsync(cancellation)))!;
     }
 
     private async Task WriteFailuresAsync(string statement, IReadOnlyCollection<OutboxFailure> failures, Array last, CancellationToken cancellation)
@@ -64,7 +66,7 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource)
         var rows = failures.Select(failure => failure.Row).ToList();
         await using var command = Command(statement, Instances(rows.Select(row => row.Lane)), Lanes(rows.Select(row => row.Lane)), Ids(rows),
             failures.Select(failure => failure.Attempts).ToArray(), last);
-        await command.ExecuteNonQueryAsync(cancellation);
+        await _probe.AroundAsync("write outbox", () => command.ExecuteNonQueryAsync(cancellation));
     }
 
     private NpgsqlCommand Command(string statement, params object[] values)
@@ -78,27 +80,28 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource)
         return command;
     }
 
-    private static Task<List<OutboxRow>> ReadRowsAsync(NpgsqlCommand command, Action<DbDataReader> readFirst, CancellationToken cancellation) =>
+    private Task<List<OutboxRow>> ReadRowsAsync(NpgsqlCommand command, Action<DbDataReader> readFirst, CancellationToken cancellation) =>
         ReadAsync(command, reader =>
         {
             readFirst(reader);
             return reader.IsDBNull(1) ? null : Row(reader);
         }, cancellation);
 
-    private static async Task<List<T>> ReadAsync<T>(NpgsqlCommand command, Func<DbDataReader, T?> read, CancellationToken cancellation)
-    {
-        var rows = new List<T>();
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        while (await reader.ReadAsync(cancellation))
+    private async Task<List<T>> ReadAsync<T>(NpgsqlCommand command, Func<DbDataReader, T?> read, CancellationToken cancellation) =>
+        await _probe.AroundAsync("read outbox", async () =>
         {
-            if (read(reader) is { } row)
+            var rows = new List<T>();
+            await using var reader = await command.ExecuteReaderAsync(cancellation);
+            while (await reader.ReadAsync(cancellation))
             {
-                rows.Add(row);
+                if (read(reader) is { } row)
+                {
+                    rows.Add(row);
+                }
             }
-        }
 
-        return rows;
-    }
+            return rows;
+        });
 
     private static OutboxRow Row(DbDataReader reader) => new(
         Id: reader.GetInt64(1), Lane: new LaneKey(reader.GetInt64(2), reader.GetInt64(3)), Ordinal: reader.GetInt32(4),

@@ -11,19 +11,14 @@ internal static class PostgresFaults
     /// <summary>True when the server said ERROR: the transaction is rolled back. FATAL and PANIC, and a lost connection, may come after a commit.</summary>
     public static bool IsCertainAbort(PostgresException error) => error.InvariantSeverity == "ERROR";
 
-    /// <summary>True when the same statement may pass later: lock waits, conflicts, a server out of room or shutting down.</summary>
-    public static bool MayPass(PostgresException error) => error.SqlState switch
-    {
-        PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.QueryCanceled => true,
-        PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected => true,
-        PostgresErrorCodes.ReadOnlySqlTransaction => true,
-        ['5', '3' or '7' or '8', ..] or ['0', '8', ..] or ['X', 'X', ..] => true,
-        _ => false,
-    };
+    /// <summary>False when the data itself is refused, whenever it comes: bad values, constraints, limits, exceptions of triggers. All else (locks,
+    /// conflicts, a server out of room, missing rights or tables) may pass later, by itself or when people have mended it.</summary>
+    public static bool MayPass(PostgresException error) => error.SqlState is not (['2', '2' or '3', ..] or ['5', '4', ..] or ['P', '0', ..]);
 
-    /// <summary>True for a transaction that lost against another and may simply run again.</summary>
-    public static bool IsConflict(Exception error) =>
-        error is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected };
+    /// <summary>True for a transaction that lost against another and may simply run again; also when a library has wrapped the error.</summary>
+    public static bool IsConflict(Exception? error) =>
+        error is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected }
+        || (error is not null && IsConflict(error.InnerException));
 
     /// <summary>True when Postgres is not there, or not for this connection: wait and go on.</summary>
     public static bool IsUnreachable(Exception error) =>

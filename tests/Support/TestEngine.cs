@@ -12,7 +12,12 @@ internal sealed class TestEngine : IAsyncDisposable
 {
     private readonly ServiceProvider _services;
 
-    private TestEngine(ServiceProvider services, WorkflowEngine engine, StatementProbe probe) => (_services, Engine, Probe) = (services, engine, probe);
+    private TestEngine(ServiceProvider services, ActorsBuilder builder, WorkflowEngine engine, StatementProbe probe) =>
+        (_services, Builder, Engine, Probe) = (services, builder, engine, probe);
+
+    public ActorsBuilder Builder { get; }
+
+    public IServiceProvider Services => _services;
 
     public WorkflowEngine Engine { get; }
 
@@ -20,18 +25,18 @@ internal sealed class TestEngine : IAsyncDisposable
 
     public Guid Silo => Engine.Context.Database.Silo;
 
-    public static async Task<TestEngine> StartAsync(string connectionString, Action<ActorsBuilder> configure, Action<ILoggingBuilder>? logging = null)
+    public static async Task<TestEngine> StartAsync(string connectionString, Action<ActorsBuilder> configure, Action<ILoggingBuilder>? logging = null, StatementProbe? probe = null)
     {
         var collection = new ServiceCollection();
         collection.AddLogging(logging ?? (_ => { }));
         var settings = new ActorsBuilder(collection);
         configure(settings);
         var services = collection.BuildServiceProvider();
-        var probe = new StatementProbe();
+        probe ??= new StatementProbe();
         var engine = EngineFactory.Create(connectionString, settings, services, probe, Guid.NewGuid());
         await engine.StartAsync();
         await SiloRegistry.RegisterAsync(engine.Context.Database, "test", "127.0.0.1:0@0", TimeSpan.FromHours(1));
-        return new TestEngine(services, engine, probe);
+        return new TestEngine(services, settings, engine, probe);
     }
 
     public async Task<StartReply> StartWorkflowAsync<TInput>(string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach) =>

@@ -1,6 +1,3 @@
--- Called by JournalWriter before the start of a further run of the same id. The ended run gives up the id, or, if it is not the
--- latest or has not ended, the whole transaction fails (AC001).
-with retired as (
-    update actors.workflows set latest = false where instance = $1 and latest and status in (1, 2) returning 1
-)
-select actors.require(count(*), 1) from retired
+-- Called by JournalWriter before the start of a further run of the same id. The ended run gives up the id. If it is not the latest, or has
+-- not ended, nothing happens, and the start that follows finds the id taken, or finds itself made by an earlier try.
+update actors.workflows set latest = false where instance = $1 and latest and status in (1, 2)

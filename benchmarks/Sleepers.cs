@@ -1,0 +1,68 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+
+namespace Actors.Benchmarks;
+
+public interface ISleeper : IWorkflow<DateTimeOffset, double>;
+
+/// <summary>Sleeps until a moment, and tells how late it woke, in milliseconds by the database's clock.</summary>
+public sealed class Sleeper : Workflow<DateTimeOffset, double>, ISleeper
+{
+    protected override async Task<double> RunAsync(DateTimeOffset input)
+    {
+        await SleepUntil(input);
+        return (Now - input).TotalMilliseconds;
+    }
+}
+
+/// <summary>Many workflows asleep: what they cost a silo and the database, what an idle silo sends, and that all wake.</summary>
+internal static class Sleepers
+{
+    public static async Task<string> MeasureAsync(SiloUnderTest silo, int count)
+    {
+        var text = new StringBuilder();
+        void Line(FormattableString line)
+        {
+            var written = line.ToString(CultureInfo.InvariantCulture);
+            Console.WriteLine(written);
+            text.AppendLine(written);
+        }
+
+        Line($"# {count:N0} sleeping workflows");
+        Line($"before: {Memory()}; {await RowsAsync(silo)}");
+        var due = DateTimeOffset.UtcNow + TimeSpan.FromSeconds(60 + (count / 1000));
+        var watch = Stopwatch.StartNew();
+        await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = 256 }, async (i, stop) =>
+            await silo.Workflows.Get<ISleeper>($"sleeper-{i}").StartAsync(due, cancellation: stop));
+        Line($"started in {watch.Elapsed.TotalSeconds:0.0} s, due {(due - DateTimeOffset.UtcNow).TotalSeconds:0} s from now");
+        await silo.UntilAsync("select not exists (select from actors.workflows where owner is not null)");
+        Line($"at rest: {Memory()}; {await RowsAsync(silo)}");
+        Line($"idle: {await silo.StatementsPerSecondAsync(TimeSpan.FromSeconds(10)):0.0} transactions/s sent to Postgres by the silo, Orleans included");
+        await silo.UntilAsync("select not exists (select from actors.workflows where status = 0)", TimeSpan.FromSeconds(300));
+        var ended = DateTimeOffset.UtcNow - due;
+        Line($"all awake and ended {ended.TotalSeconds:0.0} s after the moment; late in ms: {await silo.ScalarAsync<string>(Lateness)}");
+        await silo.UntilAsync("select not exists (select from actors.timers)");
+        Line($"after: {Memory()}; {await RowsAsync(silo)}");
+        return text.ToString();
+    }
+
+    private const string Lateness =
+        """
+        select 'min ' || min(l)::numeric(12,1) || ', p50 ' || (percentile_cont(0.5) within group (order by l))::numeric(12,1) || ', p99 '
+            || (percentile_cont(0.99) within group (order by l))::numeric(12,1) || ', count ' || count(*)
+        from (select (payload #>> '{}')::float8 as l from actors.journal where kind = 11) late
+        """;
+
+    private static async Task<string> RowsAsync(SiloUnderTest silo) => await silo.ScalarAsync<string>(
+        "select 'rows: workflows ' || (select count(*) from actors.workflows) || ', running ' || (select count(*) from actors.workflows where status = 0) || ', in memory ' || (select count(*) from actors.workflows where owner is not null) || ', timers ' || (select count(*) from actors.timers) || ', journal ' || (select count(*) from actors.journal)");
+
+    private static string Memory()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+        using var process = Process.GetCurrentProcess();
+        return string.Create(CultureInfo.InvariantCulture, $"heap {GC.GetTotalMemory(true) / 1e6:0} MB, resident {process.WorkingSet64 / 1e6:0} MB");
+    }
+}

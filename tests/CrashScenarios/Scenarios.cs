@@ -1,0 +1,153 @@
+using System.Collections.Frozen;
+using Actors.Execution;
+
+namespace Actors.CrashScenarios;
+
+/// <summary>Every path that writes. A new path gets its scenario here: the matrix kills a process at each of its round trips.</summary>
+internal static class Scenarios
+{
+    public static FrozenDictionary<string, Func<Func<Task<Scene>>, Task>> All { get; } = new Dictionary<string, Func<Func<Task<Scene>>, Task>>
+    {
+        ["steps"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Steps", 1);
+            await scene.ExpectAsync("w", 5);
+        }),
+        ["failed attempts"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Retries", 7);
+            await scene.ExpectAsync("w", 7);
+        }),
+        ["transactions"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Buys", "w");
+            await scene.ExpectAsync("w", 2);
+        }),
+        ["messages"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Publishes", 3);
+            await scene.ExpectAsync("w", 3);
+        }),
+        ["outbox delivery"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Publishes", 3);
+            await scene.ExpectAsync("w", 3);
+            await scene.UntilOutboxIsEmptyAsync();
+        }),
+        ["sleep"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Sleeps", 4);
+            await scene.ExpectAsync("w", 4);
+        }),
+        ["signals"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Waits", 2);
+            await SignalAsync(scene, "one");
+            await SignalAsync(scene, "two");
+            await scene.ExpectAsync("w", "one two");
+        }),
+        ["inbox"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Waits", 2);
+            await scene.ExecuteAsync("select actors.send('default', 'w', 'm-one', 'Go', '[\"one\"]'), actors.send('default', 'w', 'm-two', 'Go', '[\"two\"]')");
+            scene.Sweep();
+            await scene.ExpectAsync("w", "one two");
+        }),
+        ["start in SQL"] = open => InAsync(open, async scene =>
+        {
+            await scene.ExecuteAsync("select actors.start_workflow('default', 'w', 'Steps', '1')");
+            scene.Sweep();
+            await scene.ExpectAsync("w", 5);
+        }),
+        ["query"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Waits", 1);
+            await scene.Engine.QueryAsync<int>("w", "Heard");
+            await SignalAsync(scene, "one");
+            await scene.ExpectAsync("w", "one");
+            await scene.Engine.QueryAsync<int>("w", "Heard");
+            await scene.Engine.StatusAsync("w");
+        }),
+        ["failure"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Fails", 0);
+            try
+            {
+                await scene.ExpectAsync("w", 0);
+            }
+            catch (WorkflowFailedException error) when (error.ErrorMessage == "as it must")
+            {
+                return;
+            }
+        }),
+        ["rest and wake"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Waits", 2);
+            await scene.RestAsync("w");
+            await SignalAsync(scene, "one");
+            await scene.RestAsync("w");
+            await SignalAsync(scene, "two");
+            await scene.ExpectAsync("w", "one two");
+        }),
+        ["drain"] = async open =>
+        {
+            await InAsync(open, async scene =>
+            {
+                await Task.WhenAll(scene.StartAsync("w", "Waits", 1), scene.StartAsync("v", "Steps", 1));
+                await scene.Engine.Engine.DrainAsync(TimeSpan.FromSeconds(10));
+            });
+            await InAsync(open, async scene =>
+            {
+                await scene.ExpectAsync("v", 5);
+                await SignalAsync(scene, "one");
+                await scene.ExpectAsync("w", "one");
+            });
+        },
+        ["further run"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Steps", 1);
+            await scene.ExpectAsync("w", 5);
+            await scene.StartAsync("w", "Steps", 1, StartPolicy.StartNew);
+            await scene.ExpectAsync("w", 5);
+        }),
+        ["set aside and resumed"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Broken", 6);
+            try
+            {
+                await scene.ExpectAsync("w", 6);
+                return; // An earlier process came that far.
+            }
+            catch (WorkflowSetAsideException)
+            {
+                scene.World.Mended = true;
+            }
+
+            await scene.Engine.Engine.ResumeAsync(new WorkflowId("w"));
+            await scene.ExpectAsync("w", 6);
+        }),
+        ["twenty at once"] = open => InAsync(open, scene => Task.WhenAll(Enumerable.Range(0, 20).Select(async i =>
+        {
+            await scene.StartAsync($"w{i}", i % 2 == 0 ? "Steps" : "Publishes", 1);
+            await scene.ExpectAsync($"w{i}", i % 2 == 0 ? 5 : 1);
+        }))),
+    }.ToFrozenDictionary();
+
+    private static async Task InAsync(Func<Task<Scene>> open, Func<Scene, Task> play)
+    {
+        await using var scene = await open();
+        await play(scene);
+    }
+
+    private static async Task SignalAsync(Scene scene, string word)
+    {
+        try
+        {
+            await scene.Engine.SignalAsync("w", "Go", [word], $"m-{word}");
+        }
+        catch (WorkflowEndedException)
+        {
+            // An earlier process came that far.
+        }
+    }
+}

@@ -1,0 +1,180 @@
+using System.Globalization;
+using Actors.Execution;
+using Actors.Outbox;
+using Actors.Partitions;
+using Actors.Storage;
+using Actors.Support;
+using Actors.Wire;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+
+namespace Actors.CrashScenarios;
+
+/// <summary>
+/// One silo without a cluster, which plays a scenario against a database: engine, sweeper and relay. Played again, with whatever an
+/// earlier process left, it comes to the same end.
+/// </summary>
+internal sealed class Scene : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private readonly CancellationTokenSource _stop = new();
+    private readonly TestEngine _engine;
+    private readonly Sweeper _sweeper;
+    private readonly NpgsqlDataSource _world;
+    private readonly List<Task> _running = [];
+
+    private Scene(TestEngine engine, NpgsqlDataSource world)
+    {
+        (_engine, _world) = (engine, world);
+        // Looks by itself at the start and when it is told: then the number of round trips of a scenario does not depend on time.
+        _sweeper = new Sweeper(
+            engine.Engine.Context.Database, All(), engine.Engine.Context.Types.Names, new SweepSettings(TimeSpan.FromSeconds(2), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
+            engine.Engine.WakeAsync, engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance);
+    }
+
+    public TestEngine Engine => _engine;
+
+    public static IEnumerable<string> Names => Scenarios.All.Keys;
+
+    /// <summary>Plays the scenario to its end, or dies in it.</summary>
+    public static async Task PlayAsync(string name, string connectionString, string folder, StatementProbe probe)
+    {
+        await using var world = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString) { ApplicationName = "world", MaxPoolSize = 4 });
+        await ExecuteAsync(world, "create table if not exists business (note text); create table if not exists effects (key text, attempt int)");
+        await ExecuteAsync(world, "update actors.silos set dead_at = actors.now() where dead_at is null"); // As a supervisor would, who saw them end.
+        await Scenarios.All[name](() => OpenAsync(connectionString, folder, probe, world, relays: name == "outbox delivery"));
+    }
+
+    public static async Task<Scene> OpenAsync(string connectionString, string folder, StatementProbe probe, NpgsqlDataSource world, bool relays)
+    {
+        var engine = await TestEngine.StartAsync(connectionString, builder => Configure(builder, folder, world), probe: probe);
+        var scene = new Scene(engine, world);
+        scene._running.Add(Task.Run(() => scene._sweeper.RunAsync(scene._stop.Token)));
+        if (relays)
+        {
+            scene.StartRelay(folder, probe);
+        }
+
+        return scene;
+    }
+
+    public void Sweep() => _sweeper.Nudge();
+
+    public World World => _engine.Services.GetRequiredService<World>();
+
+    public Task<StartReply> StartAsync<TInput>(string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach) =>
+        _engine.StartWorkflowAsync(id, type, input, policy);
+
+    public async Task ExpectAsync<TResult>(string id, TResult expected)
+    {
+        var result = await UntilEndedAsync(() => _engine.ResultAsync<TResult>(id, TimeSpan.FromMilliseconds(500)));
+        if (!Equals(result, expected))
+        {
+            throw new InvalidOperationException($"Workflow '{id}' returned {result}, not {expected}.");
+        }
+    }
+
+    /// <summary>Repeats a wait for a result while the run is on its way between two owners.</summary>
+    public async Task<T> UntilEndedAsync<T>(Func<Task<T>> ask)
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        while (true)
+        {
+            try
+            {
+                return await ask();
+            }
+            catch (TimeoutException) when (!limit.IsCancellationRequested)
+            {
+                Sweep();
+            }
+        }
+    }
+
+    /// <summary>The run leaves memory as one that only waits.</summary>
+    public async Task RestAsync(string id)
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        while (_engine.Engine.Resident(new WorkflowId(id)) is { } resident)
+        {
+            resident.RestIfIdle(TimeSpan.Zero);
+            await Task.WhenAny(resident.Left, Task.Delay(5, limit.Token));
+            limit.Token.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <summary>SQL of somebody else, in a commit of its own.</summary>
+    public Task ExecuteAsync(string sql) => ExecuteAsync(_world, sql);
+
+    public async Task UntilOutboxIsEmptyAsync()
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        while (true)
+        {
+            await using var command = _world.CreateCommand("select count(*) from actors.outbox");
+            if (await command.ExecuteScalarAsync(limit.Token) is 0L)
+            {
+                return;
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_running);
+        await _engine.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    private static PartitionSet All()
+    {
+        var partitions = new PartitionSet();
+        for (var range = 0; range < PartitionSet.RangeCount; range++)
+        {
+            partitions.Add(range);
+        }
+
+        return partitions;
+    }
+
+    private static void Configure(ActorsBuilder builder, string folder, NpgsqlDataSource world)
+    {
+        builder.Services.AddSingleton(new World(world));
+        builder.AddWorkflow<Steps>().AddWorkflow<Retries>().AddWorkflow<Buys>().AddWorkflow<Publishes>().AddWorkflow<Sleeps>()
+            .AddWorkflow<Waits>().AddWorkflow<Fails>().AddWorkflow<Broken>();
+        var file = new Lock();
+        builder.Outbox.Add(
+            "file",
+            new HandlerSink((message, _) =>
+            {
+                lock (file)
+                {
+                    // Kept by the system whatever becomes of this process.
+                    File.AppendAllText(Path.Combine(folder, "delivered"), string.Create(CultureInfo.InvariantCulture, $"{message.Id} {message.Key}\n"));
+                }
+
+                return Task.CompletedTask;
+            }),
+            "*");
+    }
+
+    private void StartRelay(string folder, StatementProbe probe)
+    {
+        var (context, partitions) = (_engine.Engine.Context, All().Partitions);
+        var routes = _engine.Builder.Outbox;
+        var relay = new OutboxRelay(
+            context.Database.Engine, routes, context.Payloads, new OutboxOptions { PollInterval = TimeSpan.FromMilliseconds(200) }, () => partitions,
+            TimeProvider.System, NullLogger<OutboxRelay>.Instance, probe);
+        context.Journal.OutboxWritten = relay.Nudge;
+        _running.Add(Task.Run(() => relay.RunAsync(_stop.Token)));
+    }
+
+    private static async Task ExecuteAsync(NpgsqlDataSource source, string sql)
+    {
+        await using var command = source.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+}

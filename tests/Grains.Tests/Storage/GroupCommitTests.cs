@@ -1,0 +1,213 @@
+using Actors.Storage;
+using Actors.Support;
+using Npgsql;
+using Xunit;
+
+namespace Actors.Grains.Tests.Storage;
+
+/// <summary>Entries of many runs in one commit: none of them fails or delays the others.</summary>
+[EachPostgres]
+public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<TestDatabase>, IAsyncLifetime
+{
+    private Store _store = null!;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync()
+    {
+        _store = new Store(database.ConnectionString, lanes: 1);
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
+
+    [Fact]
+    public async Task What_is_ready_together_commits_in_one_round_trip_and_a_lonely_entry_at_once()
+    {
+        var runs = await StartAsync("together", 50);
+        var before = (_store.Journal.GroupsCommitted, _store.Probe.RoundTrips);
+        await Task.WhenAll(await TogetherAsync(runs.Select(run => Store.Entry(run))));
+        Assert.Equal((before.GroupsCommitted + 3, before.RoundTrips + 3), (_store.Journal.GroupsCommitted, _store.Probe.RoundTrips));
+        await _store.CommitAsync(Store.Entry(runs[0], position: 1));
+        Assert.Equal((before.GroupsCommitted + 4, before.RoundTrips + 4), (_store.Journal.GroupsCommitted, _store.Probe.RoundTrips));
+    }
+
+    [Theory]
+    [InlineData("fenced", "Fenced")]
+    [InlineData("early", "Early")]
+    [InlineData("mail", "Mail")]
+    [InlineData("bad json", "Rejected")]
+    [InlineData("unique violation", "Rejected")]
+    [InlineData("trigger", "Rejected")]
+    public async Task One_offender_neither_fails_nor_delays_the_others(string offence, string outcome)
+    {
+        var runs = await StartAsync(offence, 9);
+        var entries = runs.Select(run => Store.Entry(run)).ToList();
+        entries[4] = await OffendAsync(entries[4], offence, runs[4]);
+        var replies = await Task.WhenAll(await TogetherAsync(entries)).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
+
+        Assert.All(replies.Select((reply, i) => (reply, i)), r => Assert.Equal(r.i == 4 ? outcome : "Committed", r.reply.Outcome.ToString()));
+        Assert.Equal(outcome is "Rejected", replies[4].Error is not null);
+        if (outcome is "Early" or "Mail")
+        {
+            Assert.InRange(replies[4].At, DateTimeOffset.UtcNow.AddMinutes(-5), DateTimeOffset.UtcNow.AddMinutes(5));
+        }
+
+        foreach (var (run, i) in runs.Select((run, i) => (run, i)))
+        {
+            Assert.Equal(i == 4 ? 0 : 1, (await _store.Claims.LookAsync(run.Id))!.Position);
+        }
+    }
+
+    [Fact]
+    public async Task One_whose_row_another_holds_waits_alone()
+    {
+        var runs = await StartAsync("locked", 9);
+        await using var blocker = new NpgsqlConnection(database.ConnectionString + ";Pooling=false");
+        await blocker.OpenAsync(Cancel);
+        await using (var take = new NpgsqlCommand($"begin; select from actors.workflows where instance = {runs[4].Instance} for update", blocker))
+        {
+            await take.ExecuteNonQueryAsync(Cancel);
+        }
+
+        var replies = await TogetherAsync(runs.Select(run => Store.Entry(run)));
+        await Task.WhenAll(replies.Where((_, i) => i != 4)).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
+        Assert.False(replies[4].IsCompleted);
+        await Store.UntilBlockedAsync(database.DataSource, $"actors patient {_store.Silo}");
+        Assert.Equal(CommitOutcome.Committed, (await _store.CommitAsync(Store.Entry(runs[0], position: 1))).Outcome); // Its lane is free.
+        await blocker.DisposeAsync();
+        Assert.Equal(CommitOutcome.Committed, (await replies[4]).Outcome);
+    }
+
+    [Fact]
+    public async Task The_end_of_the_writer_waits_for_those_that_wait_alone()
+    {
+        var run = Assert.Single(await StartAsync("end", 1));
+        await using var blocker = new NpgsqlConnection(database.ConnectionString + ";Pooling=false");
+        await blocker.OpenAsync(Cancel);
+        await using (var take = new NpgsqlCommand($"begin; select from actors.workflows where instance = {run.Instance} for update", blocker))
+        {
+            await take.ExecuteNonQueryAsync(Cancel);
+        }
+
+        var reply = _store.CommitAsync(Store.Entry(run));
+        await Store.UntilBlockedAsync(database.DataSource, $"actors patient {_store.Silo}");
+        var end = _store.Journal.DisposeAsync().AsTask();
+        Assert.False(end.IsCompleted);
+        await blocker.DisposeAsync();
+        await end;
+        Assert.True(reply.IsCompletedSuccessfully);
+        Assert.Equal(CommitOutcome.Committed, (await reply).Outcome);
+        Assert.Equal(CommitOutcome.Fenced, (await _store.CommitAsync(Store.Entry(run, position: 1))).Outcome); // Too late.
+    }
+
+    [Fact]
+    public async Task Starts_of_one_id_in_one_group_make_one_run_and_harm_nobody()
+    {
+        var starts = await Task.WhenAll(Enumerable.Range(0, 30).Select(i => _store.NewStartAsync($"same {i % 3}")));
+        var held = _store.HoldNext("commit");
+        var blocker = _store.CommitAsync(Store.Entry(starts[0]));
+        await held.UntilReachedAsync();
+        var replies = starts.Select(_store.Journal.StartAsync).ToList();
+        held.Release();
+        Assert.Equal(CommitOutcome.Fenced, (await blocker).Outcome);
+        Assert.Equal(3, (await Task.WhenAll(replies)).Count(reply => reply.Outcome == CommitOutcome.Committed));
+        Assert.Equal(3L, await Store.ScalarAsync<long>(database.DataSource, "select count(*) from actors.workflows where id like 'same %'"));
+    }
+
+    [Fact]
+    public async Task Writers_that_start_the_same_ids_in_other_orders_do_not_meet_in_a_deadlock()
+    {
+        await using var other = new Store(database.ConnectionString, lanes: 1);
+        for (var round = 0; round < 5; round++)
+        {
+            var ids = Enumerable.Range(0, 100).Select(i => $"crossed {round} {i}").ToList();
+            var mine = await Task.WhenAll(ids.Select(id => _store.NewStartAsync(id)));
+            var theirs = await Task.WhenAll(Enumerable.Reverse(ids).Select(id => other.NewStartAsync(id)));
+            var replies = await Task.WhenAll(mine.Select(_store.Journal.StartAsync).Concat(theirs.Select(other.Journal.StartAsync)));
+            Assert.Equal(100, replies.Count(reply => reply.Outcome == CommitOutcome.Committed));
+        }
+
+        Assert.Equal(0L, await Store.ScalarAsync<long>(database.DataSource, "select deadlocks from pg_stat_database where datname = current_database()"));
+    }
+
+    [Fact]
+    public void Statements_without_rows_are_left_out_and_the_rest_stand_in_their_order()
+    {
+        using var batch = new NpgsqlBatch();
+        var entry = Store.Entry(new Start(new WorkflowId("x"), "T", 1, Guid.NewGuid(), 0, default), rows: 0);
+        GroupBatch.AddEntries(batch, [entry], Guid.NewGuid());
+        Assert.Equal([SqlText.Get("advance_workflows")], Texts(batch));
+
+        batch.BatchCommands.Clear();
+        entry.Rows.Add(new JournalRow(JournalKind.TimerSet, 1, "sleep", default) { DueAt = DateTimeOffset.UtcNow });
+        entry.Outbox.Add(new OutgoingRow(1, "hook", "topic", "key", default));
+        entry.ClearedTimers.Add(2);
+        entry.ClearedMail.Add("m");
+        entry.WakesOthers = true;
+        GroupBatch.AddEntries(batch, [entry], Guid.NewGuid());
+        Assert.Equal(
+            new[] { "clear_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers", "ask_to_wake" }.Select(name => SqlText.Get(name)),
+            Texts(batch));
+    }
+
+    private static List<string> Texts(NpgsqlBatch batch)
+    {
+        var texts = new List<string>();
+        foreach (var command in batch.BatchCommands)
+        {
+            texts.Add(command.CommandText);
+        }
+
+        return texts;
+    }
+
+    private async Task<Start[]> StartAsync(string id, int count) =>
+        [.. (await Task.WhenAll(Enumerable.Range(0, count).Select(i => _store.StartAsync($"{id} {i}")))).OrderBy(run => run.Instance)];
+
+    /// <summary>Commits these as one group, whatever the speed of the machine: a commit before them is held until all are there.</summary>
+    private async Task<List<Task<CommitReply>>> TogetherAsync(IEnumerable<Entry> entries)
+    {
+        var first = await _store.StartAsync($"first {Guid.NewGuid()}");
+        var held = _store.HoldNext("commit");
+        var blocker = _store.CommitAsync(Store.Entry(first));
+        await held.UntilReachedAsync();
+        var replies = entries.Select(_store.CommitAsync).ToList();
+        held.Release();
+        await blocker;
+        return replies;
+    }
+
+    private async Task<Entry> OffendAsync(Entry entry, string offence, Start run)
+    {
+        switch (offence)
+        {
+            case "fenced":
+                entry.Epoch = 7;
+                break;
+            case "early":
+                entry.NotBefore = DateTimeOffset.UtcNow.AddHours(1);
+                break;
+            case "mail":
+                entry.Status = WorkflowStatus.Completed;
+                await Store.ExecuteAsync(database.DataSource, $"select actors.send('default', '{run.Id.Id}', 'm', 'mail', '1')");
+                break;
+            case "bad json":
+                entry.Rows[0] = entry.Rows[0] with { Payload = Store.Json("{no json") };
+                break;
+            case "unique violation":
+                await Store.ExecuteAsync(
+                    database.DataSource,
+                    $"insert into actors.journal (instance, at, position, seq, kind, name) values ({run.Instance}, now(), 1, 1, 1, 'not mine')");
+                break;
+            case "trigger":
+                await Store.ExecuteAsync(database.DataSource, $"""
+                    create function refuse() returns trigger language plpgsql as 'begin raise exception ''not this one''; end';
+                    create trigger refuse before insert on actors.journal for each row when (new.instance = {run.Instance}) execute function refuse();
+                    """);
+                break;
+        }
+
+        return entry;
+    }
+}

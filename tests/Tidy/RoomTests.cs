@@ -1,0 +1,103 @@
+using System.Text.RegularExpressions;
+using Xunit;
+
+namespace Actors.Tidy;
+
+/// <summary>Who may see whom, and where SQL, Npgsql and Orleans may appear.</summary>
+public sealed partial class RoomTests
+{
+    /// <summary>Folder of Grains: the other rooms of Grains that it may name.</summary>
+    private static readonly Dictionary<string, string[]> MaySee = new()
+    {
+        ["Authoring"] = [],
+        ["Storage"] = [],
+        ["Execution"] = ["Storage"],
+        ["Outbox"] = ["Storage"],
+        ["Partitions"] = ["Storage"],
+        ["Cluster"] = ["Storage", "Execution", "Outbox", "Partitions"],
+        ["Hosting"] = ["Storage", "Execution", "Outbox", "Partitions", "Cluster"],
+    };
+
+    [Fact]
+    public void Rooms_see_only_whom_they_may()
+    {
+        var broken = Repository.Files(".cs", "Grains").SelectMany(file =>
+        {
+            var room = file.Split('/')[1];
+            return UsingPattern().Matches(Repository.Text(file)).Select(match => match.Groups[1].Value)
+                .Where(seen => MaySee.ContainsKey(seen) && seen != room && !MaySee[room].Contains(seen))
+                .Select(seen => $"{file} uses {seen}");
+        });
+        Assert.Empty(broken);
+    }
+
+    [Fact]
+    public void Projects_see_only_whom_they_may()
+    {
+        var allowed = new Dictionary<string, string[]>
+        {
+            ["Grains.Interfaces/Grains.Interfaces.csproj"] = [],
+            ["Grains/Grains.csproj"] = ["Grains.Interfaces"],
+            ["Client/Client.csproj"] = ["Grains.Interfaces"],
+        };
+        Assert.All(allowed, project => Assert.Equal(
+            project.Value, ReferencePattern().Matches(Repository.Text(project.Key)).Select(match => match.Groups[1].Value)));
+        var others = Repository.Files(".csproj").Where(file => !file.StartsWith("tests/", StringComparison.Ordinal));
+        Assert.All(others, file => Assert.DoesNotContain("tests/", Repository.Text(file), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Orleans_is_known_to_the_cluster_the_hosting_and_the_wire_alone() => Assert.Empty(
+        Repository.Files(".cs", "Grains/Authoring", "Grains/Execution", "Grains/Storage", "Grains/Outbox", "Grains/Partitions")
+            .Where(file => OrleansPattern().IsMatch(Repository.Text(file))));
+
+    [Fact]
+    public void Npgsql_is_known_to_storage_hosting_and_the_transaction_alone()
+    {
+        // The rooms that only pass parameters to Storage are listed: the list may get shorter, not longer.
+        string[] known = ["Grains/Authoring/TransactionContext.cs"];
+        Assert.Empty(Repository.Files(".cs", "Grains/Authoring", "Grains.Interfaces").Except(known).Where(file => Repository.Text(file).Contains("using Npgsql", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Sql_stands_in_files_of_one_statement_whose_first_lines_say_who_calls_it()
+    {
+        var files = Repository.Files(".sql", "Grains/Storage/Sql").ToList();
+        Assert.All(files, file => Assert.StartsWith("-- ", Repository.Text(file), StringComparison.Ordinal));
+        Assert.All(files, file => Assert.DoesNotMatch(@";\s*\S", CommentPattern().Replace(Repository.Text(file), "")));
+        // Hosting asks an embedded server about its databases before there is a schema.
+        Assert.Empty(Repository.Files(".cs", "Grains").Where(file => !file.StartsWith("Grains/Hosting/Postgres/", StringComparison.Ordinal)).Where(file => SqlPattern().IsMatch(Repository.Text(file))));
+    }
+
+    [Fact]
+    public void Engine_code_reads_no_local_clock_and_no_chance_of_its_own() => Assert.Empty(
+        Repository.Files(".cs", "Grains/Authoring", "Grains/Execution", "Grains/Storage", "Grains/Partitions")
+            .Where(file => file is not "Grains/Execution/WorkflowEngine.cs")
+            .Where(file => BannedPattern().IsMatch(Repository.Text(file))));
+
+    [Fact]
+    public void Files_have_one_subject() => Assert.Empty(
+        Repository.Files(".cs").Where(file => Repository.Text(file).Count(c => c == '\n') > 400).Select(file => $"{file} is long: does it mix subjects?"));
+
+    [Fact]
+    public void No_room_is_for_odds_and_ends() => Assert.Empty(
+        Repository.Files(".cs").Where(file => file.Split('/').Any(part => part is "Common" or "Utils" or "Helpers" or "Models")));
+
+    [GeneratedRegex(@"^using (?:static )?Actors\.(\w+)", RegexOptions.Multiline)]
+    private static partial Regex UsingPattern();
+
+    [GeneratedRegex(@"ProjectReference Include=""[^""]*/([\w.]+)\.csproj""")]
+    private static partial Regex ReferencePattern();
+
+    [GeneratedRegex(@"using Orleans|\bSiloAddress\b|\bIGrainFactory\b|\bGrain\b\s*[,(]")]
+    private static partial Regex OrleansPattern();
+
+    [GeneratedRegex(@"^\s*--.*$", RegexOptions.Multiline)]
+    private static partial Regex CommentPattern();
+
+    [GeneratedRegex(@"""\s*(select|insert into|update \w+ set|delete from)\b", RegexOptions.IgnoreCase)]
+    private static partial Regex SqlPattern();
+
+    [GeneratedRegex(@"DateTime(Offset)?\.(Utc)?Now|Thread\.Sleep\((?!Timeout)|Random\.Shared|Guid\.NewGuid")]
+    private static partial Regex BannedPattern();
+}
