@@ -38,9 +38,10 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
         {
             json = JsonSerializer.SerializeToUtf8Bytes(value, type, _options);
         }
-        catch (Exception error) when (error is NotSupportedException or JsonException or ArgumentException or InvalidOperationException)
+        catch (Exception error) when (error is not OutOfMemoryException)
         {
-            throw new PayloadException($"{what}: a value of type {type.Name} cannot be written as JSON ({error.GetType().Name}: {error.Message})", error);
+            // Users' getters and converters throw anything, with anything in the message.
+            throw new PayloadException($"{what}: a value of type {type.Name} cannot be written as JSON ({error.GetType().Name}).", error);
         }
 
         return Checked(json, what);
@@ -68,7 +69,7 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
         {
             return JsonSerializer.Deserialize(Json(payload), type, _options);
         }
-        catch (Exception error) when (error is JsonException or NotSupportedException or ArgumentException or InvalidOperationException)
+        catch (Exception error) when (error is not (PayloadException or OutOfMemoryException))
         {
             // The messages of System.Text.Json name the path and the type, and may quote the value: keep the path alone.
             var path = (error as JsonException)?.Path;
@@ -92,7 +93,7 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
             {
                 values[i] = elements[i].Deserialize(parameters[i].ParameterType, _options);
             }
-            catch (Exception error) when (error is JsonException or NotSupportedException)
+            catch (Exception error) when (error is not OutOfMemoryException)
             {
                 throw new PayloadException($"{what}: argument '{parameters[i].Name}' cannot be read as {parameters[i].ParameterType.Name}.");
             }

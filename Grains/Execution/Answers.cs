@@ -13,17 +13,19 @@ internal static class Answers
     public static Payload Record(Exception error, PayloadSerializer payloads, string what)
     {
         var type = error is StepFailedException step ? step.ErrorType : error.GetType().FullName ?? error.GetType().Name;
-        return payloads.Write(new RecordedError(type, Short(error.Message)!, Short(error.ToString())), what);
+        var stack = error is StepFailedException { ErrorStack: { } original } ? $"{original}\n--- in the workflow's code ---\n{error}" : error.ToString();
+        var max = Math.Min(TextMax, payloads.SizeMax / 20); // Three texts, each character as long as JSON can make it.
+        return payloads.Write(new RecordedError(Short(type, max)!, Short(error.Message, max)!, Short(stack, max)), what);
     }
 
     public static ResultReply Ended(JournalKind kind, Payload payload, PayloadSerializer payloads) => kind == JournalKind.Completed
         ? new ResultReply(null, Ended: true, payload, null)
         : new ResultReply(null, Ended: true, default, payloads.Read<RecordedError>(payload, "Recorded error"));
 
-    private static string? Short(string? text)
+    private static string? Short(string? text, int max)
     {
         // U+0000 is legal in .NET and not in Postgres; half a surrogate pair would not be written as it is.
         var clean = text?.Replace('\0', '\uFFFD');
-        return clean is { Length: > TextMax } ? clean[..TextMax] + "…" : clean;
+        return clean?.Length > max ? clean[..max] + "…" : clean;
     }
 }

@@ -26,6 +26,15 @@ internal sealed class DatabaseClock(TimeProvider time)
         }
     }
 
+    /// <summary>Takes the database's word that a timer is not due yet: its clock was moved back.</summary>
+    public void Correct(DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            (_heard, _heardAt) = (now, time.GetTimestamp());
+        }
+    }
+
     /// <summary>Takes a time that a statement just returned. The answer took time to arrive, so of several the latest estimate is the best.</summary>
     public void Hear(DateTimeOffset now)
     {

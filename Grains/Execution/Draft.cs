@@ -2,35 +2,36 @@ using Actors.Storage;
 
 namespace Actors.Execution;
 
-/// <summary>What a run will commit next: rows and effects in the order in which they got ready, and who waits for the commit.</summary>
+/// <summary>What a run will commit next: rows with their effects, in the order in which they got ready, and who waits for the commit.</summary>
 internal sealed class Draft
 {
-    private readonly List<(JournalRow Row, IReadOnlyList<OutgoingMessage> Messages)> _rows = [];
+    private readonly List<Item> _items = [];
     private readonly List<int> _clearedTimers = [];
     private readonly List<string> _clearedMail = [];
     private readonly List<TaskCompletionSource> _acknowledgements = [];
-    private DateTimeOffset? _notBefore;
 
-    public bool IsEmpty => _rows.Count == 0 && _clearedTimers.Count == 0 && _clearedMail.Count == 0;
+    /// <summary>True when there is nothing worth a commit. Timers that nobody waits for any more go with the next one.</summary>
+    public bool IsEmpty => _items.Count == 0 && _clearedMail.Count == 0;
 
     /// <summary>Bytes of payload.</summary>
-    public int Size { get; private set; }
+    public long Size { get; private set; }
 
     /// <summary>True when it holds signals: code that has ended is told of them before its end commits.</summary>
-    public bool HasSignals => _rows.Exists(r => r.Row.Kind is JournalKind.Signal or JournalKind.Topic);
+    public bool HasSignals => _items.Exists(item => item.Row.Kind is JournalKind.Signal or JournalKind.Topic);
 
-    public void Add(JournalRow row, IReadOnlyList<OutgoingMessage>? messages = null)
+    /// <summary>The timers that fire here.</summary>
+    public IEnumerable<int> Fired => _items.Where(item => item.NotBefore is not null).Select(item => item.Row.Seq);
+
+    /// <summary>Returns the row as it will be written.</summary>
+    /// <param name="endsTimer">The row's command has a timer row, which goes with it.</param>
+    public JournalRow Add(JournalRow row, IReadOnlyList<OutgoingMessage>? messages = null, bool endsTimer = false)
     {
-        _rows.Add((row with { Messages = (short)(messages?.Count ?? 0) }, messages ?? []));
-        Size += row.Payload.Size + (messages?.Sum(m => m.Payload.Size) ?? 0);
+        row = row with { Messages = (short)(messages?.Count ?? 0) };
+        Add(new Item(row, messages ?? [], endsTimer, null));
+        return row;
     }
 
-    public void AddFired(JournalRow row, DateTimeOffset due)
-    {
-        Add(row);
-        ClearTimer(row.Seq);
-        _notBefore = _notBefore is { } other && other > due ? other : due;
-    }
+    public void AddFired(JournalRow row, DateTimeOffset due) => Add(new Item(row, [], EndsTimer: true, due));
 
     public void ClearTimer(int seq) => _clearedTimers.Add(seq);
 
@@ -38,39 +39,85 @@ internal sealed class Draft
 
     public void Acknowledge(TaskCompletionSource waiter) => _acknowledgements.Add(waiter);
 
+    /// <summary>Moves the first rows that fit the size, one at least, into a draft of their own; null where the commands of one turn alone exceed it.</summary>
+    public Draft? TakeUpTo(long sizeMax)
+    {
+        var (count, size) = (1, _items[0].Size);
+        while (count < _items.Count && size + _items[count].Size <= sizeMax)
+        {
+            size += _items[count++].Size;
+        }
+
+        while (count > 0 && count < _items.Count && _items[count].IsCommand && _items[count - 1].IsCommand)
+        {
+            count--;
+        }
+
+        if (count == 0 || (count == 1 && _items[0].IsCommand && size > sizeMax))
+        {
+            return null;
+        }
+
+        var part = new Draft();
+        _items[..count].ForEach(part.Add);
+        _items.RemoveRange(0, count);
+        Size -= part.Size;
+        return part;
+    }
+
     /// <summary>The entry that commits all of this at the given place. <paramref name="messages"/> counts those published before.</summary>
     public Entry Seal(long instance, short partition, int epoch, int position, int messages)
     {
-        var entry = new Entry { Instance = instance, Partition = partition, Epoch = epoch, Position = position, NotBefore = _notBefore };
-        foreach (var (row, outgoing) in _rows)
+        var entry = new Entry { Instance = instance, Partition = partition, Epoch = epoch, Position = position, NotBefore = _items.Max(item => item.NotBefore) };
+        foreach (var item in _items)
         {
-            row.Position = ++position;
-            entry.Rows.Add(row);
-            foreach (var message in outgoing)
+            item.Row.Position = ++position;
+            entry.Rows.Add(item.Row);
+            foreach (var message in item.Messages)
             {
                 messages++;
                 entry.Outbox.AddRange(message.Destinations.Select(destination => new OutgoingRow(messages, destination, message.Topic, message.Key, message.Payload)));
+            }
+
+            if (item.EndsTimer)
+            {
+                entry.ClearedTimers.Add(item.Row.Seq);
             }
         }
 
         entry.ClearedTimers.AddRange(_clearedTimers);
         entry.ClearedMail.AddRange(_clearedMail);
-        entry.Size = Size;
+        entry.Size = (int)Math.Min(Size, int.MaxValue);
         return entry;
     }
 
-    /// <summary>Puts what was not committed back before what got ready since.</summary>
-    public void Restore(Draft uncommitted, JournalRow? without = null)
+    /// <summary>Puts what was not committed back before what got ready since, but for some rows.</summary>
+    public void Restore(Draft uncommitted, Func<JournalRow, bool> without)
     {
-        _rows.InsertRange(0, uncommitted._rows.Where(r => without is null || r.Row.Kind != without.Kind || r.Row.Seq != without.Seq));
+        var later = _items.ToList();
+        _items.Clear();
+        Size = 0;
+        uncommitted._items.Where(item => !without(item.Row)).Concat(later).ToList().ForEach(Add);
         _clearedTimers.InsertRange(0, uncommitted._clearedTimers);
         _clearedMail.InsertRange(0, uncommitted._clearedMail);
         _acknowledgements.InsertRange(0, uncommitted._acknowledgements);
-        _notBefore = uncommitted._notBefore is { } due && !(_notBefore > due) ? due : _notBefore;
-        Size = _rows.Sum(r => r.Row.Payload.Size + r.Messages.Sum(m => m.Payload.Size));
     }
 
     public void Committed() => _acknowledgements.ForEach(waiter => waiter.TrySetResult());
 
     public void Fail(Exception error) => _acknowledgements.ForEach(waiter => waiter.TrySetException(error));
+
+    private void Add(Item item)
+    {
+        _items.Add(item);
+        Size += item.Size;
+    }
+
+    /// <param name="NotBefore">Of a timer: the database refuses the entry before this.</param>
+    private sealed record Item(JournalRow Row, IReadOnlyList<OutgoingMessage> Messages, bool EndsTimer, DateTimeOffset? NotBefore)
+    {
+        public long Size => Row.Payload.Size + Messages.Sum(message => (long)message.Payload.Size);
+
+        public bool IsCommand => Row.Kind is JournalKind.TimerSet or JournalKind.Published;
+    }
 }

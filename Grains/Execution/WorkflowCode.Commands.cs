@@ -19,12 +19,20 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
 
     public DateTimeOffset Now { get; private set; }
 
-    public Random Random { get; }
+    public Random Random
+    {
+        get
+        {
+            AssertInTurn(default, "Random");
+            return _random;
+        }
+    }
 
     public ILogger Logger { get; }
 
     public Guid NewGuid()
     {
+        AssertInTurn(default, "NewGuid");
         Span<byte> seed = stackalloc byte[20];
         Run.TryWriteBytes(seed);
         BitConverter.TryWriteBytes(seed[16..], ++_guids);
@@ -60,10 +68,17 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
 
     public Task SleepUntil(DateTimeOffset due, SourceLine line)
     {
-        var command = new TimerCommand(NextSeq(line), "sleep", due, line);
+        var seq = NextSeq(line);
+        var command = new TimerCommand(seq, "sleep", RecordedDue(seq) ?? Storable(due), line);
         Issue(command);
         return command.Task!;
     }
+
+    // A timer that the history holds stays as it is, whatever the code computes now.
+    private DateTimeOffset? RecordedDue(int seq) => _expected.GetValueOrDefault(seq)?.DueAt;
+
+    // Postgres keeps microseconds: rounded up, so that no timer is early by what it cannot keep.
+    private static DateTimeOffset Storable(DateTimeOffset due) => due.Ticks % 10 is 0 ? due : due.AddTicks(10 - (due.Ticks % 10));
 
     public Task<bool> WaitUntil(Func<bool> condition, TimeSpan? timeout, SourceLine line)
     {
@@ -77,7 +92,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         if (timeout is { } limit)
         {
             wait.TimerSeq = NextSeq(line);
-            Issue(new TimerCommand(wait.TimerSeq.Value, "wait", Now + limit, line) { Wait = wait });
+            Issue(new TimerCommand(wait.TimerSeq.Value, "wait", RecordedDue(wait.TimerSeq.Value) ?? Storable(Now + limit), line) { Wait = wait });
         }
 
         _waits.Add(wait);
@@ -90,7 +105,16 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         var what = $"Message for topic '{topic}' of workflow '{Id}'";
         if (_arrived.TryGetValue(topic, out var queue) && queue.TryDequeue(out var payload))
         {
-            return Task.FromResult(_payloads.Read<T>(payload, what));
+            try
+            {
+                return Task.FromResult(_payloads.Read<T>(payload, what));
+            }
+            catch (PayloadException error)
+            {
+                // As when the message comes later than the question: the run is set aside and loses nothing.
+                Violate(error.Message);
+                throw Violation!;
+            }
         }
 
         var done = new TaskCompletionSource<T>();
@@ -139,14 +163,15 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
 
     private void AssertInTurn(SourceLine line, string what)
     {
+        what = line.File is null ? what : $"{what} at {line}";
         if (_inQuery)
         {
-            throw new InvalidOperationException($"{what} at {line} was given in a query: a query only reads.");
+            throw new InvalidOperationException($"{what} was given in a query of workflow '{Id}': a query only reads.");
         }
 
         if (!_turn.IsInTurn)
         {
-            var message = $"{what} at {line} was given from outside the workflow's scheduler: from a step's body, Task.Run, ContinueWith, or "
+            var message = $"{what} was given from outside the workflow's scheduler: from a step's body, Task.Run, ContinueWith, or "
                 + "after ConfigureAwait(false). Commands belong to RunAsync and signal handlers, awaited plainly.";
             _escaped(message);
             throw new WorkflowCodeException($"Workflow '{Id}': {message}");

@@ -23,6 +23,7 @@ internal sealed partial class WorkflowCode
     private readonly List<int> _givenUpTimers = [];
     private readonly List<Wait> _waits = [];
     private readonly Dictionary<int, JournalRow> _expected = [];
+    private readonly Random _random;
     private Command? _lastCommand;
     private int _lastSeq;
     private int _guids;
@@ -39,7 +40,7 @@ internal sealed partial class WorkflowCode
         _escaped = escaped;
         _turn = new TurnContext(() => escaped(
             $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, Task.WhenEach, I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep and WhenAny."));
-        Random = new Random(BitConverter.ToInt32(run.Run.ToByteArray()));
+        _random = new Random(BitConverter.ToInt32(run.Run.ToByteArray()));
         Logger = new ReplaySafeLogger(logger, this);
         Workflow = _workflow = type.Create(services);
         _workflow.Runtime = this;
@@ -98,7 +99,7 @@ internal sealed partial class WorkflowCode
         }
         catch (PayloadException error)
         {
-            Violate(error.Message + " The type that the code declares changed under a running workflow.");
+            Violate(error.Message + " JSON cannot carry the type that the code declares, or that type changed under a running workflow.");
         }
 
         CheckRest();

@@ -137,6 +137,7 @@ internal sealed partial class WorkflowInstance
         {
             var result = await WithinAttemptAsync(command, token =>
                 step.RunAsync(new StepContext(IdempotencyKey(command), command.Failures + 1, messages, token), _engine.Payloads));
+            CheckSize(command, result, messages.Messages);
             Post(() =>
             {
                 _running--;
@@ -153,7 +154,8 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    private async Task<T> WithinAttemptAsync<T>(BodyCommand command, Func<CancellationToken, Task<T>> body)
+    /// <param name="abandon">Told of a body that goes on although its time is up.</param>
+    private async Task<T> WithinAttemptAsync<T>(BodyCommand command, Func<CancellationToken, Task<T>> body, Action<Task>? abandon = null)
     {
         if (command.Retry.AttemptTimeout is not { } limit)
         {
@@ -162,29 +164,39 @@ internal sealed partial class WorkflowInstance
 
         using var attempt = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         attempt.CancelAfter(limit);
+        var running = Task.Run(() => body(attempt.Token), CancellationToken.None); // It may block before it first awaits.
         try
         {
-            return await body(attempt.Token).WaitAsync(limit, _engine.Time, _stop.Token);
+            return await running.WaitAsync(limit, _engine.Time, _stop.Token);
         }
         catch (Exception error) when (error is TimeoutException or OperationCanceledException && attempt.IsCancellationRequested && !_stop.IsCancellationRequested)
         {
             throw new TimeoutException($"{command} of workflow '{Id}' did not end within {limit} (attempt {command.Failures + 1}).", error);
         }
+        finally
+        {
+            if (!running.IsCompleted)
+            {
+                abandon?.Invoke(running);
+            }
+        }
     }
 
-    private void Complete(BodyCommand command, JournalRow row, IReadOnlyList<OutgoingMessage>? messages)
+    private void CheckSize(BodyCommand command, Payload result, IReadOnlyList<OutgoingMessage> messages)
     {
-        if (_gone || !_code.Outstanding.ContainsKey(command.Seq) || _code.HasEnded)
+        var size = result.Size + messages.Sum(message => (long)message.Payload.Size);
+        if (size > _engine.Options.EntrySizeMax)
         {
-            return;
-        }
-
-        _draft.Add(row, messages);
-        if (command.RetryAt is not null)
-        {
-            _draft.ClearTimer(command.Seq);
+            throw new PayloadTooLargeException(
+                $"{command} of workflow '{Id}': {size:N0} bytes of result and messages, the limit (EntrySizeMax) is {_engine.Options.EntrySizeMax:N0}.");
         }
     }
+
+    /// <summary>Returns the row as it will be written, or null when nobody asks for it any more.</summary>
+    private JournalRow? Complete(BodyCommand command, JournalRow row, IReadOnlyList<OutgoingMessage>? messages) =>
+        _gone || !_code.Outstanding.ContainsKey(command.Seq) || _code.HasEnded
+            ? null
+            : _draft.Add(row, messages, endsTimer: command.RetryAt is not null && row.DueAt is null);
 
     /// <summary>A failed attempt: planned again, or the command's final outcome. Either is a row like any other.</summary>
     private void Failed(BodyCommand command, Exception error)

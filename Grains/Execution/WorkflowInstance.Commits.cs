@@ -24,20 +24,20 @@ internal sealed partial class WorkflowInstance
         }
         else if (_draft.Size > _engine.Options.EntrySizeMax)
         {
-            SetAside($"one turn made {_draft.Size:N0} bytes of payload to commit at once; the limit (EntrySizeMax) is {_engine.Options.EntrySizeMax:N0}.");
+            AdvanceInParts();
         }
         else if (_code.HasEnded && !_draft.HasSignals)
         {
             End();
         }
-        else if (_readyTransactions.TryDequeue(out var transaction))
+        else if (!_code.HasEnded && _readyTransactions.TryDequeue(out var transaction))
         {
             CommitTransaction(transaction);
         }
         else if (!_draft.IsEmpty || _clearCrashes)
         {
             _clearCrashes = false;
-            Submit(Seal(out var draft), draft, null);
+            Submit(Seal(out var draft), draft);
         }
         else if (_givingAway)
         {
@@ -49,14 +49,29 @@ internal sealed partial class WorkflowInstance
         }
     }
 
+    /// <summary>More got ready meanwhile than one entry takes: rows that could have come one by one go one after the other.</summary>
+    private void AdvanceInParts()
+    {
+        if (_draft.TakeUpTo(_engine.Options.EntrySizeMax) is { } part)
+        {
+            Submit(Seal(part), part);
+        }
+        else
+        {
+            SetAside($"one turn{_code.After} made {_draft.Size:N0} bytes of messages to commit at once; the limit (EntrySizeMax) is {_engine.Options.EntrySizeMax:N0}.");
+        }
+    }
+
     /// <summary>Turns the draft into an entry at the run's present place, and begins a new draft.</summary>
     private Entry Seal(out Draft draft)
     {
         (draft, _draft) = (_draft, new Draft());
-        return draft.Seal(Row.Instance, Row.Partition, _epoch, _position, _messages);
+        return Seal(draft);
     }
 
-    private void Submit(Entry entry, Draft draft, JournalRow? last)
+    private Entry Seal(Draft draft) => draft.Seal(Row.Instance, Row.Partition, _epoch, _position, _messages);
+
+    private void Submit(Entry entry, Draft draft, JournalRow? last = null)
     {
         _inFlight = new CommitUnderWay(draft, last);
         _engine.Journal.Submit(entry, reply => Post(() => Replied(entry, reply)));
@@ -81,12 +96,12 @@ internal sealed partial class WorkflowInstance
                 Leave(new MovedException(fenced: true));
                 break;
             case CommitOutcome.Early:
-                _engine.Clock.Hear(reply.At);
-                RestoreAfterPause(draft, last, entry.NotBefore!.Value);
+                _engine.Clock.Correct(reply.At);
+                RestoreUnfired(draft, last);
                 break;
             case CommitOutcome.Mail:
                 _inFlight = null;
-                _draft.Restore(draft, last);
+                _draft.Restore(draft, without: row => ReferenceEquals(row, last));
                 ReadMail();
                 break;
             default:
@@ -126,6 +141,7 @@ internal sealed partial class WorkflowInstance
             Take(row);
             if (_code.Violation is not null)
             {
+                _position = entry.Next; // The whole entry is committed, wherever the code stopped.
                 return;
             }
 
@@ -139,18 +155,19 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    /// <summary>The database's clock is behind what this process believed: hold the entry until its timers are due.</summary>
-    private void RestoreAfterPause(Draft draft, JournalRow? last, DateTimeOffset due)
+    /// <summary>The database's clock is behind what this process believed: timers fire again when they are due, the rest of the entry goes now.</summary>
+    private void RestoreUnfired(Draft draft, JournalRow? last)
     {
-        // The turn stays taken, so nothing overtakes the entry.
-        _engine.Timers.Schedule(due, () => Post(() =>
+        _inFlight = null;
+        _draft.Restore(draft, without: row => row.Kind == JournalKind.TimerFired || ReferenceEquals(row, last));
+        foreach (var seq in draft.Fired)
         {
-            if (!_gone)
+            if (_code.Outstanding.GetValueOrDefault(seq) is TimerCommand timer)
             {
-                _inFlight = null;
-                _draft.Restore(draft, last);
+                timer.Fired = false;
+                WakeAt(timer.DueAt, () => Fire(timer));
             }
-        }));
+        }
     }
 
     private void End()
@@ -158,7 +175,7 @@ internal sealed partial class WorkflowInstance
         var last = _code.Error is { } error
             ? new JournalRow(JournalKind.Failed, 0, Row.Type, ErrorPayload(error, $"Error of workflow '{Id}'"))
             : ResultRow();
-        _draft.Add(last);
+        last = _draft.Add(last);
         foreach (var timer in _code.Outstanding.Values.Where(NeedsTimerRow))
         {
             _draft.ClearTimer(timer.Seq);
@@ -198,12 +215,11 @@ internal sealed partial class WorkflowInstance
         _setAsideReason = reason;
         _draft.Fail(new MovedException(fenced: false));
         _draft = new Draft();
-        var error = new RecordedError(nameof(WorkflowSetAsideException), reason, null);
-        _draft.Add(new JournalRow(JournalKind.SetAside, 0, Row.Type, _engine.Payloads.Write(error, "Reason")));
+        _draft.Add(new JournalRow(JournalKind.SetAside, 0, Row.Type, Answers.Record(new WorkflowSetAsideException(reason), _engine.Payloads, "Reason")));
         var entry = Seal(out var draft);
         entry.Status = WorkflowStatus.SetAside;
         entry.Leaves = true;
-        Submit(entry, draft, null);
+        Submit(entry, draft);
     }
 
     private string? _setAsideReason;

@@ -39,13 +39,19 @@ internal sealed partial class WorkflowInstance
 
     private async Task<TransactionReply> TryTransactionAsync(BodyCommand command, ITransactionBody transaction)
     {
+        TransactionCommit? session = null;
+        Task? abandoned = null;
         try
         {
-            await using var session = await TransactionCommit.BeginAsync(_engine.Database, _engine.Journal, transaction.Options.Isolation, _stop.Token);
+            session = await TransactionCommit.BeginAsync(_engine.Database, _engine.Journal, transaction.Options.Isolation, _stop.Token);
             var messages = new MessageBuffer((topic, key, message, type) => _engine.Messages(topic, key, message, type));
-            var result = await WithinAttemptAsync(command, token => transaction.RunAsync(
-                new TransactionContext(session.Connection, session.Transaction, IdempotencyKey(command), command.Failures + 1, messages, token), _engine.Payloads));
-            if (session.Transaction.Connection is null)
+            var result = await WithinAttemptAsync(
+                command,
+                token => transaction.RunAsync(
+                    new TransactionContext(session.Connection, session.Transaction, IdempotencyKey(command), command.Failures + 1, messages, token), _engine.Payloads),
+                body => abandoned = body);
+            CheckSize(command, result, messages.Messages);
+            if (session.HasEnded)
             {
                 return new TransactionReply(TransactionOutcome.Failed, default, new InvalidOperationException(
                     $"The body of {command} ended its transaction: the engine commits it. Throw to roll back."));
@@ -74,7 +80,36 @@ internal sealed partial class WorkflowInstance
         }
         catch (Exception error)
         {
-            return TransactionCommit.Aborted(null, error);
+            return TransactionCommit.Aborted(session, null, error);
+        }
+        finally
+        {
+            if (session is not null)
+            {
+                await CloseAsync(session, abandoned);
+            }
+        }
+    }
+
+    /// <summary>A body that was given up for its time may still use the connection: it is closed, and rolled back, when the body has ended.</summary>
+    private async ValueTask CloseAsync(TransactionCommit session, Task? abandoned)
+    {
+        if (abandoned is null)
+        {
+            await session.DisposeAsync();
+        }
+        else
+        {
+            _ = abandoned.ContinueWith(_ => session.DisposeAsync().AsTask(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+    }
+
+    /// <summary>Bodies whose commit will not come: their transactions are rolled back at once.</summary>
+    private void DropReadyTransactions()
+    {
+        while (_readyTransactions.TryDequeue(out var ready))
+        {
+            ready.Done.SetResult(new TransactionReply(TransactionOutcome.Fenced, default));
         }
     }
 
@@ -83,8 +118,12 @@ internal sealed partial class WorkflowInstance
     /// <summary>Commits the transaction with everything that is ready; if it fails, only the transaction does.</summary>
     private void CommitTransaction(ReadyTransaction ready)
     {
-        var row = new JournalRow(ready.Command.CompletedKind, ready.Command.Seq, ready.Command.Name, ready.Result);
-        Complete(ready.Command, row, ready.Messages);
+        if (Complete(ready.Command, new JournalRow(ready.Command.CompletedKind, ready.Command.Seq, ready.Command.Name, ready.Result), ready.Messages) is not { } row)
+        {
+            ready.Done.SetResult(new TransactionReply(TransactionOutcome.Fenced, default)); // Nobody asks for it any more.
+            return;
+        }
+
         var entry = Seal(out var draft);
         _inFlight = new CommitUnderWay(draft, row);
         _ = CommitTransactionAsync(ready, entry);
@@ -99,7 +138,7 @@ internal sealed partial class WorkflowInstance
         }
         catch (Exception error)
         {
-            reply = TransactionCommit.Aborted(entry, error);
+            reply = TransactionCommit.Aborted(ready.Session, entry, error);
         }
 
         Post(() =>
@@ -128,7 +167,7 @@ internal sealed partial class WorkflowInstance
             default:
                 _inFlight = null;
                 _epoch = Math.Max(_epoch, reply.Commit.Epoch);
-                _draft.Restore(draft, row);
+                _draft.Restore(draft, without: other => ReferenceEquals(other, row));
                 break;
         }
     }

@@ -69,12 +69,18 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
             _code.GoLive(); // A new run: nothing to replay.
         }
 
+        var lastEntry = history.LastOrDefault(row => row.Kind != JournalKind.SetAside)?.At;
         foreach (var row in history)
         {
             Take(row);
             if (_code.Violation is not null)
             {
                 break;
+            }
+
+            if (row.At != lastEntry)
+            {
+                _code.TakeGivenUpTimers(); // Cleared with the entry that followed.
             }
         }
 
@@ -188,8 +194,11 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         _stop.Cancel();
         _ended.TrySetException(reason);
         _ = _ended.Task.Exception;
-        _inFlight?.Draft.Fail(reason);
-        _draft.Fail(reason);
+        DropReadyTransactions();
+        // A signal that met the setting aside is not refused: asked again, it goes to the inbox.
+        var answer = reason is WorkflowSetAsideException ? new MovedException(fenced: false) : reason;
+        _inFlight?.Draft.Fail(answer);
+        _draft.Fail(answer);
         _left(this);
         _leftMemory.TrySetResult();
         _ = DisposeScopeAsync();

@@ -15,9 +15,10 @@ internal static class PostgresFaults
     /// conflicts, a server out of room, missing rights or tables) may pass later, by itself or when people have mended it.</summary>
     public static bool MayPass(PostgresException error) => error.SqlState is not (['2', '2' or '3', ..] or ['5', '4', ..] or ['P', '0', ..]);
 
-    /// <summary>True for a transaction that lost against another and may simply run again.</summary>
-    public static bool IsConflict(Exception error) =>
-        error is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected };
+    /// <summary>True for a transaction that lost against another and may simply run again; also when a library has wrapped the error.</summary>
+    public static bool IsConflict(Exception? error) =>
+        error is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected }
+        || (error is not null && IsConflict(error.InnerException));
 
     /// <summary>True when Postgres is not there, or not for this connection: wait and go on.</summary>
     public static bool IsUnreachable(Exception error) =>

@@ -35,6 +35,22 @@ internal sealed class TransactionCommit : IAsyncDisposable
 
     public NpgsqlTransaction Transaction { get; }
 
+    /// <summary>True when the body has committed or rolled back by itself, in whatever way.</summary>
+    public bool HasEnded
+    {
+        get
+        {
+            try
+            {
+                return Connection.State == ConnectionState.Open && Transaction.IsolationLevel < 0;
+            }
+            catch (Exception error) when (error is InvalidOperationException or ObjectDisposedException)
+            {
+                return true; // So Npgsql says that the server has no such transaction any more.
+            }
+        }
+    }
+
     public static async Task<TransactionCommit> BeginAsync(
         EngineDatabase database, JournalWriter journal, IsolationLevel isolation, CancellationToken cancellation)
     {
@@ -65,9 +81,13 @@ internal sealed class TransactionCommit : IAsyncDisposable
             return await _journal.ResolveAsync(entry) is { Outcome: CommitOutcome.Rejected } standing
                 ? new(TransactionOutcome.Again, standing) : new(TransactionOutcome.Fenced, default);
         }
+        catch (PostgresException error) when (PostgresFaults.MayPass(error))
+        {
+            return new(TransactionOutcome.Again, new CommitReply(CommitOutcome.Rejected, default, entry.Epoch), error);
+        }
         catch (Exception error)
         {
-            return Aborted(entry, error);
+            return Aborted(this, entry, error);
         }
 
         try
@@ -81,7 +101,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
         }
         catch (PostgresException error) when (PostgresFaults.IsCertainAbort(error))
         {
-            return Aborted(entry, error);
+            return Aborted(this, entry, error);
         }
         catch (Exception)
         {
@@ -106,13 +126,25 @@ internal sealed class TransactionCommit : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Transaction.DisposeAsync();
+        try
+        {
+            await Transaction.DisposeAsync();
+        }
+        catch (Exception error) when (error is NpgsqlException or InvalidOperationException)
+        {
+            // Lost, or left busy by its body: the pool resets or drops the connection.
+        }
+
         await Connection.DisposeAsync();
     }
 
-    /// <summary>What an error before the end of COMMIT means, when nothing can have been committed.</summary>
-    public static TransactionReply Aborted(Entry? entry, Exception error) => new(
-        PostgresFaults.IsConflict(error) || PostgresFaults.IsUnreachable(error) ? TransactionOutcome.Again : TransactionOutcome.Failed,
+    /// <summary>
+    /// What an error before the end of COMMIT means, when nothing can have been committed. Not the error's type tells (a body may throw
+    /// any), but whether the connection was had and is still there.
+    /// </summary>
+    public static TransactionReply Aborted(TransactionCommit? session, Entry? entry, Exception error) => new(
+        PostgresFaults.IsConflict(error) || (session is null ? PostgresFaults.IsUnreachable(error) : session.Connection.State != ConnectionState.Open)
+            ? TransactionOutcome.Again : TransactionOutcome.Failed,
         new CommitReply(CommitOutcome.Rejected, default, entry?.Epoch ?? 0),
         error);
 

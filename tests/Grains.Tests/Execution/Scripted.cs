@@ -142,6 +142,9 @@ internal static class ScriptedEngine
     /// <summary>Brings the run into memory, as a sweep does.</summary>
     public static Task WakeAsync(this TestEngine engine, string id) => engine.Engine.WakeAsync(new WorkflowId(id));
 
+    /// <summary>As with the next commit or sweep: the engine learns what time it is in the database.</summary>
+    public static Task HearClockAsync(this TestEngine engine) => engine.Engine.StartAsync();
+
     /// <summary>Waits until the run is in no memory of this engine.</summary>
     public static Task LeftAsync(this TestEngine engine, string id) =>
         (engine.Engine.Resident(new WorkflowId(id))?.Left ?? Task.CompletedTask).WaitAsync(TimeSpan.FromSeconds(20));
