@@ -145,7 +145,7 @@ declare
     found_type text;
 begin
     if octet_length(start_workflow.id) not between 1 and 200 or octet_length(start_workflow.namespace) not between 1 and 100
-        or start_workflow.id ~ '[[:cntrl:]]' or start_workflow.namespace ~ '[[:cntrl:]/]' then
+        or start_workflow.id ~ '[\u0001-\u001f\u007f-\u009f]' or start_workflow.namespace ~ '[\u0001-\u001f\u007f-\u009f/]' then  -- not [:cntrl:]: locales differ
         raise exception 'a workflow id is 1 to 200 bytes, a namespace 1 to 100, without control characters' using errcode = 'AC003';
     end if;
     insert into actors.workflows (instance, created_at, run, epoch, position, partition, status, namespace, id, type)

@@ -1,0 +1,137 @@
+using System.Text.RegularExpressions;
+using Actors.Storage;
+using Actors.Support;
+using Npgsql;
+using Xunit;
+
+namespace Actors.Grains.Tests.Storage;
+
+/// <summary>
+/// Every statement on a path that is walked often probes its tables by key, with the engine's settings, whatever the tables held and were known to
+/// hold when its plan was made: nothing, five runs, a hundred thousand.
+/// </summary>
+[EachPostgres]
+public sealed partial class PlanTests(TestDatabase database) : IClassFixture<TestDatabase>
+{
+    private static readonly string[] Statements =
+    [
+        "start_workflows", "append_starts", "retire_run", "clear_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers",
+        "ask_to_wake", "claim_workflows", "read_workflows", "read_journals", "read_inboxes", "read_mail", "read_last_row", "resolve_entries",
+        "resume_workflow", "sweep", "forget_silos", "remove_silo",
+    ];
+
+    // Read in the order of the index, from its beginning: partial indexes that hold only what is to be done.
+    private static readonly string[] Queues = ["inbox_unread"];
+
+    [Fact]
+    public async Task No_statement_of_the_engine_costs_what_its_tables_hold()
+    {
+        await using var store = new Store(database.ConnectionString);
+        await using var kept = await store.Database.Engine.OpenConnectionAsync();
+        await PrepareAsync(kept);
+        await AssertPlansAsync(kept, "empty, never analyzed");
+        foreach (var (runs, what) in new[] { (5, "five runs"), (40, "forty runs"), (100_000, "a hundred thousand runs") })
+        {
+            await GrowAsync(runs);
+            await AssertPlansAsync(kept, $"{what}, prepared while empty, not analyzed");
+            await using (var other = new Store(database.ConnectionString))
+            {
+                await using var fresh = await other.Database.Engine.OpenConnectionAsync();
+                await PrepareAsync(fresh);
+                await AssertPlansAsync(fresh, $"{what}, not analyzed");
+            }
+
+            await Store.ExecuteAsync(database.DataSource, "analyze actors.workflows, actors.journal, actors.timers, actors.inbox, actors.outbox, actors.silos");
+            await AssertPlansAsync(kept, what);
+        }
+    }
+
+    [Fact]
+    public async Task A_transaction_of_users_code_takes_the_same_plans_for_its_entry()
+    {
+        await using var store = new Store(database.ConnectionString);
+        await using var connection = await store.Database.Users.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using (var hold = new NpgsqlCommand(SqlText.Get("hold_plans"), connection))
+        {
+            await hold.ExecuteNonQueryAsync();
+        }
+
+        await PrepareAsync(connection);
+        await AssertPlansAsync(connection, "in a user's transaction");
+    }
+
+    private static async Task PrepareAsync(NpgsqlConnection connection)
+    {
+        foreach (var name in Statements)
+        {
+            await using var prepare = new NpgsqlCommand($"prepare plan_{name} as {SqlText.Get(name)}", connection);
+            await prepare.ExecuteNonQueryAsync();
+        }
+    }
+
+    private static async Task AssertPlansAsync(NpgsqlConnection connection, string when)
+    {
+        var faults = new List<string>();
+        foreach (var name in Statements)
+        {
+            var count = Parameters().Matches(SqlText.Get(name)).Select(match => match.Value).Distinct().Count();
+            var nulls = count == 0 ? "" : $"({string.Join(", ", Enumerable.Repeat("null", count))})";
+            await using var explain = new NpgsqlCommand($"explain (costs off) execute plan_{name}{nulls}", connection);
+            var lines = new List<string>();
+            await using (var reader = await explain.ExecuteReaderAsync())
+            {
+                while (await reader.ReadAsync())
+                {
+                    lines.Add(reader.GetString(0));
+                }
+            }
+
+            faults.AddRange(Faults(lines).Select(fault => $"{when}: {name}: {fault}\n{string.Join('\n', lines)}"));
+        }
+
+        Assert.True(faults.Count == 0, string.Join("\n\n", faults));
+    }
+
+    private static IEnumerable<string> Faults(List<string> plan)
+    {
+        for (var i = 0; i < plan.Count; i++)
+        {
+            if (Whole().Match(plan[i]) is { Success: true } whole)
+            {
+                yield return whole.Value.Trim();
+            }
+            else if (IndexScan().Match(plan[i]) is { Success: true } scan && !Queues.Contains(scan.Groups["index"].Value)
+                && !(i + 1 < plan.Count && plan[i + 1].Contains("Index Cond", StringComparison.Ordinal)))
+            {
+                yield return $"the whole of {scan.Groups["index"].Value} is read";
+            }
+        }
+    }
+
+    private Task GrowAsync(int runs) => Store.ExecuteAsync(database.DataSource, $"""
+        insert into actors.silos (id, started_at, alive_until, name, address)
+        select gen_random_uuid(), now(), now(), 'silo', 'here' from generate_series(1, 3);
+        with made as (
+            insert into actors.workflows (instance, created_at, run, owner, epoch, position, partition, status, namespace, id, type)
+            select {runs}0 + n, now(), gen_random_uuid(), case when n % 2 = 0 then (select id from actors.silos limit 1) end, 1, 2, n % 1024,
+                case when n % 5 = 0 then 1 else 0 end, 'default', '{runs} ' || n, 'T' from generate_series(1, {runs}) n
+            returning instance)
+        insert into actors.journal (instance, at, position, seq, kind, name, payload)
+        select instance, now(), p, p, 1, 'step', '1' from made, generate_series(0, 2) p;
+        insert into actors.timers (instance, due_at, seq) select {runs}0 + n, now() + n * interval '1 minute', 1 from generate_series(1, {runs}) n;
+        insert into actors.inbox (instance, at, message_id, name) select {runs}0 + n, now(), 'm', 'mail' from generate_series(1, {runs}, 10) n;
+        insert into actors.outbox (instance, at, ordinal, partition, destination, topic, key)
+        select {runs}0 + n, now(), 1, 0, 'hook', 'topic', 'key' from generate_series(1, {runs}, 3) n;
+        """);
+
+    [GeneratedRegex(@"\$\d+")]
+    private static partial Regex Parameters();
+
+    // Silos are few.
+    [GeneratedRegex(@"Seq Scan on (?!silos).*|Hash.* Join.*|Merge.* Join.*|Bitmap Heap Scan.*")]
+    private static partial Regex Whole();
+
+    [GeneratedRegex(@"Index (Only )?Scan (Backward )?using (?<index>\w+) on (workflows|journal|timers|inbox|outbox)")]
+    private static partial Regex IndexScan();
+}
