@@ -203,9 +203,9 @@ internal sealed partial class WorkflowInstance
     private void EndCommitted(Entry entry, Draft draft)
     {
         var last = entry.Rows[^1];
-        _ended.TrySetResult(Answers.Ended(last.Kind, last.Payload, _engine.Payloads));
+        var outcome = Answers.Ended(last.Kind, last.Payload, _engine.Payloads);
+        Leave(new WorkflowEndedException($"Workflow '{Id}' has ended; the signal was not delivered."), outcome);
         draft.Committed();
-        Leave(new WorkflowEndedException($"Workflow '{Id}' has ended; the signal was not delivered."));
     }
 
     private void SetAside(string reason)
