@@ -60,17 +60,18 @@ internal sealed partial class SiloLife(
                 await SiloRegistry.RegisterAsync(database, options.SiloName, here.SiloAddress.ToParsableString(), options.LeaseDuration);
                 return;
             }
-            catch (Exception error) when (IsAway(error))
+            catch (Exception error) when (error is not OperationCanceledException && engine.Context.Database.AccessProblem(error) is { } problem)
             {
-                LogWaiting(error.Message);
+                if (!problem.IsTransient)
+                {
+                    throw problem;
+                }
+
+                LogWaiting(problem.Message);
                 await Task.Delay(PostgresFaults.Pause(tries), cancellation);
             }
         }
     }
-
-    // A wrong password or a missing database will not mend itself by waiting; a server that starts will.
-    private static bool IsAway(Exception error) => error is MigrationFailedException { InnerException: { } inner } ? IsAway(inner)
-        : PostgresFaults.IsUnreachable(error) && error is not PostgresException { SqlState: ['2', '8', ..] or ['3', 'D', ..] };
 
     private Task RunAsync(CancellationToken cancellation)
     {

@@ -13,9 +13,11 @@ internal sealed class EngineDatabase : IAsyncDisposable
     private const string HeldPlans =
         " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
 
+    private readonly string _connectionString;
+
     public EngineDatabase(string connectionString, Guid silo, int userConnectionsMax, TimeSpan idleTransactionTimeout, StatementProbe probe)
     {
-        Probe = probe;
+        (Probe, _connectionString) = (probe, connectionString);
         Silo = silo;
         Engine = Build(connectionString, $"actors engine {silo}", 16, $"-c lock_timeout=1000{HeldPlans}");
         Patient = Build(connectionString, $"actors patient {silo}", 4, $"-c lock_timeout=30000{HeldPlans}");
@@ -35,6 +37,9 @@ internal sealed class EngineDatabase : IAsyncDisposable
 
     /// <summary>Transactions of users' code. A transaction of a stopped process ends by itself after the idle time-out.</summary>
     public NpgsqlDataSource Users { get; }
+
+    /// <summary>What an error at the start says about the way to the database, or null when it is about something else.</summary>
+    public DatabaseAccessException? AccessProblem(Exception error) => DatabaseAccessException.Of(error, _connectionString);
 
     /// <summary>Prefix and id by which a dead silo's backends are found.</summary>
     public static string ApplicationName(Guid silo) => $"actors user {silo}";

@@ -20,13 +20,15 @@ public enum Cut
 /// <summary>A TCP proxy on loopback before a Postgres server, which loses requests or answers when it is told to.</summary>
 public sealed class CutProxy : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly TcpListener _listener;
     private readonly List<TcpClient> _open = [];
     private readonly (string Host, int Port) _server;
     private Cut? _next;
 
-    public CutProxy(string connectionString)
+    /// <param name="port">Default: any that is free.</param>
+    public CutProxy(string connectionString, int port = 0)
     {
+        _listener = new TcpListener(IPAddress.Loopback, port);
         var settings = new NpgsqlConnectionStringBuilder(connectionString);
         _server = (settings.Host!, settings.Port);
         _listener.Start();

@@ -2,8 +2,8 @@
 -- to the next, if epoch and owner still match, its timers are due, and (for an end) no mail is unread. If one does not
 -- pass, the whole transaction fails (AC001) and nothing of the group is written. The row locks last until COMMIT, and are taken in the
 -- order of the arrays. For that, and so that a group never costs what the table holds, the plan must probe workflows by key for each
--- member: the range, which holds always, makes the planner expect one member, and "is not distinct from" is no condition for an index.
--- Every statement over arrays here does the same.
+-- member: the range, which holds always, makes the planner expect one member, "is not distinct from" is no condition for an index, and a
+-- subquery with a limit is not turned into a join. The other statements over arrays do the same.
 with moved as (
     update actors.workflows w
     set position = e.next, status = e.status, crash_count = 0,
@@ -14,7 +14,7 @@ with moved as (
     where e.instance between 1 and 9223372036854775807 and w.instance = e.instance
         and w.epoch = e.epoch and w.position = e.position and w.owner is not distinct from $8 and w.status = 0
         and (e.not_before is null or e.not_before <= actors.now())
-        and (e.status not in (1, 2) or not exists (select from actors.inbox i where i.instance = w.instance and not i.undelivered))
+        and (e.status not in (1, 2) or (select i.id from actors.inbox i where i.instance = w.instance and not i.undelivered limit 1) is null)
     returning 1
 )
 select actors.require(count(*), cardinality($1)) from moved

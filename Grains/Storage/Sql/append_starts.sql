@@ -4,7 +4,6 @@
 insert into actors.journal (instance, at, position, seq, kind, name, payload, bytes)
 select s.instance, actors.now(), 0, 0, 0, s.type, s.payload, s.bytes
 from unnest($1::bigint[], $2::text[], $3::json[], $4::bytea[]) as s (instance, type, payload, bytes)
-where s.instance between 1 and 9223372036854775807
-    and exists (select from actors.workflows w where w.instance = s.instance)
+where (select w.instance from actors.workflows w where w.instance = s.instance limit 1) is not null
 on conflict (instance, position) do update set seq = excluded.seq
 returning instance, at

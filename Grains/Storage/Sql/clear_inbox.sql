@@ -1,5 +1,7 @@
--- Called by JournalWriter before advance_workflows, in its transaction: mail that gets its position in the journal in this commit.
-delete from actors.inbox i
-using unnest($1::bigint[], $2::text[]) as c (instance, message_id)
-where c.instance between 1 and 9223372036854775807
-    and i.instance = c.instance and i.message_id = c.message_id
+-- Called by JournalWriter before advance_workflows, in its transaction: mail that gets its position in the journal in this commit. Only a
+-- run's owner deletes or changes its mail while it runs, so the address of a row stays what it was a moment ago.
+delete from actors.inbox
+where ctid = any (array(
+    select r.ctid
+    from unnest($1::bigint[], $2::text[]) as c (instance, message_id)
+    cross join lateral (select i.ctid from actors.inbox i where i.instance = c.instance and i.message_id = c.message_id limit 1) r))

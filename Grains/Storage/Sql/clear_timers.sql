@@ -1,5 +1,7 @@
--- Called by JournalWriter after set_timers, in its transaction: timers that fired or that nobody waits for any more.
-delete from actors.timers t
-using unnest($1::bigint[], $2::integer[]) as c (instance, seq)
-where c.instance between 1 and 9223372036854775807
-    and t.instance = c.instance and t.seq = c.seq
+-- Called by JournalWriter after set_timers, in its transaction: timers that fired or that nobody waits for any more. By address: only the
+-- owner of a run, which has just proved to be it, writes its timers.
+delete from actors.timers
+where ctid = any (array(
+    select r.ctid
+    from unnest($1::bigint[], $2::integer[]) as c (instance, seq)
+    cross join lateral (select t.ctid from actors.timers t where t.instance = c.instance and t.seq = c.seq limit 1) r))

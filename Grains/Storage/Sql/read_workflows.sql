@@ -2,6 +2,5 @@
 select w.namespace, w.id, w.instance, w.run, w.type, w.partition, w.status, w.epoch, w.position, w.crash_count, w.owner,
     w.created_at, w.ended_at, s.address as owner_address, s.dead_at is not null as owner_dead
 from unnest($1::text[], $2::text[]) as k (namespace, id)
-join actors.workflows w on w.namespace = k.namespace and w.id = k.id and w.latest
+cross join lateral (select * from actors.workflows w where w.namespace = k.namespace and w.id = k.id and w.latest limit 1) w
 left join actors.silos s on s.id = w.owner
-where octet_length(k.id) between 1 and 200

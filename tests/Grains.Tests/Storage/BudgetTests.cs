@@ -1,0 +1,139 @@
+using System.Collections.Concurrent;
+using Actors.Support;
+using Npgsql;
+using Xunit;
+
+namespace Actors.Grains.Tests.Storage;
+
+/// <summary>What each kind of transition costs: round trips to Postgres, in their order, and commits of the journal.</summary>
+public sealed class BudgetTests(TestDatabase database) : IClassFixture<TestDatabase>, IAsyncLifetime
+{
+    private readonly ConcurrentQueue<string> _trips = new();
+    private TestEngine _engine = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _engine = await TestEngine.StartAsync(database.ConnectionString, builder =>
+        {
+            builder.AddWorkflow<Costs>();
+            builder.Execution.LookAhead = TimeSpan.FromSeconds(1);
+            builder.Outbox.Add("here", new HandlerSink((_, _) => Task.CompletedTask), "*");
+        });
+        _engine.Probe.Before = name =>
+        {
+            _trips.Enqueue(name);
+            return Task.CompletedTask;
+        };
+        await RunAsync("warm"); // Takes a thousand numbers for runs.
+        _trips.Clear();
+    }
+
+    public ValueTask DisposeAsync() => _engine.DisposeAsync();
+
+    [Theory]
+    [InlineData("nothing", "commit,commit")] // Start, end.
+    [InlineData("step", "commit,commit,commit")]
+    [InlineData("step with message", "commit,commit,commit")]
+    [InlineData("three steps", "commit,commit,commit,commit,commit")]
+    [InlineData("transaction", "commit,fence transaction,commit transaction,commit")]
+    [InlineData("sleep", "commit,commit,commit,commit")] // Set, fired.
+    [InlineData("publish", "commit,commit,commit,commit")] // The message does not wait for the step beside it.
+    public async Task A_run_costs_these_round_trips(string what, string trips)
+    {
+        var groups = _engine.Engine.Context.Journal.GroupsCommitted;
+        await RunAsync(what);
+        Assert.Equal(trips, string.Join(',', _trips));
+        Assert.Equal(trips.Split(',').Count(name => name == "commit"), _engine.Engine.Context.Journal.GroupsCommitted - groups);
+    }
+
+    [Fact]
+    public async Task A_signal_costs_one_commit_to_a_resident_and_a_claim_more_to_one_at_rest()
+    {
+        await _engine.StartWorkflowAsync("signalled", "Costs", "two letters");
+        _trips.Clear();
+        await _engine.SendAsync("signalled", "letter", 1);
+        Assert.Equal(["commit"], _trips);
+        await UntilAtRestAsync("signalled");
+        Assert.Equal(["commit", "commit"], _trips);
+
+        _trips.Clear();
+        await _engine.SendAsync("signalled", "letter", 2);
+        Assert.Equal(["claim", "commit"], _trips.Take(2)); // Its end follows.
+    }
+
+    [Fact]
+    public async Task Under_load_steps_share_their_commits()
+    {
+        const int Runs = 200;
+        await Task.WhenAll(Enumerable.Range(0, Runs).Select(i => RunAsync("three steps", $"load {i}")));
+        // A start, three steps and an end each: five transitions.
+        Assert.InRange(_trips.Count(name => name == "commit"), 1, Runs * 5 / 4);
+        Assert.Empty(_trips.Where(name => name is not "commit" and not "take instances"));
+    }
+
+    private async Task RunAsync(string what, string? id = null)
+    {
+        await _engine.StartWorkflowAsync(id ?? $"{what} {Guid.NewGuid()}", "Costs", what);
+        id ??= _engine.Engine.Residents.FirstOrDefault()?.Id.Id;
+        if (id is not null)
+        {
+            await UntilGoneAsync(id);
+        }
+    }
+
+    private async Task UntilGoneAsync(string id)
+    {
+        if (_engine.Engine.Resident(new WorkflowId(id)) is { } resident)
+        {
+            await resident.Left.WaitAsync(TimeSpan.FromSeconds(30));
+        }
+    }
+
+    private async Task UntilAtRestAsync(string id)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (_engine.Engine.Resident(new WorkflowId(id)) is { } resident)
+        {
+            resident.RestIfIdle(TimeSpan.Zero);
+            await Task.WhenAny(resident.Left, Task.Delay(5, limit.Token));
+            limit.Token.ThrowIfCancellationRequested();
+        }
+    }
+}
+
+public sealed class Costs : Workflow<string, int>
+{
+    protected override async Task<int> RunAsync(string input)
+    {
+        switch (input)
+        {
+            case "step":
+                return await Step("a", _ => Task.FromResult(1));
+            case "step with message":
+                return await Step("a", step =>
+                {
+                    step.Publish("topic", "key", "message");
+                    return Task.FromResult(1);
+                });
+            case "three steps":
+                return await Step("a", _ => Task.FromResult(1)) + await Step("b", _ => Task.FromResult(1)) + await Step("c", _ => Task.FromResult(1));
+            case "transaction":
+                return await Transaction("t", async tx =>
+                {
+                    await using var command = new NpgsqlCommand("select 1", tx.Connection);
+                    return (int)(await command.ExecuteScalarAsync(tx.Cancellation))!;
+                });
+            case "sleep":
+                await Sleep(TimeSpan.FromMilliseconds(10));
+                return 1;
+            case "publish":
+                Publish("topic", "key", "message");
+                await Step("a", _ => Task.FromResult(1));
+                return 1;
+            case "two letters":
+                return await Receive<int>("letter") + await Receive<int>("letter");
+            default:
+                return 0;
+        }
+    }
+}

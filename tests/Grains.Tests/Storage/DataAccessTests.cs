@@ -1,0 +1,109 @@
+using System.Net;
+using System.Net.Sockets;
+using Actors.Grains.Tests.Cluster;
+using Actors.Storage;
+using Actors.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Xunit;
+
+namespace Actors.Grains.Tests.Storage;
+
+/// <summary>A silo that cannot use its database says what, where and what to do; one whose database is not there yet waits for it.</summary>
+public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<FreshDatabase>
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public static TheoryData<string, string> Faults => new()
+    {
+        { "Username=nobody_here", "refuses user 'nobody_here'" },
+        { "Password=wrong", "refuses user" },
+        { "Password=", "No password" },
+        { "Database=not_there", "There is no database 'not_there'" },
+        { "Options=-c role=pg_monitor", "lacks a right" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public async Task A_silo_that_may_not_use_its_database_ends_with_what_to_do(string change, string says)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(database.ConnectionString);
+        var (key, value) = (change[..change.IndexOf('=')], change[(change.IndexOf('=') + 1)..]);
+        settings[key] = value;
+        using var host = Build(settings.ConnectionString);
+        var error = await Assert.ThrowsAsync<DatabaseAccessException>(() => host.StartAsync(Cancel));
+        Assert.False(error.IsTransient);
+        Assert.Contains(says, error.Message, StringComparison.Ordinal);
+        Assert.Contains($"{settings.Host}:{settings.Port}", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(new NpgsqlConnectionStringBuilder(database.ConnectionString).Password!, error.ToString(), StringComparison.Ordinal);
+        Assert.False(await database.ScalarAsync<bool>("select to_regnamespace('actors') is not null"));
+    }
+
+    [Fact]
+    public async Task A_silo_waits_for_a_database_that_is_not_there_yet_and_goes_on_by_itself()
+    {
+        await using var empty = await TestDatabase.CreateAsync();
+        var port = FreePort();
+        var settings = new NpgsqlConnectionStringBuilder(empty.ConnectionString) { Host = "127.0.0.1", Port = port };
+        var waits = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var host = Build(settings.ConnectionString, new Listener(waits));
+        var started = host.StartAsync(Cancel);
+        Assert.Contains($"Postgres at 127.0.0.1:{port} cannot be reached", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
+        Assert.False(started.IsCompleted);
+
+        await using var proxy = new CutProxy(empty.ConnectionString, port);
+        await started.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+        var handle = host.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>("late");
+        await handle.StartAsync(100);
+        Assert.Equal(100, await handle.ResultAsync());
+        await host.StopAsync(Cancel);
+    }
+
+    private static IHost Build(string connectionString, ILoggerProvider? logs = null)
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Warning);
+        if (logs is not null)
+        {
+            builder.Logging.AddProvider(logs);
+        }
+
+        builder.AddActors(connectionString, actors =>
+        {
+            actors.AddWorkflow<Counting>();
+            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (FreePort(), FreePort());
+        });
+        return builder.Build();
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private sealed class Listener(TaskCompletionSource<string> waits) : ILoggerProvider, ILogger
+    {
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (eventId.Id == 631)
+            {
+                waits.TrySetResult(formatter(state, exception));
+            }
+        }
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public void Dispose()
+        {
+        }
+    }
+}
