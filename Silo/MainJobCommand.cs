@@ -19,7 +19,7 @@ internal static class MainJobCommand
         };
         var crash = new Option<int>("--crash")
         {
-            Description = $"Kills the silo N times at random moments (default {CrashesByDefault}); of several silos one at a time, the last time all.",
+            Description = $"Kills the silo N times at random moments (default {CrashesByDefault}); of several silos one at a time, the last time all. Where all orders have ended, they are run once more under new ids.",
             HelpName = "N",
         };
         var seed = new Option<int?>("--seed") { Description = "Makes the random moments and troubles those of another run. Default: a new one, printed." };

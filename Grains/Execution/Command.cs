@@ -17,8 +17,6 @@ internal abstract class Command(int seq, string name, SourceLine line)
     /// <summary>True when its own row (timer set, published) is in the journal or on its way there.</summary>
     public bool Recorded { get; set; }
 
-    public abstract Task? Task { get; }
-
     protected abstract string What { get; }
 
     public override string ToString() => $"{What} '{Name}' (seq {Seq}, {Line})";
@@ -26,15 +24,6 @@ internal abstract class Command(int seq, string name, SourceLine line)
     /// <summary>Whether a journal row of this kind can belong to this command.</summary>
     public abstract bool Owns(JournalKind kind);
 
-    /// <summary>True when nobody has ever awaited the command, nor passed it to WhenAll or WhenAny.</summary>
-    public bool IsUnobserved => Task is { } task && IsForgotten(task);
-
-    public static bool IsForgotten(Task task) => !task.IsCompleted && Continuation(task) is null;
-
-    // A task that was awaited, or that WhenAny let go of, holds a continuation or an empty list; only one that nobody ever
-    // looked at holds null. There is no public way to ask; a test tells when the field is renamed.
-    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "m_continuationObject")]
-    private static extern ref object? Continuation(Task task);
 }
 
 /// <summary>A command with a body that runs beside the code, and a recorded outcome.</summary>
@@ -51,6 +40,9 @@ internal abstract class BodyCommand(int seq, string name, Retry retry, SourceLin
     /// <summary>When the next attempt may begin; null: at once.</summary>
     public DateTimeOffset? RetryAt { get; set; }
 
+    /// <summary>True when nobody has ever awaited the command, nor passed it to WhenAll or WhenAny while the race was open.</summary>
+    public abstract bool IsUnobserved { get; }
+
     public abstract JournalKind CompletedKind { get; }
 
     public abstract JournalKind FailedKind { get; }
@@ -59,13 +51,18 @@ internal abstract class BodyCommand(int seq, string name, Retry retry, SourceLin
 
     /// <summary>Tells the code what was recorded.</summary>
     public abstract void Complete(JournalRow row, PayloadSerializer payloads);
+
+    // A task that was awaited, or that WhenAny let go of, holds a continuation or an empty list; only one that nobody ever
+    // looked at holds null. There is no public way to ask; a test tells when the field is renamed.
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "m_continuationObject")]
+    protected static extern ref object? Continuation(Task task);
 }
 
 internal abstract class BodyCommand<T>(int seq, string name, Retry retry, SourceLine line) : BodyCommand(seq, name, retry, line)
 {
     private readonly TaskCompletionSource<T> _done = new();
 
-    public override Task Task => _done.Task;
+    public override bool IsUnobserved => !Typed.IsCompleted && Continuation(Typed) is null;
 
     public Task<T> Typed => _done.Task;
 
@@ -137,7 +134,7 @@ internal sealed class TimerCommand(int seq, string name, DateTimeOffset dueAt, S
     /// <summary>The wait whose time-out this is.</summary>
     public Wait? Wait { get; init; }
 
-    public override Task? Task => Wait is { } wait ? wait.Task : _done.Task;
+    public Task Task => _done.Task;
 
     protected override string What => Wait is null ? "sleep" : "wait";
 
@@ -160,8 +157,6 @@ internal sealed class PublishCommand(int seq, OutgoingMessage? message, string t
 {
     /// <summary>Null in replay, where the message is already in the journal's past.</summary>
     public OutgoingMessage? Message { get; } = message;
-
-    public override Task? Task => null;
 
     protected override string What => "publish";
 

@@ -8,16 +8,19 @@ internal sealed class Draft
     private readonly List<Item> _items = [];
     private readonly List<int> _clearedTimers = [];
     private readonly List<string> _clearedMail = [];
+    private readonly List<string> _refusedMail = [];
     private readonly List<TaskCompletionSource> _acknowledgements = [];
 
     /// <summary>True when there is nothing worth a commit. Timers that nobody waits for any more go with the next one.</summary>
-    public bool IsEmpty => _items.Count == 0 && _clearedMail.Count == 0;
+    public bool IsEmpty => _items.Count == 0 && _clearedMail.Count == 0 && _refusedMail.Count == 0;
 
     /// <summary>Bytes of payload.</summary>
     public long Size { get; private set; }
 
     /// <summary>True when it holds signals: code that has ended is told of them before its end commits.</summary>
     public bool HasSignals => _items.Exists(item => item.Row.Kind is JournalKind.Signal or JournalKind.Topic);
+
+    public bool Holds(string messageId) => _items.Exists(item => item.Row.MessageId == messageId);
 
     /// <summary>The timers that fire here.</summary>
     public IEnumerable<int> Fired => _items.Where(item => item.NotBefore is not null).Select(item => item.Row.Seq);
@@ -36,6 +39,8 @@ internal sealed class Draft
     public void ClearTimer(int seq) => _clearedTimers.Add(seq);
 
     public void ClearMail(string messageId) => _clearedMail.Add(messageId);
+
+    public void RefuseMail(string messageId) => _refusedMail.Add(messageId);
 
     public void Acknowledge(TaskCompletionSource waiter) => _acknowledgements.Add(waiter);
 
@@ -62,6 +67,12 @@ internal sealed class Draft
         _items[..count].ForEach(part.Add);
         _items.RemoveRange(0, count);
         Size -= part.Size;
+        if (_items.Count == 0)
+        {
+            part._acknowledgements.AddRange(_acknowledgements);
+            _acknowledgements.Clear();
+        }
+
         return part;
     }
 
@@ -87,6 +98,7 @@ internal sealed class Draft
 
         entry.ClearedTimers.AddRange(_clearedTimers);
         entry.ClearedMail.AddRange(_clearedMail);
+        entry.RefusedMail.AddRange(_refusedMail);
         entry.Size = (int)Math.Min(Size, int.MaxValue);
         return entry;
     }
@@ -100,6 +112,7 @@ internal sealed class Draft
         uncommitted._items.Where(item => !without(item.Row)).Concat(later).ToList().ForEach(Add);
         _clearedTimers.InsertRange(0, uncommitted._clearedTimers);
         _clearedMail.InsertRange(0, uncommitted._clearedMail);
+        _refusedMail.InsertRange(0, uncommitted._refusedMail);
         _acknowledgements.InsertRange(0, uncommitted._acknowledgements);
     }
 

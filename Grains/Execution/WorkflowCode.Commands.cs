@@ -71,7 +71,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         var seq = NextSeq(line);
         var command = new TimerCommand(seq, "sleep", RecordedDue(seq) ?? Storable(due), line);
         Issue(command);
-        return command.Task!;
+        return command.Task;
     }
 
     // A timer that the history holds stays as it is, whatever the code computes now.
@@ -118,7 +118,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         }
 
         var done = new TaskCompletionSource<T>();
-        _receivers.Add(new Receiver(topic, done.Task, received => done.SetResult(_payloads.Read<T>(received, what))));
+        _receivers.Add(new Receiver(topic, received => done.SetResult(_payloads.Read<T>(received, what))));
         return done.Task;
     }
 
@@ -178,11 +178,6 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         }
     }
 
-    private string? UnobservedWait() =>
-        _waits.Any(wait => Command.IsForgotten(wait.Task)) ? "a WaitUntil"
-        : _receivers.Find(receiver => Command.IsForgotten(receiver.Task)) is { } forgotten ? $"Receive(\"{forgotten.Topic}\")"
-        : null;
-
     private static string CheckedName(string name)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
@@ -190,5 +185,5 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         return name.Any(char.IsControl) ? throw new ArgumentException("A step's name holds no control characters.", nameof(name)) : name;
     }
 
-    private sealed record Receiver(string Topic, Task Task, Action<Wire.Payload> Take);
+    private sealed record Receiver(string Topic, Action<Wire.Payload> Take);
 }

@@ -317,7 +317,8 @@ internal sealed partial class WorkflowCode
             return;
         }
 
-        if (_error is null && (_outstanding.Values.FirstOrDefault(c => c.IsUnobserved)?.ToString() ?? UnobservedWait()) is { } forgotten)
+        // Of sleeps and waits it cannot be told: WhenAny does not even look at them where another task has completed already.
+        if (_error is null && _outstanding.Values.FirstOrDefault(c => c is BodyCommand { IsUnobserved: true }) is { } forgotten)
         {
             Violate($"RunAsync ended while {forgotten} was not awaited: await it, or race it with Task.WhenAny.");
         }

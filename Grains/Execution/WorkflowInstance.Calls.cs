@@ -21,11 +21,12 @@ internal sealed partial class WorkflowInstance
             else if (_arriving.Add(signal.MessageId))
             {
                 _draft.Acknowledge(done);
-                _draft.Add(SignalRow(signal.Name, signal.IsTopic, signal.Payload, signal.MessageId));
+                _draft.Add(SignalRow(signal));
             }
             else
             {
-                _draft.Acknowledge(done); // The same message is on its way: in this draft or in the commit under way, before this one.
+                // The same message is on its way: in the commit under way, or in the next.
+                (_inFlight?.Draft is { } underWay && underWay.Holds(signal.MessageId) ? underWay : _draft).Acknowledge(done);
             }
         });
         return done.Task;
@@ -160,18 +161,30 @@ internal sealed partial class WorkflowInstance
 
         foreach (var letter in mail)
         {
-            _draft.ClearMail(letter.MessageId);
-            if (letter.Name.Length == 0 || _seenMessages.Contains(letter.MessageId) || !_arriving.Add(letter.MessageId))
+            var signal = new SignalRequest(letter.Name, !_code.HasSignal(letter.Name), letter.Payload, letter.MessageId);
+            if (letter.Name.Length > 0 && !_seenMessages.Contains(letter.MessageId) && !_arriving.Contains(letter.MessageId))
             {
-                continue;
+                try
+                {
+                    _code.CheckSignal(signal);
+                }
+                catch (PayloadException error)
+                {
+                    LogRefusedMail(Id, letter.MessageId, error.Message);
+                    _draft.RefuseMail(letter.MessageId);
+                    continue;
+                }
+
+                _arriving.Add(letter.MessageId);
+                _draft.Add(SignalRow(signal));
             }
 
-            _draft.Add(SignalRow(letter.Name, !_code.HasSignal(letter.Name), letter.Payload, letter.MessageId));
+            _draft.ClearMail(letter.MessageId);
         }
     }
 
-    private static JournalRow SignalRow(string name, bool isTopic, Payload payload, string messageId) =>
-        new(isTopic ? JournalKind.Topic : JournalKind.Signal, 0, name, payload) { MessageId = messageId };
+    private static JournalRow SignalRow(SignalRequest signal) =>
+        new(signal.IsTopic ? JournalKind.Topic : JournalKind.Signal, 0, signal.Name, signal.Payload) { MessageId = signal.MessageId };
 
     private void PostCall<T>(TaskCompletionSource<T> done, Action action) => PostCall(action, error => done.TrySetException(error));
 

@@ -84,9 +84,8 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
             }
         }
 
-        // Also where the code stopped in the middle: the next entry sets the run aside at the history's end.
-        _position = history[^1].Position;
         _code.GoLive();
+        _position = history[^1].Position; // Also where the code stopped half way: that is recorded at the end.
         if (_code.Violation is null)
         {
             foreach (var command in _code.TakeIssued())
@@ -224,6 +223,9 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
     [LoggerMessage(203, LogLevel.Information, "Workflow '{Id}' has another owner than this silo; this silo gives way.")]
     private partial void LogFenced(WorkflowId id);
+
+    [LoggerMessage(205, LogLevel.Warning, "Workflow '{Id}' cannot read message '{MessageId}' and leaves it in its inbox as undelivered: {Reason}")]
+    private partial void LogRefusedMail(WorkflowId id, string messageId, string reason);
 
     [LoggerMessage(204, LogLevel.Debug, "Workflow '{Id}': attempt {Attempt} of {Step} failed, next in {Pause}.")]
     private partial void LogAttemptFailed(WorkflowId id, int attempt, string step, TimeSpan pause, Exception error);

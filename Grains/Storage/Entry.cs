@@ -20,6 +20,9 @@ internal sealed class Entry
 
     public List<string> ClearedMail { get; } = [];
 
+    /// <summary>Mail that the run cannot read.</summary>
+    public List<string> RefusedMail { get; } = [];
+
     public WorkflowStatus Status { get; set; } = WorkflowStatus.Running;
 
     /// <summary>True when the run is in no silo's memory after this commit.</summary>

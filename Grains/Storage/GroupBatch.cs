@@ -10,6 +10,7 @@ internal static class GroupBatch
     private static readonly string AppendStarts = SqlText.Get("append_starts");
     private static readonly string RetireRun = SqlText.Get("retire_run");
     private static readonly string ClearInbox = SqlText.Get("clear_inbox");
+    private static readonly string RefuseInbox = SqlText.Get("refuse_inbox");
     private static readonly string AdvanceWorkflows = SqlText.Get("advance_workflows");
     private static readonly string AppendJournal = SqlText.Get("append_journal");
     private static readonly string AppendOutbox = SqlText.Get("append_outbox");
@@ -50,6 +51,7 @@ internal static class GroupBatch
     public static void AddEntries(NpgsqlBatch batch, IReadOnlyList<Entry> entries, Guid silo)
     {
         AddPairs(batch, ClearInbox, entries, entry => entry.ClearedMail, NpgsqlDbType.Text);
+        AddPairs(batch, RefuseInbox, entries, entry => entry.RefusedMail, NpgsqlDbType.Text);
         Statement(
             batch,
             AdvanceWorkflows,

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Actors.Execution;
 using Actors.Hosting;
 using Actors.Storage;
@@ -44,7 +45,13 @@ internal sealed class TestEngine : IAsyncDisposable
 
     public async Task<TResult> ResultAsync<TResult>(string id, TimeSpan? patience = null)
     {
-        var reply = await Engine.ResultAsync(new WorkflowId(id), patience ?? TimeSpan.FromSeconds(30));
+        var (limit, watch) = (patience ?? TimeSpan.FromSeconds(30), Stopwatch.StartNew());
+        var reply = await Engine.ResultAsync(new WorkflowId(id), limit);
+        while (!reply.Ended && watch.Elapsed < limit)
+        {
+            reply = await Engine.ResultAsync(new WorkflowId(id), limit - watch.Elapsed); // It moved: asked again, as a handle does.
+        }
+
         return !reply.Ended ? throw new TimeoutException($"Workflow '{id}' did not end.")
             : reply.Failure is { } failure ? throw new WorkflowFailedException(id, failure.Type, failure.Message, failure.Stack)
             : Engine.Context.Payloads.Read<TResult>(reply.Result, "result");

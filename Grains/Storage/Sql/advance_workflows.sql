@@ -14,7 +14,7 @@ with moved as (
     where e.instance between 1 and 9223372036854775807 and w.instance = e.instance
         and w.epoch = e.epoch and w.position = e.position and w.owner is not distinct from $8 and w.status = 0
         and (e.not_before is null or e.not_before <= actors.now())
-        and (e.status not in (1, 2) or (select i.id from actors.inbox i where i.instance = w.instance limit 1) is null)
+        and (e.status not in (1, 2) or (select i.id from actors.inbox i where i.instance = w.instance and not i.undelivered limit 1) is null)
     returning 1
 )
 select actors.require(count(*), cardinality($1)) from moved

@@ -3,6 +3,6 @@
 select i.instance, i.message_id, i.name, i.payload, i.bytes
 from unnest($1::text[], $2::text[]) as k (namespace, id)
 cross join lateral (select * from actors.workflows w where w.namespace = k.namespace and w.id = k.id and w.latest limit 1) w
-cross join lateral (select * from actors.inbox i where i.instance = w.instance offset 0) i
+cross join lateral (select * from actors.inbox i where i.instance = w.instance and not i.undelivered offset 0) i
 where $3::uuid is null or w.owner = $3 and w.status = 0
 order by i.instance, i.id

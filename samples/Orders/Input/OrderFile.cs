@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -12,6 +13,7 @@ public sealed record OrderFile(IReadOnlyList<Order> Orders, IReadOnlyList<BadLin
 {
     private const int QuantityMax = 1_000;
     private const int ItemsMax = 100;
+    private const int IdBytesMax = WorkflowId.IdBytesMax - 10;      // a later round of the job adds its number
 
     internal static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
@@ -81,7 +83,8 @@ public sealed record OrderFile(IReadOnlyList<Order> Orders, IReadOnlyList<BadLin
             return $"id: {error.Message}";
         }
 
-        return order.Customer is not { Length: >= 1 and <= 200 } || order.Customer.Any(char.IsControl) ? "customer: give 1 to 200 characters"
+        return Encoding.UTF8.GetByteCount(order.Id) > IdBytesMax ? $"id: give at most {IdBytesMax} UTF-8 bytes"
+            : order.Customer is not { Length: >= 1 and <= 200 } || order.Customer.Any(char.IsControl) ? "customer: give 1 to 200 characters"
             : order.Items is not { Count: >= 1 and <= ItemsMax } ? $"items: give 1 to {ItemsMax}"
             : order.Items.Any(item => item?.Sku is not { Length: >= 1 and <= 100 } || item.Sku.Any(char.IsControl)) ? "sku: give 1 to 100 characters"
             : order.Items.Any(item => item.Quantity is < 1 or > QuantityMax) ? $"quantity: give 1 to {QuantityMax}"

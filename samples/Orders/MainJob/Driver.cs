@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using Dapper;
-using Npgsql;
 
 namespace Actors.Orders.MainJob;
 
@@ -8,7 +6,7 @@ namespace Actors.Orders.MainJob;
 /// The client application: starts every order and waits for its end, whatever becomes of the silos. An order's id is its idempotency
 /// key, so a driver that starts again goes on where the last one was.
 /// </summary>
-internal sealed class Driver(IWorkflowClient workflows, NpgsqlDataSource database, JobProgress progress)
+internal sealed class Driver(IWorkflowClient workflows, JobProgress progress)
 {
     private const int InFlightMax = 200;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
@@ -17,23 +15,6 @@ internal sealed class Driver(IWorkflowClient workflows, NpgsqlDataSource databas
 
     /// <summary>What kept orders from ending, one line each.</summary>
     public IReadOnlyCollection<string> Failures => _failures;
-
-    /// <summary>Counts the orders that ended in an earlier run; the others are what is left to do.</summary>
-    public async Task<List<Order>> LeftToDoAsync(IReadOnlyList<Order> orders, CancellationToken cancellation)
-    {
-        await using var connection = await database.OpenConnectionAsync(cancellation);
-        var ended = (await connection.QueryAsync<(string Id, string State)>(new CommandDefinition(OrderSql.Get("read_ended"), cancellationToken: cancellation)))
-            .ToDictionary(row => row.Id, row => row.State, StringComparer.Ordinal);
-        foreach (var order in orders)
-        {
-            if (ended.TryGetValue(order.Id, out var state))
-            {
-                progress.Ended(completed: state == nameof(OrderEnd.Completed));
-            }
-        }
-
-        return [.. orders.Where(order => !ended.ContainsKey(order.Id))];
-    }
 
     /// <summary>Returns when every order has ended or is listed in <see cref="Failures"/>.</summary>
     /// <param name="crashes">Holds orders back that would run ahead of the next crash.</param>

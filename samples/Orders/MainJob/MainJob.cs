@@ -150,16 +150,29 @@ public static class MainJob
         JobProgress progress, CancellationToken cancellation)
     {
         await OrderTables.StockAsync(database, input.Orders.SelectMany(order => order.Items).Select(item => item.Sku), OrderTables.PiecesOfEach, cancellation);
-        var driver = new Driver(workflows, database, progress);
-        var left = await driver.LeftToDoAsync(input.Orders, cancellation);
+        var round = await Round.FindAsync(database, input.Orders, anew: options.Crashes > 0, cancellation);
+        if (round.Number > 1)
+        {
+            progress.Say($"Every order of the file has ended before: this is round {round.Number}, its ids end with ~{round.Number}.");
+        }
+
+        foreach (var end in round.Ended.Values)
+        {
+            progress.Ended(end == OrderEnd.Completed);
+        }
+
+        var left = round.Left;
+        var driver = new Driver(workflows, progress);
         var carrier = new Carrier(workflows, database, left, options.Seed);
-        var crashes = new CrashPlan(options.Crashes, progress.EndedCount, input.Orders.Count, processes.SiloCount, options.Seed);
+        var crashes = new CrashPlan(options.Crashes, round.Ended.Count, round.Orders.Count, processes.SiloCount, options.Seed);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var beside = Task.WhenAll(progress.ShowAsync(ended.Token), carrier.RunAsync(ended.Token));
         try
         {
-            var work = Task.WhenAll(driver.RunAsync(left, crashes, ended.Token), crashes.RunAsync(silos => processes.KillAsync(silos, ended.Token), progress, ended.Token));
-            await await Task.WhenAny(work, processes.RunningAsync());
+            var drive = driver.RunAsync(left, crashes, ended.Token);
+            var kill = crashes.RunAsync(silos => processes.KillAsync(silos, ended.Token), progress, ended.Token);
+            await await Task.WhenAny(drive, processes.RunningAsync());
+            await kill;     // the last orders start after the last of them
             await OutboxEmptyAsync(database, cancellation);
         }
         finally
@@ -168,7 +181,7 @@ public static class MainJob
             await beside;
         }
 
-        var found = await Reconciliation.ReadAsync(database, input.Orders, carrier.Acknowledged, files.Payments, files.Webhook, cancellation);
+        var found = await Reconciliation.ReadAsync(database, round.Orders, carrier.Acknowledged, files.Payments, files.Webhook, cancellation);
         var all = found with { Differences = [.. driver.Failures, .. found.Differences] };
         foreach (var difference in all.Differences)
         {

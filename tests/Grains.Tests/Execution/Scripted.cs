@@ -152,10 +152,15 @@ internal static class ScriptedEngine
     /// <summary>Lets the run rest; it must be one that only waits.</summary>
     public static async Task RestAsync(this TestEngine engine, string id)
     {
+        var began = System.Diagnostics.Stopwatch.GetTimestamp();
         while (engine.Engine.Resident(new WorkflowId(id)) is { } resident && !resident.Left.IsCompleted)
         {
             resident.RestIfIdle(TimeSpan.Zero);
             await Task.Yield();
+            if (System.Diagnostics.Stopwatch.GetElapsedTime(began) > TimeSpan.FromSeconds(20))
+            {
+                throw new TimeoutException($"Workflow '{id}' does not rest: {System.Text.Json.JsonSerializer.Serialize(resident.GetType().GetFields(System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Instance).Where(f => f.FieldType == typeof(bool) || f.FieldType == typeof(int)).ToDictionary(f => f.Name, f => f.GetValue(resident)))}");
+            }
         }
     }
 

@@ -29,7 +29,7 @@ public sealed partial class MainJobTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Silos_killed_one_by_one_and_all_together_lose_nothing_and_a_second_run_has_nothing_left_to_do()
+    public async Task Silos_killed_one_by_one_and_all_together_lose_nothing_and_only_a_crash_runs_them_anew()
     {
         await WriteOrdersAsync(120);
 
@@ -37,9 +37,14 @@ public sealed partial class MainJobTests : IAsyncLifetime
         Assert.Equal(0, first.Code);
         Assert.Matches("^RECONCILED orders=120 completed=[0-9]+ compensated=[0-9]+ kills=3$", first.LastLine);
 
-        var second = await RunAsync(File, "--crash");
+        var second = await RunAsync(File);
         Assert.Equal(0, second.Code);
         Assert.Equal(first.LastLine.Replace("kills=3", "kills=0", StringComparison.Ordinal), second.LastLine);
+
+        var anew = await RunAsync(File, "--crash", "1");
+        Assert.Equal(0, anew.Code);
+        Assert.Contains("this is round 2", anew.Output, StringComparison.Ordinal);
+        Assert.Matches("^RECONCILED orders=120 .* kills=1$", anew.LastLine);
     }
 
     [Fact]
