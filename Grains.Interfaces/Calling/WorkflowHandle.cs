@@ -88,7 +88,7 @@ internal sealed class WorkflowHandle<TContract>(
             {
                 reply = await grain.ResultAsync(patience).WaitAsync(cancellation);
             }
-            catch (Exception error) when (Unreachable(error))
+            catch (Exception error) when (Unreachable(error, cancellation))
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(200), cancellation);
                 continue;
@@ -136,14 +136,17 @@ internal sealed class WorkflowHandle<TContract>(
         {
             return await ask().WaitAsync(cancellation);
         }
-        catch (Exception error) when (Unreachable(error))
+        catch (Exception error) when (Unreachable(error, cancellation))
         {
             throw new WorkflowUnavailableException(
                 $"Workflow '{Id}' could not be reached ({error.GetType().Name}). What was asked may or may not be committed: repeat it with the same ids.", error);
         }
     }
 
-    private static bool Unreachable(Exception error) => error is TimeoutException or Orleans.Runtime.OrleansException;
+    // A silo whose cluster loses members answers with OperationCanceledException for messages that it could not place in time.
+    private static bool Unreachable(Exception error, CancellationToken cancellation) =>
+        error is TimeoutException or Orleans.Runtime.OrleansException
+        || (error is OperationCanceledException && !cancellation.IsCancellationRequested);
 
     private static void Add(DbCommand command, string name, object? value, DbType type)
     {

@@ -32,9 +32,9 @@ internal sealed class Driver(IWorkflowClient workflows, JobProgress progress)
                 var outcome = await workflow.ResultAsync(stop);
                 progress.Ended(outcome.End == OrderEnd.Completed);
             }
-            catch (ActorsException error)
+            catch (Exception error) when (!stop.IsCancellationRequested)
             {
-                _failures.Add($"order {order.Id}: {error.Message}");
+                _failures.Add($"order {order.Id}: {(error is ActorsException ? "" : $"{error.GetType().Name}: ")}{error.Message.ReplaceLineEndings(" ")}");     // the others go on
             }
         });
 
