@@ -104,6 +104,10 @@ internal sealed partial class WorkflowInstance
                 _draft.Restore(draft, without: row => ReferenceEquals(row, last));
                 ReadMail();
                 break;
+            case CommitOutcome.Rejected when entry.Status == WorkflowStatus.SetAside:
+                // Not even that: whoever asks next tries again.
+                Leave(new WorkflowUnavailableException($"Workflow '{Id}' cannot go on ({_setAsideReason}), and the database refuses to record it: {reply.Error?.Message}"));
+                break;
             default:
                 _inFlight = null;
                 draft.Fail(new PayloadException($"Workflow '{Id}': the database refuses the entry: {reply.Error?.Message}"));

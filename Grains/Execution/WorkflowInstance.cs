@@ -84,8 +84,6 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
             }
         }
 
-        // Also where the code stopped in the middle: the next entry sets the run aside at the history's end.
-        _position = history[^1].Position;
         _code.GoLive();
         _position = history[^1].Position; // Also where the code stopped half way: that is recorded at the end.
         if (_code.Violation is null)
