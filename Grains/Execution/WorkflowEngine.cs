@@ -72,7 +72,6 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             }
 
             var start = new Start(id, request.Type, await numbers.TakeAsync(), Guid.NewGuid(), Partition.Of(id), input) { Retires = retires };
-<<<<<<< HEAD
             var reply = _residents.ContainsKey(id) ? new CommitReply(CommitOutcome.Fenced, default, 0) : await Context.Journal.StartAsync(start);
             if (reply.Outcome == CommitOutcome.Committed)
             {
@@ -81,19 +80,6 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
                     id, start.Instance, start.Run, start.Type, start.Partition, WorkflowStatus.Running, 1, 0, 0, Context.Database.Silo, reply.At, null, null, false);
                 var started = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = reply.At };
                 await EnterAsync(run, type, [started], []);
-=======
-            CommitReply? reply = _residents.ContainsKey(id) ? null : await Context.Journal.StartAsync(start);
-            if (reply is { Outcome: CommitOutcome.Committed, At: var at })
-            {
-                Context.Clock.Hear(at);
-                if (!_residents.ContainsKey(id)) // Else a sweep was faster, and has claimed it.
-                {
-                    var run = new StoredRun(
-                        id, start.Instance, start.Run, start.Type, start.Partition, WorkflowStatus.Running, 1, 0, 0, Context.Database.Silo, at, null, null, false);
-                    Enter(run, type, [new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = at }], []);
-                }
-
->>>>>>> storagetests
                 return new StartReply(null, start.Run, Started: true);
             }
 
