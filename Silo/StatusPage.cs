@@ -1,3 +1,5 @@
+using Actors.Partitions;
+using Actors.Storage;
 using Npgsql;
 
 namespace Actors.Silo;
@@ -7,7 +9,7 @@ internal static class StatusPage
 {
     private static readonly string Sql = Read();
 
-    internal static void Map(WebApplication app, NpgsqlDataSource database, string name) => app.MapGet("/", async (CancellationToken cancellation) =>
+    internal static void Map(WebApplication app, NpgsqlDataSource database, string name) => app.MapGet("/", async (PartitionSet partitions, CancellationToken cancellation) =>
     {
         await using var command = database.CreateCommand(Sql);
         await using var reader = await command.ExecuteReaderAsync(cancellation);
@@ -15,6 +17,7 @@ internal static class StatusPage
         return $"""
             Actors, silo {name}
 
+            partitions here      {partitions.Partitions.Length} of {Partition.Count}
             silos alive          {reader.GetInt64(0)}
             workflows            about {reader.GetInt64(2)}
             in memory            {reader.GetInt64(1)}
