@@ -18,6 +18,7 @@ internal sealed partial class WorkflowEngine
     public Task SignalAsync(WorkflowId id, SignalRequest signal)
     {
         CheckMessageId(id, signal);
+        signal = signal with { Payload = CheckPayload(signal.Payload, $"Signal {signal.Name} of workflow '{id}'") };
         return RepeatAsync(async () =>
         {
             Opened opened;

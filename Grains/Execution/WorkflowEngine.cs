@@ -72,20 +72,20 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             }
 
             var start = new Start(id, request.Type, await numbers.TakeAsync(), Guid.NewGuid(), Partition.Of(id), input) { Retires = retires };
-            var reply = _residents.ContainsKey(id) ? default : await Context.Journal.StartAsync(start);
-            if (!_residents.ContainsKey(id) && reply.Outcome == CommitOutcome.Committed)
+            var reply = _residents.ContainsKey(id) ? new CommitReply(CommitOutcome.Fenced, default, 0) : await Context.Journal.StartAsync(start);
+            if (reply.Outcome == CommitOutcome.Committed)
             {
                 Context.Clock.Hear(reply.At);
                 var run = new StoredRun(
                     id, start.Instance, start.Run, start.Type, start.Partition, WorkflowStatus.Running, 1, 0, 0, Context.Database.Silo, reply.At, null, null, false);
                 var started = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = reply.At };
-                Enter(run, type, [started], []);
+                await EnterAsync(run, type, [started], []);
                 return new StartReply(null, start.Run, Started: true);
             }
 
-            if (reply.Outcome == CommitOutcome.Rejected)
+            if (reply is { Outcome: CommitOutcome.Rejected, Error: var error })
             {
-                throw new PayloadException($"Workflow '{id}': the database refuses the start: {reply.Error?.Message}");
+                throw new PayloadException($"Workflow '{id}': the database refuses the start: {error?.Message}");
             }
 
             var found = _residents.TryGetValue(id, out var resident) ? resident.Row : await Context.Claims.LookAsync(id);
@@ -104,7 +104,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
                 throw new WorkflowExistsException($"Workflow '{id}' exists ({found.Status}): choose another id, or another StartPolicy.");
             }
 
-            if (request.Policy == StartPolicy.StartNew && found.Status is WorkflowStatus.Completed or WorkflowStatus.Failed && retires != found.Instance)
+            if (request.Policy == StartPolicy.StartNew && found.Status is WorkflowStatus.Completed or WorkflowStatus.Failed)
             {
                 retires = found.Instance;
                 continue;
@@ -183,7 +183,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         var row = loaded.Row;
         if (row.CrashCount < Context.Options.CrashLimit)
         {
-            return new Opened(Enter(row, Context.Types.Get(row.Type, row.Id), loaded.History, loaded.Mail), row);
+            return new Opened(await EnterAsync(row, Context.Types.Get(row.Type, row.Id), loaded.History, loaded.Mail), row);
         }
 
         // Not even its code is run: whatever brought the silos down may happen in it.
@@ -199,7 +199,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         {
             Instance = row.Instance, Partition = row.Partition, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside, Leaves = true,
         };
-        var error = Context.Payloads.Write(new RecordedError(nameof(WorkflowSetAsideException), reason, null), "Reason");
+        var error = Answers.Record(new WorkflowSetAsideException(reason), Context.Payloads, "Reason");
         entry.Rows.Add(new JournalRow(JournalKind.SetAside, 0, row.Type, error) { Position = row.Position + 1 });
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Context.Journal.Submit(entry, _ => done.SetResult());
@@ -211,10 +211,24 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     {
         var what = $"Input of workflow '{id}'";
         Context.Payloads.Read(input, type.InputType, what);
-        return input.Encoded ? input : Context.Payloads.Checked(input.Data ?? "null"u8.ToArray(), what);
+        return CheckPayload(input, what);
     }
 
-    private WorkflowInstance Enter(StoredRun run, WorkflowType type, List<JournalRow> history, List<MailRow> mail)
+    /// <summary>What a caller sent, as it will be stored: JSON within the limits.</summary>
+    private Payload CheckPayload(Payload payload, string what)
+    {
+        if (payload.Encoded)
+        {
+            return payload;
+        }
+
+        var json = payload.Data ?? "null"u8.ToArray();
+        var stored = Context.Payloads.Checked(json, what);
+        Context.Payloads.Read<System.Text.Json.JsonElement>(payload, what);
+        return stored;
+    }
+
+    private async Task<WorkflowInstance> EnterAsync(StoredRun run, WorkflowType type, List<JournalRow> history, List<MailRow> mail)
     {
         WorkflowInstance instance;
         try
@@ -223,11 +237,24 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         }
         catch (Exception error)
         {
-            _ = SetAsideAsync(run, $"Workflow '{run.Id}': {type.Implementation.Name} cannot be made ({error.Message}): register what its constructor takes, then resume it.");
-            throw new WorkflowSetAsideException($"Workflow '{run.Id}' was set aside: {type.Implementation.Name} cannot be made ({error.Message}).");
+            var reason = $"Workflow '{run.Id}': {type.Implementation.Name} cannot be made ({error.Message}): register what its constructor takes, then resume it.";
+            await SetAsideAsync(run, reason);
+            throw new WorkflowSetAsideException($"Workflow '{run.Id}' was set aside: {reason}");
         }
 
-        _residents[run.Id] = instance;
+        // A run that was just started may have been claimed here meanwhile, by a wake: the later claim is the owner.
+        WorkflowInstance? former = null;
+        var entered = _residents.AddOrUpdate(run.Id, instance, (_, other) =>
+        {
+            former = other.Row.Instance == run.Instance && other.Epoch > run.Epoch ? null : other;
+            return former is null ? other : instance;
+        });
+        if (entered != instance)
+        {
+            return entered;
+        }
+
+        former?.GiveWay();
         instance.Begin(history, mail);
         if (_stopping)
         {

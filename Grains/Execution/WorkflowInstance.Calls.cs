@@ -95,10 +95,13 @@ internal sealed partial class WorkflowInstance
         Post(() =>
         {
             (_givingAway, _wakeOthers) = (true, wakeOthers);
-            _stop.Cancel();
+            _ = _stop.CancelAsync();
         });
         return Left;
     }
+
+    /// <summary>This silo has claimed the run anew, so this object can commit nothing more.</summary>
+    public void GiveWay() => Post(() => Leave(new MovedException(fenced: false)));
 
     private bool IsAtRest => !_gone && _inFlight is null && !_readingMail && _running == 0 && _draft.IsEmpty && _exclusive.Count == 0
         && _readyTransactions.Count == 0 && !_code.HasEnded && _code.Violation is null;

@@ -104,6 +104,10 @@ internal sealed partial class WorkflowInstance
                 _draft.Restore(draft, without: row => ReferenceEquals(row, last));
                 ReadMail();
                 break;
+            case CommitOutcome.Rejected when entry.Status == WorkflowStatus.SetAside:
+                // Not even that: whoever asks next tries again.
+                Leave(new WorkflowUnavailableException($"Workflow '{Id}' cannot go on ({_setAsideReason}), and the database refuses to record it: {reply.Error?.Message}"));
+                break;
             default:
                 _inFlight = null;
                 draft.Fail(new PayloadException($"Workflow '{Id}': the database refuses the entry: {reply.Error?.Message}"));
@@ -203,9 +207,9 @@ internal sealed partial class WorkflowInstance
     private void EndCommitted(Entry entry, Draft draft)
     {
         var last = entry.Rows[^1];
-        _ended.TrySetResult(Answers.Ended(last.Kind, last.Payload, _engine.Payloads));
+        var outcome = Answers.Ended(last.Kind, last.Payload, _engine.Payloads);
+        Leave(new WorkflowEndedException($"Workflow '{Id}' has ended; the signal was not delivered."), outcome);
         draft.Committed();
-        Leave(new WorkflowEndedException($"Workflow '{Id}' has ended; the signal was not delivered."));
     }
 
     private void SetAside(string reason)

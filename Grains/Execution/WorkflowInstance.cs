@@ -84,8 +84,6 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
             }
         }
 
-        // Also where the code stopped in the middle: the next entry sets the run aside at the history's end.
-        _position = history[^1].Position;
         _code.GoLive();
         _position = history[^1].Position; // Also where the code stopped half way: that is recorded at the end.
         if (_code.Violation is null)
@@ -183,7 +181,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     private void EscapedCode(string message) => Post(() => _code.Violate(message));
 
     /// <summary>Out of memory. Bodies are cancelled; who waits is told, and asks elsewhere or anew.</summary>
-    private void Leave(Exception reason)
+    private void Leave(Exception reason, ResultReply? outcome = null)
     {
         if (_gone)
         {
@@ -192,15 +190,23 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
         _gone = true;
         WasFenced = reason is MovedException { Fenced: true };
-        _stop.Cancel();
-        _ended.TrySetException(reason);
-        _ = _ended.Task.Exception;
+        _ = _stop.CancelAsync(); // Callbacks are users': they may throw, and must not hold this up.
+        _left(this); // Before anyone is told: what they ask next finds the database's word.
+        if (outcome is null)
+        {
+            _ended.TrySetException(reason);
+            _ = _ended.Task.Exception;
+        }
+        else
+        {
+            _ended.TrySetResult(outcome);
+        }
+
         DropReadyTransactions();
         // A signal that met the setting aside is not refused: asked again, it goes to the inbox.
         var answer = reason is WorkflowSetAsideException ? new MovedException(fenced: false) : reason;
         _inFlight?.Draft.Fail(answer);
         _draft.Fail(answer);
-        _left(this);
         _leftMemory.TrySetResult();
         _ = DisposeScopeAsync();
     }

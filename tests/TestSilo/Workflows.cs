@@ -74,7 +74,7 @@ public sealed class Held : Workflow<int, int>, IHeld
             await using var insert = new NpgsqlCommand("insert into held (workflow, pid) values ($1, pg_backend_pid())", tx.Connection);
             insert.Parameters.Add(new NpgsqlParameter { Value = Id.Id });
             await insert.ExecuteNonQueryAsync(tx.Cancellation);
-            await using var wait = new NpgsqlCommand("select pg_advisory_xact_lock_shared($1)", tx.Connection);
+            await using var wait = new NpgsqlCommand("select pg_advisory_xact_lock_shared($1)", tx.Connection) { CommandTimeout = 0 };
             wait.Parameters.Add(new NpgsqlParameter { Value = (long)input });
             await wait.ExecuteNonQueryAsync(tx.Cancellation);
             return input;

@@ -159,7 +159,7 @@ internal static class ScriptedEngine
             await Task.Yield();
             if (System.Diagnostics.Stopwatch.GetElapsedTime(began) > TimeSpan.FromSeconds(20))
             {
-                throw new TimeoutException($"Workflow '{id}' does not rest: {System.Text.Json.JsonSerializer.Serialize(resident.GetType().GetFields(System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Instance).Where(f => f.FieldType == typeof(bool) || f.FieldType == typeof(int)).ToDictionary(f => f.Name, f => f.GetValue(resident)))}");
+                throw new TimeoutException($"Workflow '{id}' does not rest: it has work, a waiter, or a timer that is due soon.");
             }
         }
     }

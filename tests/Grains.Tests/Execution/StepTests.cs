@@ -276,6 +276,19 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
     }
 
     [Fact]
+    public async Task A_callback_of_the_steps_token_that_throws_does_not_keep_the_run_in_memory()
+    {
+        var gate = new Gate();
+        await using var engine = await database.ScriptAsync(async w => await await Task.WhenAny(
+            w.Step("loses", async step => { step.Cancellation.Register(() => throw new FormatException()); await gate.PassAsync(); return "lost"; }),
+            w.Step("wins", async _ => { await gate.Reached; return "won"; })));
+        Assert.Equal("won", await engine.RunAsync("callback"));
+        await engine.LeftAsync("callback");
+        Assert.Equal(0, engine.Engine.ResidentCount);
+        gate.Open();
+    }
+
+    [Fact]
     public async Task Messages_of_a_failed_attempt_are_not_published()
     {
         await using var engine = await database.ScriptAsync(async w => await w.Step(

@@ -1,0 +1,33 @@
+using Actors.Support;
+using Xunit;
+
+namespace Actors.Grains.Tests.Storage;
+
+/// <summary>A run whose entries the database refuses for good stops with the reason, and costs nobody anything from then on.</summary>
+public sealed class RefusedEntryTests(TestDatabase database) : IClassFixture<TestDatabase>
+{
+    [Theory]
+    [InlineData("the step", "kind = 1")]
+    [InlineData("even the reason", "position > 0")]
+    public async Task A_run_that_the_database_refuses_stops_and_does_not_spin(string what, string refused)
+    {
+        await Store.ExecuteAsync(database.DataSource, $"""
+            create or replace function refuse() returns trigger language plpgsql as 'begin raise exception ''not {what}''; end';
+            create or replace trigger refuse before insert on actors.journal for each row when (new.{refused}) execute function refuse();
+            """);
+        await using var engine = await TestEngine.StartAsync(database.ConnectionString, builder => builder.AddWorkflow<Costs>());
+        await engine.StartWorkflowAsync(what, "Costs", "step");
+        if (what == "the step")
+        {
+            var error = await Assert.ThrowsAsync<WorkflowSetAsideException>(() => engine.ResultAsync<int>(what));
+            Assert.Contains("not the step", error.Message, StringComparison.Ordinal);
+            Assert.Contains("not the step", (await engine.StatusAsync(what)).Problem, StringComparison.Ordinal);
+        }
+        else
+        {
+            var error = await Assert.ThrowsAsync<WorkflowUnavailableException>(() => engine.ResultAsync<int>(what));
+            Assert.Contains("not even the reason", error.Message, StringComparison.Ordinal);
+            Assert.InRange(engine.Probe.RoundTrips, 1, 12);
+        }
+    }
+}
