@@ -2,7 +2,8 @@ using System.CommandLine;
 
 namespace Actors.Silo;
 
-/// <summary>How the processes of this program live: a line <c>READY id url</c> when they serve, and an end on SIGTERM, Ctrl-C, or with their starter.</summary>
+/// <summary>How the processes of this program live: a line <c>READY id url</c> when they serve, an end on SIGTERM, Ctrl-C, or with their
+/// starter.</summary>
 internal static class Lifetime
 {
     internal static Option<bool> Option() => new("--until-stdin-ends") { Hidden = true };

@@ -12,14 +12,16 @@ namespace Actors.Silo;
 /// <summary><c>silo</c>: one silo process, as it runs in a pod and under the main job.</summary>
 internal static class SiloCommand
 {
-    private static readonly Option<string> Name = new("--name") { DefaultValueFactory = _ => Environment.MachineName, Description = "Of the silo, in logs and tables." };
-    private static readonly Option<string> Advertise = new("--advertise") { DefaultValueFactory = _ => "127.0.0.1", Description = "The address at which other silos and clients reach this one." };
-    private static readonly Option<int> SiloPort = new("--silo-port") { DefaultValueFactory = _ => 11111, Description = "For other silos." };
-    private static readonly Option<int> GatewayPort = new("--gateway-port") { DefaultValueFactory = _ => 30000, Description = "For clients." };
-    private static readonly Option<bool> ListenAny = new("--listen-any") { Description = "Listens on all addresses, not on the advertised one alone: in containers." };
-    private static readonly Option<MembershipProfile> Membership = new("--membership") { Description = "How fast a silo that stopped is found." };
-    private static readonly Option<string> Http = new("--http") { DefaultValueFactory = _ => "http://127.0.0.1:8080", Description = "Where health and status are served." };
-    private static readonly Option<string> ClusterId = new("--cluster-id") { DefaultValueFactory = _ => "actors", Description = "Silos with the same id and database are one cluster." };
+    private static readonly Option<string> Name = Option("--name", Environment.MachineName, "Of the silo, in logs and tables.");
+    private static readonly Option<string> Advertise = Option("--advertise", "127.0.0.1", "Where other silos and clients reach this one.");
+    private static readonly Option<int> SiloPort = Option("--silo-port", 11111, "For other silos.");
+    private static readonly Option<int> GatewayPort = Option("--gateway-port", 30000, "For clients.");
+    private static readonly Option<bool> ListenAny = Option("--listen-any", false, "Listens on all addresses, not on the advertised one alone.");
+    private static readonly Option<MembershipProfile> Membership = Option(
+        "--membership", MembershipProfile.Default, "How fast a silo that stopped is found.");
+
+    private static readonly Option<string> Http = Option("--http", "http://127.0.0.1:8080", "Where health and status are served.");
+    private static readonly Option<string> ClusterId = Option("--cluster-id", "actors", "Silos with the same id and database are one cluster.");
     private static readonly Option<Uri> Payments = Address("--payments", "http://127.0.0.1:8081", "The sample's payment service.");
     private static readonly Option<Uri> Webhook = Address("--webhook", "http://127.0.0.1:8082/events", "Gets the sample's events.");
     private static readonly Option<bool> MigrateOnly = new("--migrate-only") { Description = "Brings the schema up to date, and ends." };
@@ -29,7 +31,8 @@ internal static class SiloCommand
 
     internal static Command Create()
     {
-        var command = new Command("silo", $"One silo. Its database: {JobVariables.Postgres}; the key of the webhook's signatures: {JobVariables.WebhookSecret} (Base64).")
+        var command = new Command(
+            "silo", $"One silo. Its database: {JobVariables.Postgres}; the key of the webhook's signatures: {JobVariables.WebhookSecret} (Base64).")
         {
             Name, Advertise, SiloPort, GatewayPort, ListenAny, Membership, Http, ClusterId, Payments, Webhook, MigrateOnly, UntilStdinEnds,
         };
@@ -52,7 +55,8 @@ internal static class SiloCommand
     {
         if (Environment.GetEnvironmentVariable(JobVariables.Postgres) is not { Length: > 0 } connectionString)
         {
-            await Console.Error.WriteLineAsync($"No database: set {JobVariables.Postgres} to a connection string, Host=…;Database=…;Username=…;Password=…");
+            await Console.Error.WriteLineAsync(
+                $"No database: set {JobVariables.Postgres} to a connection string, Host=…;Database=…;Username=…;Password=…");
             return ExitCodes.Missing;
         }
 
@@ -67,7 +71,10 @@ internal static class SiloCommand
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls(parsed.GetValue(Http)!);
         builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss.fff "));
-        builder.Logging.AddFilter("Orleans", LogLevel.Warning).AddFilter("Polly", LogLevel.None).AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        // Polly repeats, stack by stack, what Orleans.Messaging says of every call that waits while a silo dies.
+        builder.Logging.AddFilter("Polly", LogLevel.None)
+            .AddFilter("Orleans", LogLevel.Warning)
+            .AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         builder.AddActors(connectionString, actors =>
         {
@@ -88,6 +95,12 @@ internal static class SiloCommand
         await Lifetime.RunAsync(app, engine.Silo, parsed.GetValue(UntilStdinEnds), cancellation);
         return Environment.ExitCode;
     }
+
+    private static Option<T> Option<T>(string name, T byDefault, string description) => new(name)
+    {
+        DefaultValueFactory = _ => byDefault,
+        Description = description,
+    };
 
     private static Option<Uri> Address(string name, string byDefault, string description) => new(name)
     {

@@ -9,7 +9,10 @@ internal static class StatusPage
 {
     private static readonly string Sql = Read();
 
-    internal static void Map(WebApplication app, NpgsqlDataSource database, string name) => app.MapGet("/", async (PartitionSet partitions, CancellationToken cancellation) =>
+    internal static void Map(WebApplication app, NpgsqlDataSource database, string name) =>
+        app.MapGet("/", (PartitionSet partitions, CancellationToken cancellation) => TextAsync(database, name, partitions, cancellation));
+
+    private static async Task<string> TextAsync(NpgsqlDataSource database, string name, PartitionSet partitions, CancellationToken cancellation)
     {
         await using var command = database.CreateCommand(Sql);
         await using var reader = await command.ExecuteReaderAsync(cancellation);
@@ -27,7 +30,7 @@ internal static class StatusPage
             dead letters         {reader.GetInt64(6)}
 
             """;
-    });
+    }
 
     private static string Read()
     {

@@ -16,7 +16,7 @@ internal sealed class Carrier(IWorkflowClient workflows, NpgsqlDataSource databa
     private static readonly TimeSpan SlowestPickup = TimeSpan.FromMilliseconds(800);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
-    private readonly ConcurrentDictionary<string, Order> _waiting = new(orders.Where(order => order.Ships).Select(order => KeyValuePair.Create(order.Id, order)), StringComparer.Ordinal);
+    private readonly HashSet<string> _waiting = [.. orders.Where(order => order.Ships).Select(order => order.Id)];
     private readonly ConcurrentDictionary<string, bool> _acknowledged = new(StringComparer.Ordinal);
     private readonly Random _random = new(seed);
 
@@ -36,7 +36,7 @@ internal sealed class Carrier(IWorkflowClient workflows, NpgsqlDataSource databa
                 await using var connection = await database.OpenConnectionAsync(stop);
                 foreach (var id in await connection.QueryAsync<string>(new CommandDefinition(OrderSql.Get("read_placed"), cancellationToken: stop)))
                 {
-                    if (_waiting.TryRemove(id, out _))
+                    if (_waiting.Remove(id))
                     {
                         pickups.Add(ShipAsync(id, SlowestPickup * _random.NextDouble(), stop));
                     }

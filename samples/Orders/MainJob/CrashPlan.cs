@@ -43,7 +43,8 @@ internal sealed class CrashPlan
             await Task.Delay(crash.Then, cancellation);
             await kill(crash.Silos);
             Kills++;
-            progress.Say($"Kill {Kills} of {_crashes.Count}: {string.Join(", ", crash.Silos.Select(silo => $"silo-{silo + 1}"))}, with {progress.EndedCount} orders ended");
+            var silos = string.Join(", ", crash.Silos.Select(silo => $"silo-{silo + 1}"));
+            progress.Say($"Kill {Kills} of {_crashes.Count}: {silos}, with {progress.EndedCount} orders ended");
             crash.Happened.SetResult();
         }
     }

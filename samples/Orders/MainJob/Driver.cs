@@ -34,7 +34,8 @@ internal sealed class Driver(IWorkflowClient workflows, JobProgress progress)
             }
             catch (Exception error) when (!stop.IsCancellationRequested)
             {
-                _failures.Add($"order {order.Id}: {(error is ActorsException ? "" : $"{error.GetType().Name}: ")}{error.Message.ReplaceLineEndings(" ")}");     // the others go on
+                var kind = error is ActorsException ? "" : $"{error.GetType().Name}: ";
+                _failures.Add($"order {order.Id}: {kind}{error.Message.ReplaceLineEndings(" ")}");     // the others go on
             }
         });
 

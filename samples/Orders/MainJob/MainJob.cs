@@ -55,7 +55,8 @@ public static class MainJob
         catch (Exception error) when (error is NpgsqlException or ActorsException && options.Postgres.ConnectionString is not null)
         {
             await Console.Error.WriteLineAsync(
-                $"The database that {JobVariables.Postgres} names cannot be used: {error.Message}\nCorrect it, or unset it: then a Postgres is started for this folder.");
+                $"The database that {JobVariables.Postgres} names cannot be used: {error.Message}\n"
+                + "Correct it, or unset it: then a Postgres is started for this folder.");
             return ExitCodes.Missing;
         }
         catch (Exception error) when (error is NpgsqlException or ActorsException or InvalidOperationException)
@@ -89,7 +90,8 @@ public static class MainJob
     }
 
     /// <summary>Everything that the job needs runs while it does, and nothing of it afterwards.</summary>
-    private static async Task<bool> SuperviseAsync(MainJobOptions options, OrderFile input, TextWriter output, bool terminal, CancellationToken cancellation)
+    private static async Task<bool> SuperviseAsync(
+        MainJobOptions options, OrderFile input, TextWriter output, bool terminal, CancellationToken cancellation)
     {
         var state = RunState.Load(options.Folder);
         var (left, deadSilos) = await state.EndLeftBehindAsync();
@@ -149,7 +151,8 @@ public static class MainJob
         MainJobOptions options, OrderFile input, IWorkflowClient workflows, NpgsqlDataSource database, JobProcesses processes, ServiceFiles files,
         JobProgress progress, CancellationToken cancellation)
     {
-        await OrderTables.StockAsync(database, input.Orders.SelectMany(order => order.Items).Select(item => item.Sku), OrderTables.PiecesOfEach, cancellation);
+        var skus = input.Orders.SelectMany(order => order.Items).Select(item => item.Sku);
+        await OrderTables.StockAsync(database, skus, OrderTables.PiecesOfEach, cancellation);
         var round = await Round.FindAsync(database, input.Orders, anew: options.Crashes > 0, cancellation);
         if (round.Number > 1)
         {
@@ -209,7 +212,8 @@ public static class MainJob
         try
         {
             await using var connection = await database.OpenConnectionAsync(patience.Token);
-            while ((await connection.QuerySingleAsync<OutboxLeft>(new CommandDefinition(OrderSql.Get("outbox_left"), cancellationToken: patience.Token))).Waiting > 0)
+            var look = new CommandDefinition(OrderSql.Get("outbox_left"), cancellationToken: patience.Token);
+            while ((await connection.QuerySingleAsync<OutboxLeft>(look)).Waiting > 0)
             {
                 await timer.WaitForNextTickAsync(patience.Token);
             }

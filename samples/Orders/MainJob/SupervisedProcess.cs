@@ -25,7 +25,8 @@ internal sealed class SupervisedProcess : IAsyncDisposable
 
     /// <param name="died">Called after a process that served is gone, with its id, before the next one starts.</param>
     public SupervisedProcess(
-        string name, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment, RunState state, string logFolder, Func<Guid, Task> died)
+        string name, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment, RunState state, string logFolder,
+        Func<Guid, Task> died)
     {
         (_name, _state, _died) = (name, state, died);
         Directory.CreateDirectory(logFolder);

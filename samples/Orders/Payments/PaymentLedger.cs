@@ -74,10 +74,14 @@ internal sealed class PaymentLedger : IAsyncDisposable
     {
         _byKey.Add(payment.Key, (payment, written));
         _sequence = payment.Sequence;
-        _owned[payment.Order] = _owned.GetValueOrDefault(payment.Order) + (payment.Kind == PaymentKind.Refunded ? -payment.AmountCents : payment.AmountCents);
         if (payment.Kind == PaymentKind.Refunded)
         {
+            _owned[payment.Order] = 0;
             _closed.Add(payment.Order);
+        }
+        else
+        {
+            _owned[payment.Order] = _owned.GetValueOrDefault(payment.Order) + payment.AmountCents;
         }
     }
 }

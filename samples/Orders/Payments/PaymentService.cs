@@ -33,7 +33,8 @@ public static class PaymentService
         try
         {
             var payment = await entry;
-            return Results.Json(payment, statusCode: payment.Kind == PaymentKind.Declined ? StatusCodes.Status402PaymentRequired : StatusCodes.Status200OK);
+            var declined = payment.Kind == PaymentKind.Declined;
+            return Results.Json(payment, statusCode: declined ? StatusCodes.Status402PaymentRequired : StatusCodes.Status200OK);
         }
         catch (ArgumentException error)
         {

@@ -37,7 +37,9 @@ public sealed record Reconciliation(int Orders, int Completed, int Compensated, 
         ];
         if (outbox.Waiting + outbox.Dead > 0)
         {
-            differences.Add($"outbox: {outbox.Waiting} messages not delivered, {outbox.Dead} dead letters");
+            differences.Add(
+                $"outbox: {outbox.Waiting} messages not delivered (of {outbox.Ranges} ranges of partitions, up to {outbox.Attempts} attempts, "
+                + $"the last to be tried in {outbox.SecondsToNext} s), {outbox.Dead} dead letters");
         }
 
         var completed = orders.Count(order => rows.GetValueOrDefault(order.Id)?.State == nameof(OrderEnd.Completed));
@@ -47,8 +49,10 @@ public sealed record Reconciliation(int Orders, int Completed, int Compensated, 
 
     /// <summary>The program's last line.</summary>
     public string Line(int kills) =>
-        $"{(Differences.Count == 0 ? "RECONCILED" : "NOT RECONCILED")} orders={Orders} completed={Completed} compensated={Compensated} kills={kills}"
-        + (Differences.Count == 0 ? "" : $" differences={Differences.Count}: {string.Join("; ", Differences.Take(3))}{(Differences.Count > 3 ? "; …" : "")}");
+        (Differences.Count == 0 ? "" : "NOT ")
+        + $"RECONCILED orders={Orders} completed={Completed} compensated={Compensated} kills={kills}"
+        + (Differences.Count == 0 ? "" : $" differences={Differences.Count}: {string.Join("; ", Differences.Take(3))}")
+        + (Differences.Count > 3 ? "; …" : "");
 
     private static IEnumerable<string> OrderFaults(Order order, OrderRow? row)
     {
@@ -108,7 +112,8 @@ public sealed record Reconciliation(int Orders, int Completed, int Compensated, 
         var last = new Dictionary<Guid, int>();
         foreach (var delivery in deliveries)
         {
-            var (run, ordinal) = delivery.Id.Split(':') is [var first, var second] && Guid.TryParse(first, out var guid) && int.TryParse(second, out var number)
+            var parts = delivery.Id.Split(':');
+            var (run, ordinal) = parts.Length == 2 && Guid.TryParse(parts[0], out var guid) && int.TryParse(parts[1], out var number)
                 ? (guid, number) : (Guid.Empty, 0);
             if (!committed.TryGetValue(run, out var row) || ordinal > row.Messages || delivery.Subject != row.Id)
             {
@@ -133,4 +138,4 @@ public sealed record Reconciliation(int Orders, int Completed, int Compensated, 
     private sealed record RunRow(string Id, Guid Run, short Status, int Messages);
 }
 
-internal sealed record OutboxLeft(int Waiting, int Dead);
+internal sealed record OutboxLeft(int Waiting, int Attempts, int SecondsToNext, int Ranges, int Dead);

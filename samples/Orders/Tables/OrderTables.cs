@@ -3,7 +3,8 @@ using Npgsql;
 
 namespace Actors.Orders.Tables;
 
-/// <summary>The business tables, schema <c>orders</c>. The three changes of an order run in the workflow's transactions, and take effect with them or not at all.</summary>
+/// <summary>The business tables, schema <c>orders</c>. The three changes of an order run in the workflow's transactions, and take effect with
+/// them or not at all.</summary>
 public static class OrderTables
 {
     /// <summary>How much of each sku the main job puts on the shelf, once: enough for its own file.</summary>
@@ -36,8 +37,9 @@ public static class OrderTables
     /// <returns>False where an item is short.</returns>
     internal static async Task<bool> PlaceAsync(TransactionContext tx, Order order)
     {
-        var wanted = order.Items.GroupBy(item => item.Sku, item => item.Quantity, StringComparer.Ordinal).ToDictionary(item => item.Key, item => item.Sum());
-        var stock = (await QueryAsync<Stock>(tx, "lock_stock", new { skus = wanted.Keys.ToArray() })).ToDictionary(row => row.Sku, row => row.Available);
+        var wanted = order.Items.GroupBy(item => item.Sku, StringComparer.Ordinal).ToDictionary(item => item.Key, item => item.Sum(part => part.Quantity));
+        var rows = await QueryAsync<Stock>(tx, "lock_stock", new { skus = wanted.Keys.ToArray() });
+        var stock = rows.ToDictionary(row => row.Sku, row => row.Available);
         var enough = wanted.All(item => stock.GetValueOrDefault(item.Key) >= item.Value);
         await ExecuteAsync(tx, "place_order", new
         {
