@@ -48,7 +48,7 @@ internal sealed class ClusterRig : IAsyncDisposable
 
     public async Task AddSilosAsync(int count)
     {
-        var added = Enumerable.Range(0, count).Select(_ => SiloProcess.Begin(Database.ConnectionString, Database.Name, $"silo-{_silos.Count}")).ToList();
+        var added = Enumerable.Range(_silos.Count, count).Select(number => SiloProcess.Begin(Database.ConnectionString, Database.Name, $"silo-{number}")).ToList();
         _silos.AddRange(added);
         await Task.WhenAll(added.Select(silo => silo.ReadyAsync()));
     }
