@@ -14,7 +14,7 @@ internal sealed partial class MembershipWatch(
     IClusterMembershipService members, IGrainFactory grains, EngineDatabase database, Sweeper sweeper, ILogger<MembershipWatch> log)
 {
     private static readonly string FindSilos = SqlText.Get("find_silos");
-    private static readonly TimeSpan KeepInterval = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan KeepInterval = TimeSpan.FromSeconds(10);
 
     private readonly HashSet<SiloAddress> _buried = [];
 
@@ -70,25 +70,31 @@ internal sealed partial class MembershipWatch(
         _buried.UnionWith(dead);
     }
 
-    private Task EnsurePartitionsAsync(CancellationToken stop) => Task.WhenAll(Enumerable.Range(0, PartitionSet.RangeCount).Select(async range =>
+    private Task EnsurePartitionsAsync(CancellationToken stop) => Task.WhenAll(Enumerable.Range(0, PartitionSet.RangeCount).Select(range => EnsureAsync(range, stop)));
+
+    /// <summary>A range that has to move leaves first and comes with a later call; calls fail while silos differ about who is in the cluster.</summary>
+    private async Task EnsureAsync(int range, CancellationToken stop)
     {
-        try
+        var reason = "it is moving";
+        for (var tries = 0; tries < 20; tries++)
         {
-            // A range that has to move leaves first and comes with the next call.
-            for (var tries = 0; tries < 20 && !stop.IsCancellationRequested && !await grains.GetGrain<IPartitionGrain>(range).EnsureAsync(); tries++)
+            try
             {
-                await Task.Delay(TimeSpan.FromMilliseconds(50), stop);
+                if (await grains.GetGrain<IPartitionGrain>(range).EnsureAsync())
+                {
+                    return;
+                }
             }
+            catch (Exception error)
+            {
+                reason = error.Message;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(50), stop);
         }
-        catch (Exception error) when (!stop.IsCancellationRequested)
-        {
-            LogRangeFailed(range, error.Message);
-        }
-        catch (OperationCanceledException)
-        {
-            // The end.
-        }
-    }));
+
+        LogRangeFailed(range, reason);
+    }
 
     /// <summary>The lease rows behind addresses of Orleans.</summary>
     internal static async Task<List<SiloLease>> FindAsync(EngineDatabase database, IEnumerable<SiloAddress> addresses)

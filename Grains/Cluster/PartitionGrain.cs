@@ -8,7 +8,7 @@ namespace Actors.Cluster;
 [Alias("actors.IPartitionGrain")]
 internal interface IPartitionGrain : IGrainWithIntegerKey
 {
-    /// <summary>Activates the grain where it belongs. False: it was elsewhere and is leaving, ask again.</summary>
+    /// <summary>Activates the grain where it belongs. False: it was elsewhere and is on its way, ask again.</summary>
     [Alias("ensure")]
     Task<bool> EnsureAsync();
 }
@@ -27,13 +27,15 @@ internal sealed partial class PartitionGrain(
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        partitions.Add(Range);
+        partitions.Hold(Range, this);
+        LogHeld(Range);
         return Task.CompletedTask;
     }
 
     public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
-        partitions.Remove(Range);
+        partitions.Release(Range, this);
+        LogReleased(Range, reason.ToString());
         return Task.CompletedTask;
     }
 
@@ -42,10 +44,13 @@ internal sealed partial class PartitionGrain(
         var active = members.CurrentSnapshot.Members.Values.Where(m => m.Status == SiloStatus.Active).Select(m => m.SiloAddress);
         if (SpreadOverSilosDirector.Choose(active, Range) is { } home && !home.Equals(here.SiloAddress))
         {
-            DeactivateOnIdle();
+            // Not DeactivateOnIdle: whoever still has this silo in its directory cache would bring the grain back here with its next call, for ever.
+            RequestContext.Set(IPlacementDirector.PlacementHintKey, home);
+            MigrateOnIdle();
             return false;
         }
 
+        partitions.Hold(Range, this);
         if (!_reminded)
         {
             try
@@ -66,6 +71,12 @@ internal sealed partial class PartitionGrain(
 
     [Microsoft.Extensions.Logging.LoggerMessage(601, Microsoft.Extensions.Logging.LogLevel.Warning, "The reminder of partition range {Range} was not registered: {Reason}")]
     private partial void LogReminderFailed(int range, string reason);
+
+    [Microsoft.Extensions.Logging.LoggerMessage(602, Microsoft.Extensions.Logging.LogLevel.Debug, "Partition range {Range} is here.")]
+    private partial void LogHeld(int range);
+
+    [Microsoft.Extensions.Logging.LoggerMessage(603, Microsoft.Extensions.Logging.LogLevel.Debug, "Partition range {Range} leaves: {Reason}")]
+    private partial void LogReleased(int range, string reason);
 }
 
 /// <summary>Places range k of partitions on the k-th of the active silos in order of address, round and round: even, and the same in every silo's eyes.</summary>
@@ -77,9 +88,14 @@ internal sealed class SpreadOverSilos : PlacementStrategy;
 
 internal sealed class SpreadOverSilosDirector : IPlacementDirector
 {
-    public Task<SiloAddress> OnAddActivation(PlacementStrategy strategy, PlacementTarget target, IPlacementContext context) =>
-        Task.FromResult(Choose(context.GetCompatibleSilos(target), (int)target.GrainIdentity.GetIntegerKey())
+    public Task<SiloAddress> OnAddActivation(PlacementStrategy strategy, PlacementTarget target, IPlacementContext context)
+    {
+        var silos = context.GetCompatibleSilos(target);
+        return Task.FromResult(
+            IPlacementDirector.GetPlacementHint(target.RequestContextData, silos)
+            ?? Choose(silos, (int)target.GrainIdentity.GetIntegerKey())
             ?? throw new WorkflowUnavailableException("No silo is active."));
+    }
 
     public static SiloAddress? Choose(IEnumerable<SiloAddress> silos, int range)
     {

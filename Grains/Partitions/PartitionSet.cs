@@ -9,7 +9,7 @@ internal sealed class PartitionSet
     public const int RangeCount = 16;
 
     private readonly Lock _lock = new();
-    private readonly SortedSet<int> _ranges = [];
+    private readonly SortedDictionary<int, object> _holders = [];
     private volatile short[] _partitions = [];
 
     public short[] Partitions => _partitions;
@@ -20,22 +20,30 @@ internal sealed class PartitionSet
         {
             lock (_lock)
             {
-                return _ranges.Count;
+                return _holders.Count;
             }
         }
     }
 
-    public void Add(int range) => Change(() => _ranges.Add(range));
+    /// <summary>The range is here, held by this holder from now on. Again: no change.</summary>
+    public void Hold(int range, object holder) => Change(() => _holders[range] = holder);
 
-    public void Remove(int range) => Change(() => _ranges.Remove(range));
+    /// <summary>Gives the range away, unless another holder has it by now: one that leaves late takes nothing from its successor.</summary>
+    public void Release(int range, object holder) => Change(() =>
+    {
+        if (_holders.TryGetValue(range, out var current) && ReferenceEquals(current, holder))
+        {
+            _holders.Remove(range);
+        }
+    });
 
-    private void Change(Func<bool> change)
+    private void Change(Action change)
     {
         lock (_lock)
         {
             change();
             const int size = Partition.Count / RangeCount;
-            _partitions = [.. _ranges.SelectMany(range => Enumerable.Range(range * size, size)).Select(partition => (short)partition)];
+            _partitions = [.. _holders.Keys.SelectMany(range => Enumerable.Range(range * size, size)).Select(partition => (short)partition)];
         }
     }
 }

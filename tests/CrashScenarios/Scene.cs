@@ -134,7 +134,7 @@ internal sealed class Scene : IAsyncDisposable
         var partitions = new PartitionSet();
         for (var range = 0; range < PartitionSet.RangeCount; range++)
         {
-            partitions.Add(range);
+            partitions.Hold(range, partitions);
         }
 
         return partitions;
