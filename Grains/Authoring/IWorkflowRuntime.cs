@@ -29,6 +29,8 @@ internal interface IWorkflowRuntime
 
     void Publish<T>(string topic, string key, T message, SourceLine line);
 
+    Task Sleep(TimeSpan duration, SourceLine line);
+
     Task SleepUntil(DateTimeOffset due, SourceLine line);
 
     Task<bool> WaitUntil(Func<bool> condition, TimeSpan? timeout, SourceLine line);

@@ -108,10 +108,11 @@ public abstract class Workflow
         Runtime.Publish(topic, key, message, new SourceLine(file, line));
 
     /// <summary>Ends not before <see cref="Now"/> plus the duration, by the database's clock, whatever happens meanwhile. A long sleep costs one row and no memory.</summary>
+    /// <param name="duration">Zero or less ends at once; up to the year 9999. <see cref="ArgumentOutOfRangeException"/> beyond, or when infinite.</param>
     protected Task Sleep(TimeSpan duration, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
-        Runtime.SleepUntil(Runtime.Now + duration, new SourceLine(file, line));
+        Runtime.Sleep(duration, new SourceLine(file, line));
 
-    /// <inheritdoc cref="Sleep"/>
+    /// <summary>Ends not before this time, by the database's clock, whatever happens meanwhile; at once when it has passed.</summary>
     protected Task SleepUntil(DateTimeOffset due, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.SleepUntil(due, new SourceLine(file, line));
 
@@ -120,6 +121,8 @@ public abstract class Workflow
         Runtime.WaitUntil(condition, null, new SourceLine(file, line));
 
     /// <summary>True when the condition came to hold, false when the durable time-out was delivered first.</summary>
+    /// <param name="condition">Is looked at after every delivery and must only read the workflow's own fields.</param>
+    /// <param name="timeout">As in <see cref="Sleep"/>; <see cref="Timeout.InfiniteTimeSpan"/> waits without an end.</param>
     protected Task<bool> WaitUntil(Func<bool> condition, TimeSpan timeout, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.WaitUntil(condition, timeout, new SourceLine(file, line));
 

@@ -66,6 +66,10 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         Issue(new PublishCommand(seq, recorded ? null : _messages(topic, key, message, typeof(T)), topic, line));
     }
 
+    public Task Sleep(TimeSpan duration, SourceLine line) => duration == Timeout.InfiniteTimeSpan
+        ? throw new ArgumentOutOfRangeException(nameof(duration), "A sleep must end: to wait without an end, use WaitUntil or Receive.")
+        : SleepUntil(In(duration), line);
+
     public Task SleepUntil(DateTimeOffset due, SourceLine line)
     {
         var seq = NextSeq(line);
@@ -74,8 +78,14 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         return command.Task;
     }
 
+    private DateTimeOffset In(TimeSpan duration) => duration <= LatestDue - Now
+        ? Now + duration
+        : throw new ArgumentOutOfRangeException(nameof(duration), duration, "The timer would be due after the year 9999.");
+
     // A timer that the history holds stays as it is, whatever the code computes now.
     private DateTimeOffset? RecordedDue(int seq) => _expected.GetValueOrDefault(seq)?.DueAt;
+
+    private static readonly DateTimeOffset LatestDue = DateTimeOffset.MaxValue.AddDays(-1);
 
     // Postgres keeps microseconds: rounded up, so that no timer is early by what it cannot keep.
     private static DateTimeOffset Storable(DateTimeOffset due) => due.Ticks % 10 is 0 ? due : due.AddTicks(10 - (due.Ticks % 10));
@@ -89,10 +99,10 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         }
 
         var wait = new Wait(condition);
-        if (timeout is { } limit)
+        if (timeout is { } limit && limit != Timeout.InfiniteTimeSpan)
         {
             wait.TimerSeq = NextSeq(line);
-            Issue(new TimerCommand(wait.TimerSeq.Value, "wait", RecordedDue(wait.TimerSeq.Value) ?? Storable(Now + limit), line) { Wait = wait });
+            Issue(new TimerCommand(wait.TimerSeq.Value, "wait", RecordedDue(wait.TimerSeq.Value) ?? Storable(In(limit)), line) { Wait = wait });
         }
 
         _waits.Add(wait);

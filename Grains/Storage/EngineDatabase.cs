@@ -58,6 +58,22 @@ internal sealed class EngineDatabase : IAsyncDisposable
         });
     }
 
+    /// <summary>The same for statements whose commit somebody is told of: a commit with a warning throws <see cref="CommitInDoubtException"/>.</summary>
+    public async ValueTask<T> CommitAsync<T>(NpgsqlDataSource source, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read)
+    {
+        await using var connection = await source.OpenConnectionAsync();
+        using var doubts = new CommitDoubts(connection);
+        await using var batch = connection.CreateBatch();
+        build(batch);
+        var result = await Probe.AroundAsync("commit", async () =>
+        {
+            await using var reader = await batch.ExecuteReaderAsync();
+            return await read(reader);
+        });
+        doubts.ThrowIfAny();
+        return result;
+    }
+
     public async ValueTask<int> ExecuteAsync(string name, Action<NpgsqlBatch> build, CancellationToken cancellation = default)
     {
         await using var connection = await Engine.OpenConnectionAsync(cancellation);

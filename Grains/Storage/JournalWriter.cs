@@ -99,9 +99,8 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         var entries = group.Where(m => m.Entry is not null).OrderBy(m => m.Entry!.Instance).ToList();
         var made = new Dictionary<long, DateTimeOffset>();
         var at = DateTimeOffset.MinValue;
-        await _database.QueryAsync(
+        await _database.CommitAsync(
             source,
-            "commit",
             batch =>
             {
                 if (starts.Count > 0)

@@ -20,6 +20,10 @@ internal static class PostgresFaults
         error is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected }
         || (error is not null && IsConflict(error.InnerException));
 
+    /// <summary>True when the server ended a transaction that its client had left idle for longer than it may; also when a library has wrapped the error.</summary>
+    public static bool IsIdleTimeout(Exception? error) =>
+        error is PostgresException { SqlState: "25P03" } || (error is not null && IsIdleTimeout(error.InnerException));
+
     /// <summary>True when Postgres is not there, or not for this connection: wait and go on.</summary>
     public static bool IsUnreachable(Exception error) =>
         error is PostgresException postgres ? postgres.InvariantSeverity != "ERROR" || postgres.SqlState.StartsWith("57", StringComparison.Ordinal)

@@ -20,7 +20,7 @@ internal enum TransactionOutcome
 
 internal readonly record struct TransactionReply(TransactionOutcome Outcome, CommitReply Commit, Exception? Error = null);
 
-/// <summary>An open transaction of user code, which ends with an entry of the journal: two round trips, the fence last.</summary>
+/// <summary>An open transaction of user code, which ends with an entry of the journal: one round trip, fence, entry and COMMIT.</summary>
 internal sealed class TransactionCommit : IAsyncDisposable
 {
     private static readonly string HoldPlans = SqlText.Get("hold_plans");
@@ -67,13 +67,20 @@ internal sealed class TransactionCommit : IAsyncDisposable
         }
     }
 
-    /// <summary>Writes the entry and commits. The caller holds the run's commit turn. An unknown outcome is resolved before this returns.</summary>
+    /// <summary>
+    /// Writes the entry and commits, in one round trip. The caller holds the run's commit turn. An unknown outcome is resolved before this returns.
+    /// </summary>
     public async Task<TransactionReply> CommitAsync(Entry entry)
     {
-        DateTimeOffset at;
         try
         {
-            at = await FenceAsync(entry);
+            var at = await SendAsync(entry);
+            if (entry.Outbox.Count > 0)
+            {
+                _journal.OutboxWritten?.Invoke();
+            }
+
+            return new(TransactionOutcome.Committed, new CommitReply(CommitOutcome.Committed, at, entry.Epoch));
         }
         catch (PostgresException error) when (error.SqlState == PostgresFaults.FenceFailed)
         {
@@ -81,27 +88,18 @@ internal sealed class TransactionCommit : IAsyncDisposable
             return await _journal.ResolveAsync(entry) is { Outcome: CommitOutcome.Rejected } standing
                 ? new(TransactionOutcome.Again, standing) : new(TransactionOutcome.Fenced, default);
         }
-        catch (PostgresException error) when (PostgresFaults.MayPass(error))
+        catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.InFailedSqlTransaction)
+        {
+            return Aborted(this, entry, new InvalidOperationException(
+                "The body caught an error of Postgres and went on, but a statement that fails ends its transaction: let it throw, or use a savepoint.", error));
+        }
+        catch (PostgresException error) when (PostgresFaults.IsCertainAbort(error) && PostgresFaults.MayPass(error))
         {
             return new(TransactionOutcome.Again, new CommitReply(CommitOutcome.Rejected, default, entry.Epoch), error);
         }
-        catch (Exception error)
+        catch (Exception error) when (Connection.State == ConnectionState.Open && error is not CommitInDoubtException || PostgresFaults.IsIdleTimeout(error))
         {
-            return Aborted(this, entry, error);
-        }
-
-        try
-        {
-            await _database.Probe.AroundAsync("commit transaction", async () =>
-            {
-                // No token and no time-out: a COMMIT that is on its way is waited for.
-                await Transaction.CommitAsync(CancellationToken.None);
-                return true;
-            });
-        }
-        catch (PostgresException error) when (PostgresFaults.IsCertainAbort(error))
-        {
-            return Aborted(this, entry, error);
+            return Aborted(this, entry, error); // Refused, or never sent.
         }
         catch (Exception)
         {
@@ -115,13 +113,6 @@ internal sealed class TransactionCommit : IAsyncDisposable
                 },
                 standing);
         }
-
-        if (entry.Outbox.Count > 0)
-        {
-            _journal.OutboxWritten?.Invoke();
-        }
-
-        return new(TransactionOutcome.Committed, new CommitReply(CommitOutcome.Committed, at, entry.Epoch));
     }
 
     public async ValueTask DisposeAsync()
@@ -140,21 +131,25 @@ internal sealed class TransactionCommit : IAsyncDisposable
 
     /// <summary>
     /// What an error before the end of COMMIT means, when nothing can have been committed. Not the error's type tells (a body may throw
-    /// any), but whether the connection was had and is still there.
+    /// any), but whether the connection was had and is still there. One that the server ended because the body let it idle is the body's fault.
     /// </summary>
     public static TransactionReply Aborted(TransactionCommit? session, Entry? entry, Exception error) => new(
-        PostgresFaults.IsConflict(error) || (session is null ? PostgresFaults.IsUnreachable(error) : session.Connection.State != ConnectionState.Open)
+        !PostgresFaults.IsIdleTimeout(error)
+            && (PostgresFaults.IsConflict(error) || (session is null ? PostgresFaults.IsUnreachable(error) : session.Connection.State != ConnectionState.Open))
             ? TransactionOutcome.Again : TransactionOutcome.Failed,
         new CommitReply(CommitOutcome.Rejected, default, entry?.Epoch ?? 0),
         error);
 
-    private async Task<DateTimeOffset> FenceAsync(Entry entry)
+    private async Task<DateTimeOffset> SendAsync(Entry entry)
     {
         await using var batch = Connection.CreateBatch();
+        // No token and no time-out: a COMMIT that is on its way is waited for.
         (batch.Transaction, batch.Timeout) = (Transaction, 0);
         GroupBatch.Statement(batch, HoldPlans);
         GroupBatch.AddEntries(batch, [entry], _database.Silo);
-        return await _database.Probe.AroundAsync("fence transaction", async () =>
+        GroupBatch.Statement(batch, "commit");
+        using var doubts = new CommitDoubts(Connection);
+        var at = await _database.Probe.AroundAsync("commit transaction", async () =>
         {
             await using var reader = await batch.ExecuteReaderAsync(CancellationToken.None);
             var at = DateTimeOffset.MinValue;
@@ -168,5 +163,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
             while (await reader.NextResultAsync(CancellationToken.None));
             return at;
         });
+        doubts.ThrowIfAny();
+        return at;
     }
 }

@@ -29,9 +29,11 @@ public sealed class CrashMatrixTests(ITestOutputHelper output)
         var roundTrips = (await UndisturbedAsync(scenario)).RoundTrips;
         var failures = new ConcurrentBag<string>();
         var survived = 0;
-        // Every scenario begins with the same two; of the many of the largest every second one is enough.
+        // Every scenario begins with the same two; of the many of the largest every second one is enough. What the database holds after
+        // round trip k it also holds before k + 1: both sides are played where something happens outside of it in between.
         var all = Enumerable.Range(1, (int)roundTrips).Where(k => scenario == "steps" || (k > 2 && (scenario != "twenty at once" || k % 2 == 0))).ToList();
-        var cases = from k in all from side in new[] { "before", "after" } select $"{side}:{k}";
+        var outside = scenario is "steps" or "transactions" or "failed attempts" or "outbox delivery" or "drain";
+        var cases = all.SelectMany(k => outside || k == roundTrips ? new[] { $"before:{k}", $"after:{k}" } : [$"before:{k}"]).ToList();
         await Parallel.ForEachAsync(cases, new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = Cancel }, async (at, _) =>
         {
             try
@@ -44,7 +46,7 @@ public sealed class CrashMatrixTests(ITestOutputHelper output)
             }
         });
 
-        output.WriteLine($"{scenario}: {roundTrips} round trips, killed {(2 * all.Count) - survived - failures.Count} times");
+        output.WriteLine($"{scenario}: {roundTrips} round trips, killed {cases.Count - survived - failures.Count} times");
         Assert.True(failures.IsEmpty, "scenario               ACTORS_CRASH_AT\n" + string.Join('\n', failures.Order()));
         // What ran beside each other may have shared a round trip more than in the undisturbed run.
         Assert.InRange(survived, 0, 2 + (roundTrips / 4));

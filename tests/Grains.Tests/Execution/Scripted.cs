@@ -180,6 +180,15 @@ internal static class ScriptedEngine
         return (T)Convert.ChangeType((await command.ExecuteScalarAsync())!, typeof(T), System.Globalization.CultureInfo.InvariantCulture);
     }
 
+    /// <summary>Returns when the server has ended this backend.</summary>
+    public static async Task UntilEndedAsync(this TestDatabase database, int backend)
+    {
+        while (await database.ScalarAsync<bool>($"select exists (select from pg_stat_activity where pid = {backend})"))
+        {
+            await Task.Delay(10);
+        }
+    }
+
     public static async Task ExecuteAsync(this TestDatabase database, string sql)
     {
         await using var command = database.DataSource.CreateCommand(sql);

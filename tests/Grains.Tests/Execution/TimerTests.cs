@@ -22,6 +22,23 @@ public sealed class TimerTests(TestDatabase database) : IClassFixture<TestDataba
     }
 
     [Fact]
+    public async Task A_wait_without_an_end_costs_no_timer_and_a_time_beyond_the_calendar_is_refused()
+    {
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            Action[] refused = [() => w.Sleep(Timeout.InfiniteTimeSpan), () => w.Sleep(TimeSpan.MaxValue), () => w.WaitUntil(() => false, TimeSpan.MaxValue)];
+            Assert.All(refused, ask => Assert.Throws<ArgumentOutOfRangeException>(ask));
+            await w.Sleep(TimeSpan.FromDays(-1));
+            return (await w.WaitUntil(() => w.Heard.Count > 0, Timeout.InfiniteTimeSpan)).ToString();
+        });
+        await engine.StartAsync("endless");
+        Assert.Equal("", await engine.LookAsync("endless"));
+        await engine.PokeAsync("endless", "now");
+        Assert.Equal("True", await engine.ResultAsync<string>("endless"));
+        Assert.Single(await database.JournalAsync("endless"), row => row.Contains("TimerSet", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_timer_does_not_fire_early_when_the_clock_was_moved_back_and_holds_nothing_else_up()
     {
         var clock = await TestClock.CreateAsync(database);

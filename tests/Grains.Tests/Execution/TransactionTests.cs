@@ -45,8 +45,6 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
     }
 
     [Theory]
-    [InlineData("fence transaction", true)]
-    [InlineData("fence transaction", false)]
     [InlineData("commit transaction", true)]
     [InlineData("commit transaction", false)]
     public async Task A_body_takes_effect_exactly_once_when_its_silo_dies_around_its_commit(string statement, bool before)
@@ -82,7 +80,7 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
         };
         await using var first = await database.ScriptAsync(code);
         await using var second = await database.ScriptAsync(code);
-        first.Probe.Before = name => name == "fence transaction" ? gate.PassAsync() : Task.CompletedTask;
+        first.Probe.Before = name => name == "commit transaction" ? gate.PassAsync() : Task.CompletedTask;
         await first.StartAsync("stale");
         await gate.Reached;
         await database.ExecuteAsync($"update actors.silos set dead_at = now() where id = '{first.Silo}'"); // Its backends are left alone.
@@ -196,6 +194,48 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
     }
 
     [Fact]
+    public async Task A_body_that_lets_its_transaction_idle_for_too_long_has_failed()
+    {
+        var calls = 0;
+        await using var engine = await database.ScriptAsync(
+            async w =>
+            {
+                await w.Transaction(
+                    "idle",
+                    async tx =>
+                    {
+                        Interlocked.Increment(ref calls);
+                        await PayAsync(tx, "idle", 1);
+                        await database.UntilEndedAsync(tx.Connection.ProcessID);
+                    },
+                    new TransactionOptions { Retry = Quick });
+                return "";
+            },
+            builder => builder.Execution.IdleTransactionTimeout = TimeSpan.FromMilliseconds(100));
+        var error = await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.RunAsync("idle"));
+        Assert.Contains("25P03", error.ErrorMessage, StringComparison.Ordinal);
+        Assert.Equal(3, calls);
+        Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from ledger where id = 'idle'"));
+    }
+
+    [Fact]
+    public async Task A_body_that_swallows_an_error_of_Postgres_fails_and_is_told_why()
+    {
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            await w.Transaction("swallows", async tx =>
+            {
+                await PayAsync(tx, "swallowed", 1);
+                await Assert.ThrowsAsync<PostgresException>(() => RunAsync(tx, "select 1 / 0"));
+            });
+            return "";
+        });
+        var error = await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.RunAsync("swallows"));
+        Assert.Contains("use a savepoint", error.ErrorMessage, StringComparison.Ordinal);
+        Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from ledger where id = 'swallowed'"));
+    }
+
+    [Fact]
     public async Task Serializable_bodies_with_siblings_commit_and_see_no_conflict_with_their_own_workflow()
     {
         var calls = 0;
@@ -292,7 +332,7 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
         });
         engine.Probe.Before = async name =>
         {
-            if (name == "fence transaction" && Interlocked.Increment(ref held) == 1)
+            if (name == "commit transaction" && Interlocked.Increment(ref held) == 1)
             {
                 gate.Open();
             }

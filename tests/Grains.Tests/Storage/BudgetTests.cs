@@ -35,7 +35,7 @@ public sealed class BudgetTests(TestDatabase database) : IClassFixture<TestDatab
     [InlineData("step", "commit,commit,commit")]
     [InlineData("step with message", "commit,commit,commit")]
     [InlineData("three steps", "commit,commit,commit,commit,commit")]
-    [InlineData("transaction", "commit,fence transaction,commit transaction,commit")]
+    [InlineData("transaction", "commit,commit transaction,commit")]
     [InlineData("sleep", "commit,commit,commit,commit")] // Set, fired.
     [InlineData("publish", "commit,commit,commit,commit")] // The message does not wait for the step beside it.
     public async Task A_run_costs_these_round_trips(string what, string trips)

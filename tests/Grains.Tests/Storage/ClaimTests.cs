@@ -22,29 +22,36 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
         var run = await owner.StartAsync($"under way {how}");
         var entry = Store.Entry(run, rows: 3);
 
-        // The row lock of the fence is held, and COMMIT is not sent.
-        await using var open = how == "transaction" ? null : await database.DataSource.OpenConnectionAsync(Cancel);
-        await using var raw = open is null ? null : await open.BeginTransactionAsync(Cancel);
+        // The row lock of the fence is held, and COMMIT has not ended.
+        await using var gate = await database.DataSource.OpenConnectionAsync(Cancel);
+        await using var raw = how == "group" ? await gate.BeginTransactionAsync(Cancel) : null;
         await using var transaction = how == "group" ? null
             : await TransactionCommit.BeginAsync(owner.Database, owner.Journal, IsolationLevel.ReadCommitted, Cancel);
-        var held = owner.HoldNext("commit transaction");
-        var commit = transaction?.CommitAsync(entry);
-        if (commit is null)
+        Task? commit = null;
+        if (transaction is null)
         {
-            await using var batch = open!.CreateBatch();
+            await using var batch = gate.CreateBatch();
             GroupBatch.AddEntries(batch, [entry], owner.Silo);
             await batch.ExecuteNonQueryAsync(Cancel);
         }
         else
         {
-            await held.UntilReachedAsync();
+            await ExecuteAsync(gate, """
+                create table slow_commit ();
+                create function wait_at_commit() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(4711); return null; end $$;
+                create constraint trigger waits after insert on slow_commit deferrable initially deferred for each row execute function wait_at_commit();
+                select pg_advisory_lock(4711);
+                """);
+            await ExecuteAsync(transaction.Connection, "insert into slow_commit default values");
+            commit = transaction.CommitAsync(entry);
+            await Store.UntilBlockedAsync(database.DataSource, $"actors user {owner.Silo}");
         }
 
         var claim = other.Claims.ClaimAsync(run.Id, force: true);
         await Store.UntilBlockedAsync(database.DataSource, $"actors engine {other.Silo}");
         Assert.False(claim.IsCompleted);
-        held.Release();
-        await (raw?.CommitAsync(Cancel) ?? commit!);
+        await (raw?.CommitAsync(Cancel) ?? ExecuteAsync(gate, "select pg_advisory_unlock(4711)"));
+        await (commit ?? Task.CompletedTask);
 
         var loaded = (await claim)!;
         Assert.Equal((2, 3, other.Silo), (loaded.Row.Epoch, loaded.Row.Position, loaded.Row.Owner));
@@ -216,5 +223,11 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
         await using var command = new NpgsqlCommand($"begin; select 1 from actors.workflows where instance = {run.Instance} for update", connection);
         await command.ExecuteNonQueryAsync(Cancel);
         return connection;
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync(Cancel);
     }
 }

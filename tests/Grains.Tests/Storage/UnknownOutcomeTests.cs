@@ -124,8 +124,6 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
     [Theory]
     [InlineData("commit transaction", Cut.Answer, "Committed")]
     [InlineData("commit transaction", Cut.Request, "Again")]
-    [InlineData("fence transaction", Cut.Answer, "Again")]
-    [InlineData("fence transaction", Cut.Request, "Again")]
     public async Task A_transaction_tells_what_became_of_it(string statement, Cut cut, string outcome)
     {
         var id = $"{statement} {cut}";
@@ -139,6 +137,30 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         var position = outcome == "Committed" ? 1 : 0;
         Assert.Equal(TransactionOutcome.Committed, (await TransactionAsync(Store.Entry(run, reply.Commit.Epoch, position), id)).Outcome);
         Assert.Equal(position + 1, await BusinessAsync(id));
+    }
+
+    /// <summary>So Postgres says that a synchronous standby may lack what it committed.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_commit_that_came_with_a_warning_is_asked_about_and_counts_once(bool transaction)
+    {
+        var run = await _store.StartAsync($"warned {transaction}");
+        await Store.ExecuteAsync(database.DataSource, """
+            create function warn() returns trigger language plpgsql as $$ begin raise warning 'canceling wait'; return null; end $$;
+            create constraint trigger warn after insert on actors.journal deferrable initially deferred for each row execute function warn();
+            """);
+        try
+        {
+            var entry = Store.Entry(run);
+            var reply = transaction ? (await TransactionAsync(entry, "warned")).Commit : await _store.CommitAsync(entry);
+            Assert.Equal((CommitOutcome.Committed, 2), (reply.Outcome, reply.Epoch)); // Raised by a write that waited for the standby again.
+            Assert.Equal(1, (await _store.Claims.LookAsync(run.Id))!.Position);
+        }
+        finally
+        {
+            await Store.ExecuteAsync(database.DataSource, "drop function warn() cascade");
+        }
     }
 
     [Theory]
