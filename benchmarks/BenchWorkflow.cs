@@ -23,7 +23,7 @@ public sealed class TenSteps : Workflow<int, int>, ITenSteps
             var began = Stopwatch.GetTimestamp();
             await Step("step", step =>
             {
-                step.Publish("bench", "k", i);
+                step.Publish("bench", $"customer-{input % 1000}", i);
                 return Task.FromResult(Result);
             });
             StepTicks.Add(Stopwatch.GetTimestamp() - began);

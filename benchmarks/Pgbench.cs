@@ -8,8 +8,8 @@ namespace Actors.Benchmarks;
 /// <summary>pgbench on the same server: what Postgres can do without an engine.</summary>
 internal static partial class Pgbench
 {
-    /// <summary>Transactions per second and their average latency.</summary>
-    internal readonly record struct Figures(double PerSecond, double LatencyMs);
+    /// <summary>Transactions per second, their latency, and the WAL that each wrote.</summary>
+    internal readonly record struct Figures(double PerSecond, double P50Ms, double P99Ms, double WalBytes);
 
     public static string? Find() => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
         .Concat(Directory.Exists("/usr/lib/postgresql") ? Directory.GetDirectories("/usr/lib/postgresql").Select(folder => Path.Combine(folder, "bin")) : [])
@@ -18,11 +18,30 @@ internal static partial class Pgbench
 
     public static async Task<Figures> RunAsync(string program, string connectionString, string script, int clients, TimeSpan duration)
     {
+        var logs = Directory.CreateTempSubdirectory("actors-pgbench-");
+        try
+        {
+            var before = await WalAsync(connectionString);
+            var output = await OutputAsync(program, connectionString, script, clients, duration, Path.Combine(logs.FullName, "log"));
+            var wal = await WalAsync(connectionString) - before;
+            // A line a transaction: client, number, microseconds, …
+            var latencies = logs.GetFiles().SelectMany(log => File.ReadLines(log.FullName))
+                .Select(line => double.Parse(line.Split(' ', 4)[2], CultureInfo.InvariantCulture) / 1000).Order().ToArray();
+            return new Figures(Number(Tps(), output), latencies[latencies.Length / 2], latencies[(int)((latencies.Length - 1) * 0.99)], wal / latencies.Length);
+        }
+        finally
+        {
+            logs.Delete(recursive: true);
+        }
+    }
+
+    private static async Task<string> OutputAsync(string program, string connectionString, string script, int clients, TimeSpan duration, string log)
+    {
         var to = new NpgsqlConnectionStringBuilder(connectionString);
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var argument in new[]
         {
-            "-n", "-M", "prepared", "-f", Path.Combine(AppContext.BaseDirectory, "Sql", script), "-c", Text(clients), "-j", Text(Math.Min(clients, 2)),
+            "-n", "-M", "prepared", "-l", "--log-prefix", log, "-f", Path.Combine(AppContext.BaseDirectory, "Sql", script), "-c", Text(clients), "-j", Text(Math.Min(clients, 2)),
             "-T", Text((int)duration.TotalSeconds), "-h", to.Host!, "-p", Text(to.Port), "-U", to.Username!, to.Database!,
         })
         {
@@ -34,9 +53,14 @@ internal static partial class Pgbench
         var errors = process.StandardError.ReadToEndAsync();
         var output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
-        return process.ExitCode == 0
-            ? new Figures(Number(Tps(), output), Number(Latency(), output))
-            : throw new InvalidOperationException($"pgbench ended with {process.ExitCode}: {await errors}");
+        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"pgbench ended with {process.ExitCode}: {await errors}");
+    }
+
+    private static async Task<double> WalAsync(string connectionString)
+    {
+        await using var source = NpgsqlDataSource.Create(connectionString);
+        await using var command = source.CreateCommand("select (pg_current_wal_lsn() - '0/0')::float8");
+        return (double)(await command.ExecuteScalarAsync())!;
     }
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
@@ -45,7 +69,4 @@ internal static partial class Pgbench
 
     [GeneratedRegex(@"tps = ([\d.]+)")]
     private static partial Regex Tps();
-
-    [GeneratedRegex(@"latency average = ([\d.]+) ms")]
-    private static partial Regex Latency();
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 using Actors.Execution;
@@ -13,7 +14,7 @@ namespace Actors.Benchmarks;
 
 /// <summary>What one load cost and how long it took.</summary>
 internal sealed record Measure(
-    int Concurrency, double StepsPerSecond, double StepP50Ms, double StepP99Ms, double WorkflowP50Ms, double WorkflowP99Ms,
+    int Concurrency, double Steps, double StepsPerSecond, double StepP50Ms, double StepP99Ms, double WorkflowP50Ms, double WorkflowP99Ms,
     double CommitsPerStep, double RoundTripsPerStep, double WalBytesPerStep, double BytesAllocatedPerStep);
 
 /// <summary>A whole silo in this process; callers are inside it, as an application's HTTP handlers are. Its outbox rows stay: delivery is another load.</summary>
@@ -64,15 +65,37 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         }
     }
 
-    /// <summary>Transactions that Postgres ran for this database; nobody else uses it, and looking is taken off.</summary>
-    public async Task<double> StatementsPerSecondAsync(TimeSpan duration)
+    /// <summary>Commands that this process sends to Postgres, Orleans' own among them, as Npgsql counts them.</summary>
+    public static async Task<double> CommandsPerSecondAsync(TimeSpan duration)
     {
-        const string sql = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()";
-        // A backend reports its counts when it has been idle for a second.
-        await Task.Delay(TimeSpan.FromSeconds(12));
-        var before = await ScalarAsync<long>(sql);
+        long commands = 0;
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, listener) =>
+            {
+                if (instrument is { Meter.Name: "Npgsql", Name: "db.client.commands.duration" or "db.client.operation.duration" })
+                {
+                    listener.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<double>((_, _, _, _) => Interlocked.Increment(ref commands));
+        listener.Start();
         await Task.Delay(duration);
-        return (await ScalarAsync<long>(sql) - before - 1) / duration.TotalSeconds;
+        return commands / duration.TotalSeconds;
+    }
+
+    /// <summary>Null where they cannot be counted.</summary>
+    public async Task<double?> SystemCallsPerStepAsync(int concurrency, TimeSpan duration)
+    {
+        using var calls = await SystemCalls.BeginAsync();
+        if (calls is null)
+        {
+            return null;
+        }
+
+        var measure = await LoadAsync(concurrency, duration);
+        return await calls.EndAsync() / measure.Steps;
     }
 
     /// <summary>Keeps this many workflows under way for the time, each from its start to its awaited result.</summary>
@@ -100,6 +123,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         double steps = ticks.Count * TenSteps.Steps;
         return new Measure(
             concurrency,
+            steps,
             steps / elapsed,
             Percentile(TenSteps.StepTicks, 0.5),
             Percentile(TenSteps.StepTicks, 0.99),
