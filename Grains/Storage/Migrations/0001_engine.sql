@@ -93,7 +93,7 @@ create index inbox_unread on actors.inbox (id) where not undelivered;
 -- Messages of committed entries that are not delivered yet: a row a message and destination. The message's id is run:ordinal.
 -- A lane is delivered in the order of id; its rows stand together in the primary key. With a key it is (destination, key), whatever the
 -- run; without one (destination, run), whose numbers lie side by side. Two lanes of a destination whose numbers collide are one: they
--- wait for each other, and nothing else. Lanes of two destinations never meet: all statements compare the destination too.
+-- wait for each other, and nothing else. Lanes of two destinations never meet: whatever reads a lane compares the destination too.
 create table actors.outbox (
     id          bigint generated always as identity,  -- drawn in the round trip of the COMMIT: what was committed before it was sent is lower
     instance    bigint      not null,
