@@ -77,9 +77,9 @@ internal sealed class Draft
     }
 
     /// <summary>The entry that commits all of this at the given place. <paramref name="messages"/> counts those published before.</summary>
-    public Entry Seal(long instance, short partition, int epoch, int position, int messages)
+    public Entry Seal(long instance, int epoch, int position, int messages)
     {
-        var entry = new Entry { Instance = instance, Partition = partition, Epoch = epoch, Position = position, NotBefore = _items.Max(item => item.NotBefore) };
+        var entry = new Entry { Instance = instance, Epoch = epoch, Position = position, NotBefore = _items.Max(item => item.NotBefore) };
         foreach (var item in _items)
         {
             item.Row.Position = ++position;

@@ -77,7 +77,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             {
                 Context.Clock.Hear(reply.At);
                 var run = new StoredRun(
-                    id, start.Instance, start.Run, start.Type, start.Partition, WorkflowStatus.Running, 1, 0, 0, Context.Database.Silo, reply.At, null, null, false);
+                    id, start.Instance, start.Run, start.Type, WorkflowStatus.Running, 1, 0, 0, Context.Database.Silo, reply.At, null, null, false);
                 var started = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = reply.At };
                 await EnterAsync(run, type, [started], []);
                 return new StartReply(null, start.Run, Started: true);
@@ -197,7 +197,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         LogSetAside(row.Id, reason);
         var entry = new Entry
         {
-            Instance = row.Instance, Partition = row.Partition, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside, Leaves = true,
+            Instance = row.Instance, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside, Leaves = true,
         };
         var error = Answers.Record(new WorkflowSetAsideException(reason), Context.Payloads, "Reason");
         entry.Rows.Add(new JournalRow(JournalKind.SetAside, 0, row.Type, error) { Position = row.Position + 1 });

@@ -69,7 +69,7 @@ internal sealed partial class WorkflowInstance
         return Seal(draft);
     }
 
-    private Entry Seal(Draft draft) => draft.Seal(Row.Instance, Row.Partition, _epoch, _position, _messages);
+    private Entry Seal(Draft draft) => draft.Seal(Row.Instance, _epoch, _position, _messages);
 
     private void Submit(Entry entry, Draft draft, JournalRow? last = null)
     {

@@ -9,10 +9,12 @@ namespace Actors.Outbox;
 /// Delivers the messages of one destination: one loop that alone touches the database and the list of lanes, and a sending task a lane.
 /// </summary>
 /// <remarks>
-/// Why first deliveries of a lane keep their order, also while two relays overlap:
+/// Why of two messages of a lane, m1's commit ended before m2's was sent, m1 is first delivered first, also while two relays overlap:
 /// <list type="number">
-/// <item>Within a run the order of ids is the order of commits (the fence's row lock is held while ids are drawn). So a snapshot that shows a row shows
-/// every older row of its lane that has not been deleted.</item>
+/// <item>m1 has the lower id. An id is drawn by the statement that goes to the database together with its COMMIT, in one round trip: of a group
+/// (<see cref="JournalWriter"/>) as of a user's transaction (<see cref="TransactionCommit"/>). When m2's was sent, m1 had its id, and the identity draws one at
+/// a time (no cache), upwards. Within a run the fence's row lock is held while ids are drawn, so there it is the order of all commits.</item>
+/// <item>A snapshot that shows m2 shows m1, unless it is gone: m1 was visible before m2 was even sent.</item>
 /// <item>Each read takes a lane from its first row on, in one snapshot. No conclusion is drawn from two snapshots: a row that committed late behind
 /// the page's end makes its successors no heads, so they wait for the next pass, as it does.</item>
 /// <item>A lane in memory is not read. It leaves memory after the commit that deleted, postponed or buried its rows, and the loop reads only between
@@ -20,6 +22,8 @@ namespace Actors.Outbox;
 /// <item>So a relay sends a message only after it saw its predecessor acknowledged, or gone: acknowledged to another relay, or dead. Either way the
 /// predecessor's first delivery lies before. An overlapping relay can only repeat.</item>
 /// </list>
+/// A row may commit after rows of its lane with higher ids: another run's, which drew its id before them. Neither commit ended before the other
+/// was sent, so no order is promised; it is delivered when the lane is read next: at once when the lane rests (the deletion says what is left), or by a pass.
 /// Dead letters are outside of this order: skipped, and driven again later.
 /// </remarks>
 internal sealed partial class DestinationRelay(
@@ -32,14 +36,14 @@ internal sealed partial class DestinationRelay(
     private static readonly TimeSpan DatabaseBackOffFirst = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan DatabaseBackOffMax = TimeSpan.FromSeconds(5);
 
-    private readonly Dictionary<LaneKey, Lane> _lanes = [];
+    private readonly Dictionary<long, Lane> _lanes = [];
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly LaneSender _sender = new(destination, sink, serializer, options, time);
     private readonly PassClock _clock = new(time);
 
     // Outcomes that are not in the database yet, and lanes to read on. They survive a failed statement.
     private readonly List<OutboxRow> _acknowledged = [];
-    private readonly List<(Lane Lane, long LastId)> _rested = [];
+    private readonly List<Lane> _rested = [];
     private readonly List<(Lane Lane, OutboxFailure Failure)> _postponed = [];
     private readonly List<(Lane Lane, OutboxFailure Failure)> _buried = [];
     private readonly List<Lane> _refill = [];
@@ -126,9 +130,9 @@ internal sealed partial class DestinationRelay(
 
         if (_acknowledged.Count > 0)
         {
-            var goOn = await table.DeleteAsync(_acknowledged, stop);
-            Settle(_rested.Where(rested => !goOn.Contains(rested.LastId)).Select(rested => rested.Lane));
-            _refill.AddRange(_rested.Where(rested => goOn.Contains(rested.LastId)).Select(rested => rested.Lane));
+            var goOn = await table.DeleteAsync(destination, _acknowledged, stop);
+            Settle(_rested.Where(lane => !goOn.Contains(lane.Key)));
+            _refill.AddRange(_rested.Where(lane => goOn.Contains(lane.Key)));
             _acknowledged.Clear();
             _rested.Clear();
         }
@@ -158,7 +162,7 @@ internal sealed partial class DestinationRelay(
             _acknowledged.Add(row);
             if (isLast)
             {
-                _rested.Add((lane, row.Id));
+                _rested.Add(lane);
             }
 
             return;
@@ -188,12 +192,12 @@ internal sealed partial class DestinationRelay(
 
         var mine = partitions();
         var lanes = _refill.Where(lane => mine.Contains(lane.Partition)).Select(lane => lane.Key).ToList();
-        var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(lanes, options.ReadAhead, stop);
+        var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(destination, lanes, options.ReadAhead, stop);
         Settle(_refill);
         _refill.Clear();
         if (Send(rows, stop) < lanes.Count)
         {
-            _clock.ForgetRetries();   // of a lane whose first row another relay has postponed meanwhile
+            _clock.ForgetRetries();   // of a lane whose first row failed before
         }
     }
 
@@ -255,7 +259,7 @@ internal sealed partial class DestinationRelay(
         for (var from = 0; from < rows.Count;)
         {
             var first = rows[from];
-            var lane = new Lane(first.Lane, first.Partition, areRetries);
+            var lane = new Lane(first.Lane, areRetries);
             var due = true;
             for (; from < rows.Count && rows[from].Lane == first.Lane; from++)
             {

@@ -2,13 +2,13 @@ using Actors.Storage;
 
 namespace Actors.Outbox;
 
-/// <summary>The next messages of one run, destination and key, in order. One task sends them, one after the other.</summary>
+/// <summary>The next messages of one destination and key, or, without a key, of one run and destination, in order. One task sends them, one after the other.</summary>
 /// <param name="isRetry">Its first message has failed before.</param>
-internal sealed class Lane(LaneKey key, short partition, bool isRetry)
+internal sealed class Lane(long key, bool isRetry)
 {
-    public LaneKey Key { get; } = key;
+    public long Key { get; } = key;
 
-    public short Partition { get; } = partition;
+    public short Partition => Storage.Partition.OfLane(Key);
 
     public bool IsRetry { get; } = isRetry;
 

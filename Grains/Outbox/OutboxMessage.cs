@@ -6,7 +6,7 @@ namespace Actors;
 /// <param name="Run">Which of the workflow's runs.</param>
 /// <param name="WorkflowType">Name of the workflow's type.</param>
 /// <param name="Topic">As it was published.</param>
-/// <param name="Key">As it was published: messages of one run with the same key arrive in order.</param>
+/// <param name="Key">As it was published: messages with the same key arrive in the order of their commits, those of one run if it is empty.</param>
 /// <param name="Json">The payload, UTF-8, decoded by the codec.</param>
 /// <param name="At">Database time of the commit.</param>
 /// <param name="Attempt">From 1.</param>

@@ -15,7 +15,7 @@ public sealed class OutboxOptions
     [Range(1, 1_000)]
     public int InFlightMax { get; set; } = 32;
 
-    /// <summary>Most lanes (run and key) of a destination that are held in memory, and that one read takes; beside them half as many that failed before.</summary>
+    /// <summary>Most lanes (one for each key, and for each run that publishes without) of a destination that are held in memory, and that one read takes; beside them half as many that failed before.</summary>
     /// <value>2 to 10,000. Default 500.</value>
     [Range(2, 10_000)]
     public int PageSize { get; set; } = 500;
@@ -35,7 +35,7 @@ public sealed class OutboxOptions
     [Range(typeof(TimeSpan), "00:00:00.010", "01:00:00")]
     public TimeSpan DeliveryTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Attempts after which a message becomes a dead letter, and its lane goes on. With the default back-off twenty take about an hour.</summary>
+    /// <summary>Attempts after which a message becomes a dead letter, and its key goes on; until then it holds up the key for all workflows. With the default back-off twenty take about an hour.</summary>
     /// <value>1 to 10,000. Default 20.</value>
     [Range(1, 10_000)]
     public int AttemptsMax { get; set; } = 20;

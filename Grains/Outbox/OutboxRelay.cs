@@ -6,8 +6,8 @@ using Npgsql;
 namespace Actors.Outbox;
 
 /// <summary>
-/// Delivers every message of a committed entry at least once, first deliveries of a lane (run, destination, key) in order, for the partitions
-/// that it is given. Destinations run apart from each other; this class only wakes them.
+/// Delivers every message of a committed entry at least once, first deliveries of a lane (destination and key; without a key, destination and run)
+/// in order, for the partitions of lanes that it is given. Destinations run apart from each other; this class only wakes them.
 /// </summary>
 internal sealed partial class OutboxRelay
 {

@@ -5,8 +5,6 @@ internal sealed class Entry
 {
     public required long Instance { get; init; }
 
-    public required short Partition { get; init; }
-
     public required int Epoch { get; set; }
 
     /// <summary>The position that the database must hold for this entry to commit.</summary>

@@ -109,7 +109,6 @@ internal static class GroupBatch
             AppendOutbox,
             Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint),
             Array(rows, r => r.Item.Ordinal, NpgsqlDbType.Integer),
-            Array(rows, r => r.Entry.Partition, NpgsqlDbType.Smallint),
             Array(rows, r => r.Item.Destination, NpgsqlDbType.Text),
             Array(rows, r => r.Item.Topic, NpgsqlDbType.Text),
             Array(rows, r => r.Item.Key, NpgsqlDbType.Text),

@@ -17,10 +17,10 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
 
     /// <summary>Lanes that begin behind <paramref name="after"/>, their rows together and in order; <c>End</c> is null at the end of the table.</summary>
     public async Task<(List<OutboxRow> Rows, long? End)> ReadPageAsync(
-        string destination, short[] partitions, long after, int scan, int lanes, int rowsPerLane, IReadOnlyCollection<LaneKey> held,
+        string destination, short[] partitions, long after, int scan, int lanes, int rowsPerLane, IReadOnlyCollection<long> held,
         CancellationToken cancellation)
     {
-        await using var command = Command("read_outbox_page", destination, partitions, after, scan, lanes, rowsPerLane, Instances(held), Lanes(held));
+        await using var command = Command("read_outbox_page", destination, partitions, after, scan, lanes, rowsPerLane, held.ToArray());
         long? end = null;
         var rows = await ReadRowsAsync(command, reader => end = reader.IsDBNull(0) ? null : reader.GetInt64(0), cancellation);
         return (rows, end);
@@ -28,24 +28,24 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
 
     /// <summary>Lanes whose first row is due again; <c>Wait</c> is the time until the next one is, null where none waits.</summary>
     public async Task<(List<OutboxRow> Rows, TimeSpan? Wait)> ReadRetriesAsync(
-        string destination, short[] partitions, int lanes, int rowsPerLane, IReadOnlyCollection<LaneKey> held, CancellationToken cancellation)
+        string destination, short[] partitions, int lanes, int rowsPerLane, IReadOnlyCollection<long> held, CancellationToken cancellation)
     {
-        await using var command = Command("read_outbox_retries", destination, partitions, lanes, rowsPerLane, Instances(held), Lanes(held));
+        await using var command = Command("read_outbox_retries", destination, partitions, lanes, rowsPerLane, held.ToArray());
         TimeSpan? wait = null;
         var rows = await ReadRowsAsync(command, reader => wait = reader.IsDBNull(0) ? null : reader.GetFieldValue<TimeSpan>(0), cancellation);
         return (rows, wait);
     }
 
-    public async Task<List<OutboxRow>> ReadLanesAsync(IReadOnlyCollection<LaneKey> lanes, int rowsPerLane, CancellationToken cancellation)
+    public async Task<List<OutboxRow>> ReadLanesAsync(string destination, IReadOnlyCollection<long> lanes, int rowsPerLane, CancellationToken cancellation)
     {
-        await using var command = Command("read_outbox_lanes", Instances(lanes), Lanes(lanes), rowsPerLane);
+        await using var command = Command("read_outbox_lanes", destination, lanes.ToArray(), rowsPerLane);
         return await ReadRowsAsync(command, _ => { }, cancellation);
     }
 
-    /// <summary>Returns the ids behind which their lane goes on.</summary>
-    public async Task<HashSet<long>> DeleteAsync(IReadOnlyCollection<OutboxRow> rows, CancellationToken cancellation)
+    /// <summary>Returns the lanes that go on.</summary>
+    public async Task<HashSet<long>> DeleteAsync(string destination, IReadOnlyCollection<OutboxRow> rows, CancellationToken cancellation)
     {
-        await using var command = Command("delete_outbox", Instances(rows.Select(row => row.Lane)), Lanes(rows.Select(row => row.Lane)), Ids(rows));
+        await using var command = Command("delete_outbox", destination, Lanes(rows), Ids(rows));
         return [.. await ReadAsync(command, reader => reader.GetInt64(0), cancellation)];
     }
 
@@ -64,8 +64,7 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
     private async Task WriteFailuresAsync(string statement, IReadOnlyCollection<OutboxFailure> failures, Array last, CancellationToken cancellation)
     {
         var rows = failures.Select(failure => failure.Row).ToList();
-        await using var command = Command(statement, Instances(rows.Select(row => row.Lane)), Lanes(rows.Select(row => row.Lane)), Ids(rows),
-            failures.Select(failure => failure.Attempts).ToArray(), last);
+        await using var command = Command(statement, Lanes(rows), Ids(rows), failures.Select(failure => failure.Attempts).ToArray(), last);
         await _probe.AroundAsync("write outbox", () => command.ExecuteNonQueryAsync(cancellation));
     }
 
@@ -104,17 +103,14 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
         });
 
     private static OutboxRow Row(DbDataReader reader) => new(
-        Id: reader.GetInt64(1), Lane: new LaneKey(reader.GetInt64(2), reader.GetInt64(3)), Ordinal: reader.GetInt32(4),
-        Partition: reader.GetInt16(5), Attempts: reader.GetInt16(6), Due: reader.GetBoolean(7), At: reader.GetFieldValue<DateTimeOffset>(8),
-        Topic: reader.GetString(9), Key: reader.GetString(10),
-        Payload: reader.IsDBNull(12)
-            ? new Payload(reader.IsDBNull(11) ? null : reader.GetFieldValue<byte[]>(11))
-            : new Payload(reader.GetFieldValue<byte[]>(12), Encoded: true),
-        Run: reader.GetGuid(13), Namespace: reader.GetString(14), Workflow: reader.GetString(15), Type: reader.GetString(16));
+        Id: reader.GetInt64(1), Lane: reader.GetInt64(2), Ordinal: reader.GetInt32(3), Attempts: reader.GetInt16(4),
+        Due: reader.GetBoolean(5), At: reader.GetFieldValue<DateTimeOffset>(6), Topic: reader.GetString(7), Key: reader.GetString(8),
+        Payload: reader.IsDBNull(10)
+            ? new Payload(reader.IsDBNull(9) ? null : reader.GetFieldValue<byte[]>(9))
+            : new Payload(reader.GetFieldValue<byte[]>(10), Encoded: true),
+        Run: reader.GetGuid(11), Namespace: reader.GetString(12), Workflow: reader.GetString(13), Type: reader.GetString(14));
 
-    private static long[] Instances(IEnumerable<LaneKey> lanes) => [.. lanes.Select(lane => lane.Instance)];
-
-    private static long[] Lanes(IEnumerable<LaneKey> lanes) => [.. lanes.Select(lane => lane.Lane)];
+    private static long[] Lanes(IEnumerable<OutboxRow> rows) => [.. rows.Select(row => row.Lane)];
 
     private static long[] Ids(IEnumerable<OutboxRow> rows) => [.. rows.Select(row => row.Id)];
 }

@@ -14,4 +14,7 @@ internal static class Partition
         SHA256.HashData(Encoding.UTF8.GetBytes($"{id.Namespace}\u001f{id.Id}"), hash);
         return (short)(((hash[0] << 8) | hash[1]) % Count);
     }
+
+    /// <summary>Equal to the SQL function actors.partition_of: decides which relay has a lane of the outbox, wherever its runs are.</summary>
+    public static short OfLane(long lane) => (short)(lane & (Count - 1));
 }

@@ -9,7 +9,6 @@ internal sealed record StoredRun(
     long Instance,
     Guid Run,
     string Type,
-    short Partition,
     WorkflowStatus Status,
     int Epoch,
     int Position,
@@ -25,16 +24,15 @@ internal sealed record StoredRun(
         row.GetInt64(2),
         row.GetGuid(3),
         row.GetString(4),
-        row.GetInt16(5),
-        (WorkflowStatus)row.GetInt16(6),
+        (WorkflowStatus)row.GetInt16(5),
+        row.GetInt32(6),
         row.GetInt32(7),
-        row.GetInt32(8),
-        row.GetInt16(9),
-        row.IsDBNull(10) ? null : row.GetGuid(10),
-        row.GetFieldValue<DateTimeOffset>(11),
-        row.IsDBNull(12) ? null : row.GetFieldValue<DateTimeOffset>(12),
-        row.IsDBNull(13) ? null : row.GetString(13),
-        !row.IsDBNull(14) && row.GetBoolean(14));
+        row.GetInt16(8),
+        row.IsDBNull(9) ? null : row.GetGuid(9),
+        row.GetFieldValue<DateTimeOffset>(10),
+        row.IsDBNull(11) ? null : row.GetFieldValue<DateTimeOffset>(11),
+        row.IsDBNull(12) ? null : row.GetString(12),
+        !row.IsDBNull(13) && row.GetBoolean(13));
 }
 
 /// <summary>A run with its history and mail, read in the transaction that claimed it, or without a claim to look at it.</summary>

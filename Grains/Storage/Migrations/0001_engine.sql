@@ -13,6 +13,10 @@ create function actors.partition_of(namespace text, id text) returns smallint la
     return ((get_byte(sha256(convert_to(namespace || chr(31) || id, 'UTF8')), 0) * 256
            + get_byte(sha256(convert_to(namespace || chr(31) || id, 'UTF8')), 1)) % 1024)::smallint;
 
+-- The partition of an outbox lane, so that one relay at a time has it. Equal to Partition.OfLane in C#.
+create function actors.partition_of(lane bigint) returns smallint language sql immutable strict parallel safe
+    return (lane & 1023)::smallint;
+
 -- Ends a transaction whose group lost a row: nothing of the group is written. Caught by SQLSTATE.
 create function actors.require(passed bigint, wanted bigint) returns bigint language plpgsql immutable parallel safe as $$
 begin
@@ -87,22 +91,24 @@ create table actors.inbox (
 create index inbox_unread on actors.inbox (id) where not undelivered;
 
 -- Messages of committed entries that are not delivered yet: a row a message and destination. The message's id is run:ordinal.
--- A lane (run, destination, key) is delivered in the order of id; its rows stand together in the primary key.
+-- A lane is delivered in the order of id; its rows stand together in the primary key. With a key it is (destination, key), whatever the
+-- run; without one (destination, run), whose numbers lie side by side. Two lanes of a destination whose numbers collide are one: they
+-- wait for each other, and nothing else. Lanes of two destinations never meet: whatever reads a lane compares the destination too.
 create table actors.outbox (
-    id          bigint generated always as identity,  -- within a run: the order of its commits
+    id          bigint generated always as identity,  -- drawn in the round trip of the COMMIT: what was committed before it was sent is lower
     instance    bigint      not null,
-    lane        bigint      not null generated always as (hashtextextended(destination || chr(31) || key, 0)) stored,
+    lane        bigint      not null generated always as (
+        case when key = '' then instance # hashtextextended(destination, 0) else hashtextextended(destination || chr(31) || key, 0) end) stored,
     at          timestamptz not null,
-    next_at     timestamptz,                     -- not before this, after a failure: set in the first row of a lane alone
+    next_at     timestamptz,                     -- not before this, after a failure
     ordinal     integer     not null,            -- counts the messages of the run from 1
-    partition   smallint    not null,
     attempts    smallint    not null default 0,
     destination text        not null,
     topic       text        not null,
-    key         text        not null,
+    key         text        not null,            -- empty: none
     payload     json,
     bytes       bytea,
-    primary key (instance, lane, id)
+    primary key (lane, id)
 );
 create index outbox_fresh on actors.outbox (destination, id) where next_at is null;
 create index outbox_retries on actors.outbox (destination, next_at) where next_at is not null;
@@ -114,7 +120,6 @@ create table actors.dead_letters (
     at          timestamptz not null,
     died_at     timestamptz not null,
     ordinal     integer     not null,
-    partition   smallint    not null,
     attempts    smallint    not null,
     destination text        not null,
     topic       text        not null,

@@ -1,13 +1,16 @@
--- Called by OutboxTable after acknowledgements: $1 instances, $2 lanes, $3 ids. A repeat changes nothing. Returns the ids behind which
--- their lane has rows; a row that this snapshot does not see commits later, and a pass that begins later finds it.
+-- Called by OutboxTable after acknowledgements: $1 destination, $2 lanes, $3 ids. A repeat changes nothing. Returns the lanes that have
+-- rows left, wherever: another run's message with a lower id may have committed later. A row that this snapshot does not see commits
+-- later still, and a pass that begins later finds it.
 with acknowledged as materialized (
-    select * from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as a (instance, lane, id)
+    select * from unnest($2::bigint[], $3::bigint[]) as a (lane, id)
 ), gone as (
     -- By address: a join may read the whole table. A row that another relay postpones in this moment stays, and is delivered again.
     delete from actors.outbox
     where ctid = any (array(
         select r.ctid from acknowledged a
-        cross join lateral (select o.ctid from actors.outbox o where o.instance = a.instance and o.lane = a.lane and o.id = a.id limit 1) r))
+        cross join lateral (select o.ctid from actors.outbox o where o.lane = a.lane and o.id = a.id limit 1) r))
 )
-select a.id from acknowledged a
-where (select o.id from actors.outbox o where o.instance = a.instance and o.lane = a.lane and o.id > a.id order by o.id limit 1) is not null
+select l.lane
+from (select a.lane, array_agg(a.id) as ids from acknowledged a group by a.lane) l
+where (select o.id from actors.outbox o
+       where o.lane = l.lane and o.destination = $1 and o.id <> all (l.ids) order by o.id limit 1) is not null

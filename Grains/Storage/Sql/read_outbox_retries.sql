@@ -1,29 +1,29 @@
--- Called by OutboxTable: $1 destination, $2 partitions, $3 lanes, $4 rows a lane, $5 and $6 the lanes that the relay holds. Takes the
--- lanes whose first row failed and is due again, with their next rows, and the time until the next one is due. One row at least,
+-- Called by OutboxTable: $1 destination, $2 partitions, $3 lanes, $4 rows a lane, $5 the lanes that the relay holds. Takes the lanes
+-- whose first row failed and is due again, with their next rows, and the time until the next one is due. One row at least,
 -- without a message where none was found. Order as in read_outbox_page.
 with heads as materialized (
-    select r.id, r.instance, r.lane, r.next_at
-    from (select o.id, o.instance, o.lane, o.next_at
+    select r.id, r.lane, r.next_at
+    from (select o.id, o.lane, o.next_at
           from actors.outbox o
-          where o.destination = $1 and o.next_at <= actors.now() and o.partition = any ($2)
+          where o.destination = $1 and o.next_at <= actors.now() and actors.partition_of(o.lane) = any ($2)
           order by o.next_at limit 2 * $3 + cardinality($5)) r
-    where (r.instance, r.lane) not in (select held.instance, held.lane from unnest($5::bigint[], $6::bigint[]) as held (instance, lane))
-        and r.id = (select f.id from actors.outbox f where f.instance = r.instance and f.lane = r.lane order by f.id limit 1)
+    where r.lane not in (select unnest($5::bigint[]))
+        and r.id = (select f.id from actors.outbox f where f.lane = r.lane and f.destination = $1 order by f.id limit 1)
     order by r.next_at limit $3
 ), later as (
     select case when (select count(*) from heads) = $3 then interval '0'
                 else (select n.next_at - actors.now() from actors.outbox n
-                      where n.destination = $1 and n.next_at > actors.now() and n.partition = any ($2)
+                      where n.destination = $1 and n.next_at > actors.now() and actors.partition_of(n.lane) = any ($2)
                       order by n.next_at limit 1) end as wait
 )
 select l.wait, m.*
 from later l
 left join (
-    select o.id, o.instance, o.lane, o.ordinal, o.partition, o.attempts, coalesce(o.next_at <= actors.now(), true) as due, o.at, o.topic,
+    select o.id, o.lane, o.ordinal, o.attempts, coalesce(o.next_at <= actors.now(), true) as due, o.at, o.topic,
         o.key, o.payload, o.bytes, w.run, w.namespace, w.id as workflow, w.type, h.next_at as head_at, h.id as head
     from heads h
-    cross join lateral (select * from actors.workflows w where w.instance = h.instance limit 1) w
     cross join lateral (
-        select * from actors.outbox o where o.instance = h.instance and o.lane = h.lane order by o.id limit $4) o
+        select * from actors.outbox o where o.lane = h.lane and o.destination = $1 order by o.id limit $4) o
+    cross join lateral (select * from actors.workflows w where w.instance = o.instance limit 1) w
 ) m on true
 order by m.head_at, m.head, m.id

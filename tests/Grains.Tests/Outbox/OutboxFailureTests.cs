@@ -18,8 +18,8 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
     {
         var workflow = await scene.WorkflowAsync();
         await scene.ExecuteAsync($"""
-            insert into actors.outbox (instance, at, ordinal, partition, destination, topic, key, payload)
-            select {workflow}, actors.now(), n, actors.partition_of('default', 'w-{workflow}'), 'dead', 'orders', 'k' || n % 2500, to_json(n)
+            insert into actors.outbox (instance, at, ordinal, destination, topic, key, payload)
+            select {workflow}, actors.now(), n, 'dead', 'orders', 'k' || n % 2500, to_json(n)
             from generate_series(100000, 104999) n
             """);
         await scene.PublishAsync(workflow, "k", 0, count: 200);
@@ -91,10 +91,68 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
     }
 
     [Fact]
+    public async Task A_failing_message_holds_up_its_key_for_all_workflows_and_no_other()
+    {
+        var (first, second) = (await scene.WorkflowAsync(), await scene.WorkflowAsync());
+        await scene.PublishAsync(first, "k", 1);
+        await scene.PublishAsync(second, "k", 2);
+        await scene.PublishAsync(first, "k", 3);
+        await scene.PublishAsync(second, "other", 10);
+        await scene.PublishAsync(first, "", 20);
+        var (healed, tried, again) = (false, 0, new TaskCompletionSource());
+        var sink = new RecordingSink((message, _) =>
+        {
+            if (RecordingSink.Text(message) != "1" || Volatile.Read(ref healed))
+            {
+                return Task.CompletedTask;
+            }
+
+            if (Interlocked.Increment(ref tried) == 10)
+            {
+                again.TrySetResult();
+            }
+
+            return Fail();
+        });
+        var options = OutboxScene.Quick();
+        options.AttemptsMax = 10_000;
+        await using (scene.Run(OutboxScene.Route(sink), options))
+        await using (scene.Run(OutboxScene.Route(sink), options))
+        {
+            await again.Task.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+            await UntilAsync(sink, "10", "20");
+            Assert.Equal(["10", "20"], sink.Texts.Distinct().Order());
+            await scene.PublishAsync(second, "k", 4);
+            Volatile.Write(ref healed, true);
+            await UntilAsync(sink, "4");
+        }
+
+        Assert.Equal(["1", "2", "3", "4"], sink.Delivered.Where(message => message.Key == "k").Select(RecordingSink.Text).Distinct());
+    }
+
+    [Fact]
+    public async Task Without_a_key_a_failing_message_holds_up_its_own_workflow_alone()
+    {
+        var (failing, other) = (await scene.WorkflowAsync(), await scene.WorkflowAsync());
+        await scene.PublishAsync(failing, "", 0, count: 2);
+        await scene.PublishAsync(other, "", 10, count: 2);
+        var healed = false;
+        var sink = new RecordingSink((message, _) => RecordingSink.Text(message) != "0" || Volatile.Read(ref healed) ? Task.CompletedTask : Fail());
+        var options = OutboxScene.Quick();
+        options.AttemptsMax = 10_000;
+        await using var running = scene.Run(OutboxScene.Route(sink), options);
+        await sink.UntilDeliveredAsync(2);
+        Assert.Equal(["10", "11"], sink.Texts);
+        Volatile.Write(ref healed, true);
+        await sink.UntilDeliveredAsync(4);
+        Assert.Equal(["10", "11", "0", "1"], sink.Texts);
+    }
+
+    [Fact]
     public async Task Back_off_outlives_the_relay()
     {
         var (failing, other) = (await scene.WorkflowAsync(), await scene.WorkflowAsync());
-        await scene.PublishAsync(failing, "k", 1);
+        await scene.PublishAsync(failing, "failing", 1);
         var options = OutboxScene.Quick();
         (options.BackOffFirst, options.BackOffMax) = (TimeSpan.FromHours(1), TimeSpan.FromHours(1));
         var attempted = new TaskCompletionSource();
@@ -130,14 +188,14 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
         var sink = new RecordingSink();
         var (left, other) = (await scene.WorkflowAsync(), await scene.WorkflowAsync());
         await using var running = scene.Run(OutboxScene.Route(sink));
-        await scene.PublishAsync(other, "k", 1);
+        await scene.PublishAsync(other, "other", 1);
         await sink.UntilDeliveredAsync(1);   // it has looked for failed rows, and found none
         await scene.ExecuteAsync($"""
-            insert into actors.outbox (instance, at, next_at, attempts, ordinal, partition, destination, topic, key, payload)
-            values ({left}, actors.now(), actors.now() + interval '1 hour', 1, 1, 0, 'hook', 'orders', 'k', '2')
+            insert into actors.outbox (instance, at, next_at, attempts, ordinal, destination, topic, key, payload)
+            values ({left}, actors.now(), actors.now() + interval '1 hour', 1, 1, 'hook', 'orders', 'k', '2')
             """);
         await scene.PublishAsync(left, "k", 3);
-        await scene.PublishAsync(other, "k", 4);
+        await scene.PublishAsync(other, "other", 4);
         await sink.UntilDeliveredAsync(2);
         Assert.Equal(["1", "4"], sink.Texts);
         await scene.MoveTimeAsync(TimeSpan.FromHours(1));
@@ -208,6 +266,15 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
         await using var running = scene.Run(OutboxScene.Route(sink), options);
         await sink.UntilDeliveredAsync(1);
         Assert.True(sink.Delivered[0].Attempt > 1);
+    }
+
+    // Two relays may deliver twice.
+    private static async Task UntilAsync(RecordingSink sink, params string[] texts)
+    {
+        for (var count = sink.Delivered.Count; texts.Except(sink.Texts).Any(); count++)
+        {
+            await sink.UntilDeliveredAsync(count + 1);
+        }
     }
 
     [Theory]

@@ -3,11 +3,22 @@ using Xunit;
 
 namespace Actors.Outbox;
 
-/// <summary>Random relays over the same rows, while workflows publish: first deliveries keep the order of each lane.</summary>
+/// <summary>Random relays over the same rows, while workflows publish: first deliveries keep the order that is promised.</summary>
 public sealed class OutboxOverlapTests(OutboxScene scene, ITestOutputHelper output) : IClassFixture<OutboxScene>, IAsyncLifetime
 {
     private const int Workflows = 6;
     private const int Commits = 60;
+    private static readonly string[] Keys = ["k0", "k1", ""];
+
+    private readonly ConcurrentDictionary<int, Published> _published = new();
+    private long _clock;
+    private int _next;
+
+    /// <summary>A message's commit, on one clock of the test: ended is set after the database said so.</summary>
+    private sealed record Published(long Workflow, string Key, long Sent)
+    {
+        public long Ended { get; set; }
+    }
 
     public async ValueTask InitializeAsync() => await scene.ClearAsync();
 
@@ -18,7 +29,7 @@ public sealed class OutboxOverlapTests(OutboxScene scene, ITestOutputHelper outp
     {
         var seed = Environment.TickCount;
         output.WriteLine($"seed {seed}");
-        var firsts = new ConcurrentDictionary<(WorkflowId, string), ConcurrentQueue<int>>();
+        var firsts = new List<int>();
         var seen = new ConcurrentDictionary<string, bool>();
         var sink = new RecordingSink(async (message, _) =>
         {
@@ -39,7 +50,7 @@ public sealed class OutboxOverlapTests(OutboxScene scene, ITestOutputHelper outp
             {
                 if (seen.TryAdd(message.Id, true))
                 {
-                    firsts.GetOrAdd((message.Workflow, message.Key), _ => new()).Enqueue(int.Parse(RecordingSink.Text(message)));
+                    firsts.Add(int.Parse(RecordingSink.Text(message)));
                 }
             }
         });
@@ -47,34 +58,50 @@ public sealed class OutboxOverlapTests(OutboxScene scene, ITestOutputHelper outp
         (options.PageSize, options.ReadAhead, options.InFlightMax, options.AttemptsMax) = (4, 3, 3, 10_000);
         (options.BackOffFirst, options.BackOffMax) = (TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(2));
 
-        var published = 0;
         await using (var first = scene.Run(OutboxScene.Route(sink), options))
         await using (var second = scene.Run(OutboxScene.Route(sink), options))
         {
-            published = (await Task.WhenAll(Enumerable.Range(0, Workflows).Select(number => PublishAsync(seed + number, first, second)))).Sum();
+            await Task.WhenAll(Enumerable.Range(0, Workflows).Select(number => PublishAsync(seed + number, first, second)));
             await using var third = scene.Run(OutboxScene.Route(sink), options);
-            await UntilAsync(() => seen.Count == published, sink);
+            await UntilAsync(() => seen.Count == _published.Count, sink);
         }
 
-        Assert.All(firsts.Values, lane => Assert.Equal(lane.Order(), lane));
-        Assert.Equal(published, firsts.Values.Sum(lane => lane.Count));
+        Assert.Equal(_published.Keys.Order(), firsts.Order());
+        var delivered = firsts.Select(value => _published[value]).ToList();
+        output.WriteLine($"{delivered.Count} messages, {Ordered(delivered)} pairs of two workflows whose order is promised");
+        Assert.True(Ordered(delivered) > 1_000);
+        Assert.All(delivered.GroupBy(message => (message.Workflow, message.Key)), lane => Assert.Equal(lane.OrderBy(message => message.Sent), lane));
+        Assert.All(delivered.Where(message => message.Key != "").GroupBy(message => message.Key), lane =>
+        {
+            // None that is delivered later had ended before this one was sent.
+            var endedLater = long.MaxValue;
+            foreach (var message in lane.Reverse())
+            {
+                Assert.True(endedLater > message.Sent, $"delivered too early: {message}");
+                endedLater = Math.Min(endedLater, message.Ended);
+            }
+        });
     }
 
+    private static int Ordered(List<Published> all) => all.Where(one => one.Key != "").Sum(one =>
+        all.Count(other => one.Key == other.Key && one.Workflow != other.Workflow && one.Ended < other.Sent));
+
     // Transactions that stay open for a while, so that ids of several workflows commit out of order; some abort.
-    private async Task<int> PublishAsync(int seed, RunningRelay first, RunningRelay second)
+    private async Task PublishAsync(int seed, RunningRelay first, RunningRelay second)
     {
         var cancel = TestContext.Current.CancellationToken;
         var random = new Random(seed);
         var workflow = await scene.WorkflowAsync();
         await using var connection = await scene.DataSource.OpenConnectionAsync(cancel);
-        var published = 0;
         for (var commit = 0; commit < Commits; commit++)
         {
+            var messages = new List<(int Value, Published Message)>();
             await using var transaction = await connection.BeginTransactionAsync(cancel);
-            var count = random.Next(1, 4);
-            for (var message = 0; message < count; message++)
+            for (var count = random.Next(1, 4); count > 0; count--)
             {
-                await OutboxScene.PublishAsync(transaction, workflow, $"k{random.Next(2)}", commit * 10 + message);
+                var message = new Published(workflow, Keys[random.Next(Keys.Length)], Interlocked.Increment(ref _clock));
+                messages.Add((Interlocked.Increment(ref _next), message));
+                await OutboxScene.PublishAsync(transaction, workflow, message.Key, messages[^1].Value);
             }
 
             if (random.Next(8) == 0)
@@ -84,18 +111,22 @@ public sealed class OutboxOverlapTests(OutboxScene scene, ITestOutputHelper outp
             }
 
             await transaction.CommitAsync(cancel);
-            published += count;
+            var ended = Interlocked.Increment(ref _clock);
+            foreach (var (value, message) in messages)
+            {
+                message.Ended = ended;
+                _published[value] = message;
+            }
+
             (random.Next(2) == 0 ? first : second).Relay.Nudge();
         }
-
-        return published;
     }
 
     private static async Task UntilAsync(Func<bool> reached, RecordingSink sink)
     {
-        while (!reached())
+        for (var count = sink.Delivered.Count; !reached(); count++)
         {
-            await sink.UntilDeliveredAsync(sink.Delivered.Count + 1);
+            await sink.UntilDeliveredAsync(count + 1);
         }
     }
 }

@@ -1,5 +1,7 @@
 using Actors.Grains.Tests.Execution;
+using Actors.Outbox;
 using Actors.Support;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using Xunit;
 
@@ -136,19 +138,60 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
         {
             for (var i = 1; i <= 3; i++)
             {
-                workflow.Publish("topic", "k", i);
+                workflow.Publish("topic", "shared", $"{workflow.Input} {i}");
                 await workflow.Transaction("refused", tx =>
                 {
-                    tx.Publish("topic", "k", "never");
+                    tx.Publish("topic", "shared", "never");
                     throw new FormatException("rolled back");
                 }).ContinueHere();
             }
 
+            await workflow.Transaction("last", tx =>
+            {
+                tx.Publish("topic", "shared", $"{workflow.Input} 4");
+                tx.Publish("topic", "", $"{workflow.Input} 5");
+                return Task.CompletedTask;
+            });
             return "";
         });
-        await engine.RunAsync("outbox");
-        Assert.Equal("1 1,2 2,3 3", await ScalarAsync<string>(
-            "select string_agg(o.ordinal || ' ' || o.payload, ',' order by o.id) from actors.outbox o join actors.workflows w using (instance) where w.id = 'outbox'"));
+        await engine.RunAsync("outbox-a", "a");
+        await engine.RunAsync("outbox-b", "b"); // Another workflow, the same key.
+        var firsts = new List<string>();
+        var sink = new RecordingSink((message, _) =>
+        {
+            if (message.Attempt < 3)
+            {
+                throw new IOException("fails for a while");
+            }
+
+            lock (firsts)
+            {
+                var text = $"{message.Key} {message.Id.Split(':')[1]} {RecordingSink.Text(message).Trim('"')}";
+                if (message.Workflow.Id.StartsWith("outbox-", StringComparison.Ordinal) && !firsts.Contains(text)) // The other tests' are delivered too.
+                {
+                    firsts.Add(text);
+                }
+            }
+
+            return Task.CompletedTask;
+        });
+        await using (database.Relay(sink))
+        await using (database.Relay(sink))
+        {
+            for (var count = 0; Ids(sink.Delivered) < 10; count++)
+            {
+                await sink.UntilDeliveredAsync(count + 1);
+            }
+        }
+
+        Assert.Equal(
+            ["shared 1 a 1", "shared 2 a 2", "shared 3 a 3", "shared 4 a 4", "shared 1 b 1", "shared 2 b 2", "shared 3 b 3", "shared 4 b 4"],
+            firsts.Where(text => text[0] == 's'));
+        Assert.Equal([" 5 a 5", " 5 b 5"], firsts.Where(text => text[0] == ' ').Order());
+        Assert.Equal(10, Ids(sink.Attempts));
+
+        static int Ids(IEnumerable<OutboxMessage> messages) =>
+            messages.Where(message => message.Workflow.Id.StartsWith("outbox-", StringComparison.Ordinal)).Select(message => message.Id).Distinct().Count();
     }
 
     [Fact]
@@ -228,6 +271,11 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
 
 file static class Shortcuts
 {
+    /// <summary>Delivers all that waits for the destination of a script's topic.</summary>
+    public static RunningRelay Relay(this TestDatabase database, IOutboxSink sink) => new(new OutboxRelay(
+        database.DataSource, OutboxScene.Route(sink, "here"), new Actors.Calling.PayloadSerializer(), OutboxScene.Quick(),
+        () => [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)], TimeProvider.System, NullLogger<OutboxRelay>.Instance));
+
     /// <summary>Awaits on the caller's own scheduler, and passes over the step's failure.</summary>
     public static async Task ContinueHere(this Task step)
     {

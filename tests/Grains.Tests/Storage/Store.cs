@@ -71,7 +71,7 @@ internal sealed class Store : IAsyncDisposable
     /// <summary>An entry with one row of a step at each of the next <paramref name="rows"/> positions.</summary>
     public static Entry Entry(Start run, int epoch = 1, int position = 0, int rows = 1, string name = "step")
     {
-        var entry = new Entry { Instance = run.Instance, Partition = run.Partition, Epoch = epoch, Position = position };
+        var entry = new Entry { Instance = run.Instance, Epoch = epoch, Position = position };
         for (var i = 1; i <= rows; i++)
         {
             entry.Rows.Add(new JournalRow(JournalKind.StepCompleted, position + i, name, Json("2")) { Position = position + i });
