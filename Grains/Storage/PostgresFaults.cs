@@ -15,6 +15,10 @@ internal static class PostgresFaults
     /// conflicts, a server out of room, missing rights or tables) may pass later, by itself or when people have mended it.</summary>
     public static bool MayPass(PostgresException error) => error.SqlState is not (['2', '2' or '3', ..] or ['5', '4', ..] or ['P', '0', ..]);
 
+    /// <summary>True for what the server or another transaction did to a COMMIT of users' code: conflicts, locks, resources, administration. All else, codes
+    /// of users' triggers among it, would come again for ever.</summary>
+    public static bool MayCommitLater(PostgresException error) => error.SqlState is ['4', '0', ..] or ['5', '3' or '5' or '7' or '8', ..] or ['X', 'X', ..];
+
     /// <summary>True for a transaction that lost against another and may simply run again; also when a library has wrapped the error.</summary>
     public static bool IsConflict(Exception? error) =>
         error is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected }

@@ -93,7 +93,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
             return Aborted(this, entry, new InvalidOperationException(
                 "The body caught an error of Postgres and went on, but a statement that fails ends its transaction: let it throw, or use a savepoint.", error));
         }
-        catch (PostgresException error) when (PostgresFaults.IsCertainAbort(error) && PostgresFaults.MayPass(error))
+        catch (PostgresException error) when (PostgresFaults.IsCertainAbort(error) && PostgresFaults.MayCommitLater(error))
         {
             return new(TransactionOutcome.Again, new CommitReply(CommitOutcome.Rejected, default, entry.Epoch), error);
         }

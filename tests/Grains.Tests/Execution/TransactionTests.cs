@@ -2,6 +2,7 @@ using System.Data;
 using Actors.Support;
 using Npgsql;
 using Xunit;
+using static Actors.Grains.Tests.Execution.Ledger;
 
 namespace Actors.Grains.Tests.Execution;
 
@@ -10,7 +11,7 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
 {
     private static readonly Retry Quick = Retry.Exponential(3, TimeSpan.FromMilliseconds(1));
 
-    public async ValueTask InitializeAsync() => await database.ExecuteAsync("create table if not exists ledger (id text, amount int)");
+    public async ValueTask InitializeAsync() => await Ledger.CreateAsync(database);
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
@@ -147,94 +148,6 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
         Assert.Equal([1, 1, 1], attempts);
     }
 
-    [Theory]
-    [InlineData("time-out")]
-    [InlineData("io")]
-    [InlineData("statement")]
-    public async Task An_error_of_the_body_itself_counts_whatever_its_type(string what)
-    {
-        var calls = 0;
-        await using var engine = await database.ScriptAsync(async w =>
-        {
-            await w.Transaction(
-                "fails",
-                async tx =>
-                {
-                    Interlocked.Increment(ref calls);
-                    await (what switch
-                    {
-                        "time-out" => throw new TimeoutException("another service"),
-                        "io" => throw new IOException("a file"),
-                        _ => RunAsync(tx, "set local statement_timeout = 1; select pg_sleep(1)"),
-                    });
-                },
-                new TransactionOptions { Retry = Quick });
-            return "";
-        });
-        await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.RunAsync($"own-{what}"));
-        Assert.Equal(3, calls);
-    }
-
-    [Fact]
-    public async Task A_body_that_outlasts_its_time_has_failed_and_keeps_no_connection()
-    {
-        await using var engine = await database.ScriptAsync(
-            async w => await w.Transaction(
-                "slow",
-                async tx =>
-                {
-                    await PayAsync(tx, "slow", tx.Attempt);
-                    await (tx.Attempt == 1 ? RunAsync(tx, "select pg_sleep(0.2)") : Task.CompletedTask); // Ignores its token.
-                    return "in time";
-                },
-                new TransactionOptions { Retry = Quick.WithAttemptTimeout(TimeSpan.FromMilliseconds(50)) }),
-            builder => builder.Execution.TransactionConnectionsMax = 1);
-        Assert.Equal("in time", await engine.RunAsync("slow"));
-        Assert.Equal(2, await database.ScalarAsync<int>("select sum(amount) from ledger where id = 'slow'"));
-    }
-
-    [Fact]
-    public async Task A_body_that_lets_its_transaction_idle_for_too_long_has_failed()
-    {
-        var calls = 0;
-        await using var engine = await database.ScriptAsync(
-            async w =>
-            {
-                await w.Transaction(
-                    "idle",
-                    async tx =>
-                    {
-                        Interlocked.Increment(ref calls);
-                        await PayAsync(tx, "idle", 1);
-                        await database.UntilEndedAsync(tx.Connection.ProcessID);
-                    },
-                    new TransactionOptions { Retry = Quick });
-                return "";
-            },
-            builder => builder.Execution.IdleTransactionTimeout = TimeSpan.FromMilliseconds(100));
-        var error = await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.RunAsync("idle"));
-        Assert.Contains("25P03", error.ErrorMessage, StringComparison.Ordinal);
-        Assert.Equal(3, calls);
-        Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from ledger where id = 'idle'"));
-    }
-
-    [Fact]
-    public async Task A_body_that_swallows_an_error_of_Postgres_fails_and_is_told_why()
-    {
-        await using var engine = await database.ScriptAsync(async w =>
-        {
-            await w.Transaction("swallows", async tx =>
-            {
-                await PayAsync(tx, "swallowed", 1);
-                await Assert.ThrowsAsync<PostgresException>(() => RunAsync(tx, "select 1 / 0"));
-            });
-            return "";
-        });
-        var error = await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.RunAsync("swallows"));
-        Assert.Contains("use a savepoint", error.ErrorMessage, StringComparison.Ordinal);
-        Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from ledger where id = 'swallowed'"));
-    }
-
     [Fact]
     public async Task Serializable_bodies_with_siblings_commit_and_see_no_conflict_with_their_own_workflow()
     {
@@ -255,33 +168,6 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
         Assert.Equal(5, calls);
         Assert.Equal(5, await database.ScalarAsync<int>("select count(*) from ledger where id = 'serializable'"));
         Assert.Equal(5, await database.ScalarAsync<int>("select count(*) from ledger where id = 'plain'"));
-    }
-
-    [Theory]
-    [InlineData("commit")]
-    [InlineData("rollback")]
-    [InlineData("sql commit")]
-    [InlineData("sql rollback")]
-    public async Task A_body_that_ends_its_transaction_fails_clearly_and_without_a_record_of_success(string how)
-    {
-        await using var engine = await database.ScriptAsync(async w =>
-        {
-            await w.Transaction("ends", async tx =>
-            {
-                await PayAsync(tx, how, 1);
-                await (how switch
-                {
-                    "commit" => tx.Transaction.CommitAsync(),
-                    "rollback" => tx.Transaction.RollbackAsync(),
-                    _ => RunAsync(tx, how[4..]),
-                });
-            });
-            return "";
-        });
-        var error = await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.RunAsync(how));
-        Assert.Contains("The body of transaction 'ends' (seq 1, TransactionTests.cs:", error.ErrorMessage, StringComparison.Ordinal);
-        Assert.Contains("ended its transaction", error.ErrorMessage, StringComparison.Ordinal);
-        Assert.Contains(await database.JournalAsync(how), row => row.Contains("TransactionFailed", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -385,17 +271,5 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
         Assert.Equal("won", await engine.ResultAsync<string>("race"));
         Assert.Equal("free", await engine.RunAsync("race-2", "second"));
         Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from ledger where id = 'race'"));
-    }
-
-    private static async Task<int> PayAsync(TransactionContext tx, string id, int amount)
-    {
-        await using var command = new NpgsqlCommand("insert into ledger values ($1, $2)", tx.Connection) { Parameters = { new() { Value = id }, new() { Value = amount } } };
-        return await command.ExecuteNonQueryAsync();
-    }
-
-    private static async Task<int> RunAsync(TransactionContext tx, string sql)
-    {
-        await using var command = new NpgsqlCommand(sql, tx.Connection);
-        return await command.ExecuteNonQueryAsync();
     }
 }
