@@ -8,10 +8,12 @@ using Npgsql;
 // --sleepers [N]: what N (default 100,000) sleeping workflows cost, and that all wake.
 var quick = args.Contains("--quick");
 var json = args is [.., "--json", var path] ? path : null;
+// --load N: N workflows at a time for twenty seconds, for profilers.
+var load = args is ["--load", var many] && int.TryParse(many, out var asked) ? asked : 0;
 var sleepers = args is ["--sleepers", ..] ? args is [_, var given] && int.TryParse(given, out var count) && count > 0 ? count : args.Length == 1 ? 100_000 : 0 : 0;
-if (args.Length != (quick ? 1 : 0) + (json is null ? 0 : 2) && sleepers == 0)
+if (args.Length != (quick ? 1 : 0) + (json is null ? 0 : 2) && sleepers == 0 && load == 0)
 {
-    Console.Error.WriteLine("Usage: ./bench [--quick] [--json FILE] | --sleepers [N]");
+    Console.Error.WriteLine("Usage: ./bench [--quick] [--json FILE] | --sleepers [N] | --load N");
     return 2;
 }
 
@@ -31,6 +33,15 @@ try
     {
         await using var silo = await SiloUnderTest.StartAsync(connectionString);
         await Sleepers.MeasureAsync(silo, sleepers);
+        return 0;
+    }
+
+    if (load > 0)
+    {
+        await using var silo = await SiloUnderTest.StartAsync(connectionString);
+        await silo.LoadAsync(load, TimeSpan.FromSeconds(10));
+        Console.WriteLine($"process {Environment.ProcessId}");
+        Console.WriteLine(await silo.LoadAsync(load, TimeSpan.FromSeconds(20)));
         return 0;
     }
 

@@ -38,7 +38,8 @@ internal static class Sleepers
         Line($"started in {watch.Elapsed.TotalSeconds:0.0} s, due {(due - DateTimeOffset.UtcNow).TotalSeconds:0} s from now");
         await silo.UntilAsync("select not exists (select from actors.workflows where owner is not null)");
         Line($"at rest: {Memory()}; {await RowsAsync(silo)}");
-        Line($"idle: {await SiloUnderTest.CommandsPerSecondAsync(TimeSpan.FromSeconds(20)):0.0} statements/s sent to Postgres by the silo, Orleans included");
+        Line($"idle: {await SiloUnderTest.CommandsPerSecondAsync(TimeSpan.FromSeconds(45)):0.0} statements/s sent to Postgres by the silo, Orleans included");
+        Line($"45 s at rest: {Memory()}");
         await silo.UntilAsync("select not exists (select from actors.workflows where status = 0)", TimeSpan.FromSeconds(300));
         var ended = DateTimeOffset.UtcNow - due;
         Line($"all awake and ended {ended.TotalSeconds:0.0} s after the moment; late in ms: {await silo.ScalarAsync<string>(Lateness)}");

@@ -15,6 +15,7 @@ public interface IPayloadCodec
 }
 
 /// <summary>Values to payloads and back, with System.Text.Json. What is written can be read again, and Postgres can hold it.</summary>
+/// <remarks>What a payload is (<c>what</c>) is put into words only for an error.</remarks>
 /// <param name="codec">Null: payloads stay JSON that SQL can read.</param>
 /// <param name="options">Null: web defaults, enums by name.</param>
 public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerializerOptions? options = null)
@@ -29,9 +30,9 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
 
     /// <exception cref="PayloadTooLargeException">Over <see cref="SizeMax"/>.</exception>
     /// <exception cref="PayloadException">Not serializable, or it holds the character U+0000, which Postgres cannot show as text.</exception>
-    public Payload Write<T>(T value, string what) => Write(value, typeof(T), what);
+    public Payload Write<T>(T value, FormattableString what) => Write(value, typeof(T), what);
 
-    public Payload Write(object? value, Type type, string what)
+    public Payload Write(object? value, Type type, FormattableString what)
     {
         byte[] json;
         try
@@ -48,7 +49,7 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
     }
 
     /// <summary>The arguments of a call as one JSON array.</summary>
-    public Payload WriteArguments(MethodInfo method, object?[] arguments, string what)
+    public Payload WriteArguments(MethodInfo method, object?[] arguments, FormattableString what)
     {
         var parameters = method.GetParameters();
         var elements = new JsonElement[arguments.Length];
@@ -61,9 +62,9 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
     }
 
     /// <exception cref="PayloadException">The payload is not JSON of this type. The message names what and type, never the payload.</exception>
-    public T Read<T>(Payload payload, string what) => (T)Read(payload, typeof(T), what)!;
+    public T Read<T>(Payload payload, FormattableString what) => (T)Read(payload, typeof(T), what)!;
 
-    public object? Read(Payload payload, Type type, string what)
+    public object? Read(Payload payload, Type type, FormattableString what)
     {
         try
         {
@@ -77,7 +78,7 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
         }
     }
 
-    public object?[] ReadArguments(Payload payload, MethodInfo method, string what)
+    public object?[] ReadArguments(Payload payload, MethodInfo method, FormattableString what)
     {
         var parameters = method.GetParameters();
         var elements = Read<JsonElement[]>(payload, what);
@@ -112,7 +113,7 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
     };
 
     /// <summary>Checks bytes that came from elsewhere as if they were written here, and applies the codec.</summary>
-    public Payload Checked(byte[] json, string what)
+    public Payload Checked(byte[] json, FormattableString what)
     {
         if (json.Length > SizeMax)
         {

@@ -35,10 +35,31 @@ internal sealed class WorkflowHandle<TContract>(
         try
         {
             await command.ExecuteNonQueryAsync(cancellation);
+            if (withStart is not null)
+            {
+                await SendAsync(withStart, transaction, cancellation);
+            }
         }
         catch (DbException error) when (error.SqlState == "AC002")
         {
             throw new WorkflowTypeMismatchException($"Workflow '{Id}' exists and is not a {WorkflowNames.Of(typeof(TContract))}: choose another id.");
+        }
+    }
+
+    private async Task SendAsync(SignalRequest signal, DbTransaction transaction, CancellationToken cancellation)
+    {
+        await using var command = transaction.Connection!.CreateCommand();
+        command.Transaction = transaction;
+        command.CommandText = "select actors.send(@namespace, @id, @message, @name, @payload::json, @bytes)";
+        Add(command, "namespace", Id.Namespace, DbType.String);
+        Add(command, "id", Id.Id, DbType.String);
+        Add(command, "message", signal.MessageId, DbType.String);
+        Add(command, "name", signal.Name, DbType.String);
+        Add(command, "payload", signal.Payload.Encoded ? null : System.Text.Encoding.UTF8.GetString(signal.Payload.Data!), DbType.String);
+        Add(command, "bytes", signal.Payload.Encoded ? signal.Payload.Data : null, DbType.Binary);
+        if (await command.ExecuteScalarAsync(cancellation) is not true)
+        {
+            throw new WorkflowEndedException($"Workflow '{Id}' has ended; the signal was not delivered.");
         }
     }
 
@@ -55,7 +76,7 @@ internal sealed class WorkflowHandle<TContract>(
     public async Task<TValue> QueryAsync<TValue>(Func<TContract, TValue> query, CancellationToken cancellation)
     {
         var (method, arguments) = CallRecorder.Record<TContract, QueryAttribute>(contract => query(contract));
-        var what = $"Query {method.Name} of workflow '{Id}'";
+        FormattableString what = $"Query {method.Name} of workflow '{Id}'";
         var request = new QueryRequest(method.Name, payloads.WriteArguments(method, arguments, what));
         var reply = await AskAsync(() => grain.QueryAsync(request), cancellation);
         return reply.Error is { } error ? throw error.ToException() : payloads.Read<TValue>(reply.Value, what);
@@ -73,7 +94,7 @@ internal sealed class WorkflowHandle<TContract>(
     public async Task<bool> ResumeAsync(CancellationToken cancellation)
     {
         var reply = await AskAsync(() => grain.ResumeAsync(), cancellation);
-        return reply.Error is { } error ? throw error.ToException() : payloads.Read<bool>(reply.Value, "Reply to resume");
+        return reply.Error is { } error ? throw error.ToException() : payloads.Read<bool>(reply.Value, $"Reply to resume");
     }
 
     public Task NudgeAsync(CancellationToken cancellation) => grain.WakeAsync();

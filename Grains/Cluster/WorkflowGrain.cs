@@ -109,7 +109,7 @@ internal sealed class WorkflowGrain(WorkflowEngine engine) : Grain, IWorkflowGra
         {
             var resumed = await engine.ResumeAsync(_id);
             Follow();
-            return new ValueReply(null, engine.Context.Payloads.Write(resumed, "Reply to resume"));
+            return new ValueReply(null, engine.Context.Payloads.Write(resumed, $"Reply to resume"));
         }
         catch (Exception error) when (ToWire(error) is { } known)
         {

@@ -10,7 +10,7 @@ internal static class Answers
     private const int TextMax = 16 * 1024;
 
     /// <summary>The error as JSON that fits the limits: type, message and stack of the exception, the stack with those of inner exceptions.</summary>
-    public static Payload Record(Exception error, PayloadSerializer payloads, string what)
+    public static Payload Record(Exception error, PayloadSerializer payloads, FormattableString what)
     {
         var type = error is StepFailedException step ? step.ErrorType : error.GetType().FullName ?? error.GetType().Name;
         var stack = error is StepFailedException { ErrorStack: { } original } ? $"{original}\n--- in the workflow's code ---\n{error}" : error.ToString();
@@ -20,7 +20,7 @@ internal static class Answers
 
     public static ResultReply Ended(JournalKind kind, Payload payload, PayloadSerializer payloads) => kind == JournalKind.Completed
         ? new ResultReply(null, Ended: true, payload, null)
-        : new ResultReply(null, Ended: true, default, payloads.Read<RecordedError>(payload, "Recorded error"));
+        : new ResultReply(null, Ended: true, default, payloads.Read<RecordedError>(payload, $"Recorded error"));
 
     private static string? Short(string? text, int max)
     {

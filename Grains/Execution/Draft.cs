@@ -22,6 +22,9 @@ internal sealed class Draft
 
     public bool Holds(string messageId) => _items.Exists(item => item.Row.MessageId == messageId);
 
+    /// <summary>When the last of the timers that fire here is due.</summary>
+    private DateTimeOffset? NotBefore { get; set; }
+
     /// <summary>The timers that fire here.</summary>
     public IEnumerable<int> Fired => _items.Where(item => item.NotBefore is not null).Select(item => item.Row.Seq);
 
@@ -29,7 +32,7 @@ internal sealed class Draft
     /// <param name="endsTimer">The row's command has a timer row, which goes with it.</param>
     public JournalRow Add(JournalRow row, IReadOnlyList<OutgoingMessage>? messages = null, bool endsTimer = false)
     {
-        row = row with { Messages = (short)(messages?.Count ?? 0) };
+        row = row with { Messages = messages?.Count ?? 0 };
         Add(new Item(row, messages ?? [], endsTimer, null));
         return row;
     }
@@ -65,8 +68,10 @@ internal sealed class Draft
 
         var part = new Draft();
         _items[..count].ForEach(part.Add);
-        _items.RemoveRange(0, count);
-        Size -= part.Size;
+        var rest = _items[count..];
+        _items.Clear();
+        (Size, NotBefore) = (0, null);
+        rest.ForEach(Add);
         if (_items.Count == 0)
         {
             part._acknowledgements.AddRange(_acknowledgements);
@@ -79,7 +84,7 @@ internal sealed class Draft
     /// <summary>The entry that commits all of this at the given place. <paramref name="messages"/> counts those published before.</summary>
     public Entry Seal(long instance, int epoch, int position, int messages)
     {
-        var entry = new Entry { Instance = instance, Epoch = epoch, Position = position, NotBefore = _items.Max(item => item.NotBefore) };
+        var entry = new Entry { Instance = instance, Epoch = epoch, Position = position, NotBefore = NotBefore };
         foreach (var item in _items)
         {
             item.Row.Position = ++position;
@@ -87,7 +92,10 @@ internal sealed class Draft
             foreach (var message in item.Messages)
             {
                 messages++;
-                entry.Outbox.AddRange(message.Destinations.Select(destination => new OutgoingRow(messages, destination, message.Topic, message.Key, message.Payload)));
+                foreach (var destination in message.Destinations)
+                {
+                    entry.Outbox.Add(new OutgoingRow(messages, destination, message.Topic, message.Key, message.Payload));
+                }
             }
 
             if (item.EndsTimer)
@@ -108,7 +116,7 @@ internal sealed class Draft
     {
         var later = _items.ToList();
         _items.Clear();
-        Size = 0;
+        (Size, NotBefore) = (0, null);
         uncommitted._items.Where(item => !without(item.Row)).Concat(later).ToList().ForEach(Add);
         _clearedTimers.InsertRange(0, uncommitted._clearedTimers);
         _clearedMail.InsertRange(0, uncommitted._clearedMail);
@@ -124,6 +132,7 @@ internal sealed class Draft
     {
         _items.Add(item);
         Size += item.Size;
+        NotBefore = item.NotBefore > NotBefore || NotBefore is null ? item.NotBefore ?? NotBefore : NotBefore;
     }
 
     /// <param name="NotBefore">Of a timer: the database refuses the entry before this.</param>

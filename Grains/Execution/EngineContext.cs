@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Actors.Calling;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
@@ -18,4 +19,8 @@ internal sealed record EngineContext(
     IServiceScopeFactory Services,
     ILoggerFactory Loggers,
     ExecutionOptions Options,
-    TimeProvider Time);
+    TimeProvider Time)
+{
+    /// <summary>How often runs met a fault of the engine in this process.</summary>
+    public ConcurrentDictionary<WorkflowId, int> Faults { get; } = new();
+}

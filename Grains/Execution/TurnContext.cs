@@ -4,7 +4,7 @@ namespace Actors.Execution;
 /// Runs a workflow's code one continuation at a time, in the order in which they became ready, on whichever thread delivers. What arrives
 /// from any other thread is not the workflow's own doing and would differ in replay: it is reported, and not run.
 /// </summary>
-internal sealed class TurnContext(Action foreignContinuation) : SynchronizationContext
+internal sealed class TurnContext(Action foreignContinuation, Action<Exception> escaped) : SynchronizationContext
 {
     [ThreadStatic]
     private static TurnContext? _current;
@@ -25,13 +25,26 @@ internal sealed class TurnContext(Action foreignContinuation) : SynchronizationC
             action();
             while (_ready.TryDequeue(out var next))
             {
-                next.Callback(next.State);
+                Continue(next.Callback, next.State);
             }
         }
         finally
         {
             _current = outerTurn;
             SetSynchronizationContext(outerContext);
+        }
+    }
+
+    // Continuations of awaits keep their exceptions in their tasks: only those of async void come through.
+    private void Continue(SendOrPostCallback callback, object? state)
+    {
+        try
+        {
+            callback(state);
+        }
+        catch (Exception error)
+        {
+            escaped(error);
         }
     }
 

@@ -112,7 +112,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
     public Task<T> Receive<T>(string topic, SourceLine line)
     {
         AssertInTurn(line, "Receive");
-        var what = $"Message for topic '{topic}' of workflow '{Id}'";
+        FormattableString what = $"Message for topic '{topic}' of workflow '{Id}'";
         if (_arrived.TryGetValue(topic, out var queue) && queue.TryDequeue(out var payload))
         {
             try
@@ -188,12 +188,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         }
     }
 
-    private static string CheckedName(string name)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(name);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(name.Length, 200, nameof(name));
-        return name.Any(char.IsControl) ? throw new ArgumentException("A step's name holds no control characters.", nameof(name)) : name;
-    }
+    private static string CheckedName(string name) => StoredText.Checked(name, "The name of a step", 1, 200);
 
     private sealed record Receiver(string Topic, Action<Wire.Payload> Take);
 }

@@ -39,7 +39,8 @@ internal sealed partial class WorkflowCode
         (Id, Run, _type, _payloads, _messages) = (run.Id, run.Run, type, payloads, messages);
         _escaped = escaped;
         _turn = new TurnContext(() => escaped(
-            $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, Task.WhenEach, I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep and WhenAny."));
+            $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, Task.WhenEach, I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep and WhenAny."),
+            error => Violate($"an async void method threw {error.GetType().Name} ({error.Message}){After}, and nobody can await it: make it async Task, and await it."));
         _random = new Random(BitConverter.ToInt32(run.Run.ToByteArray()));
         Logger = new ReplaySafeLogger(logger, this);
         Workflow = _workflow = type.Create(services);

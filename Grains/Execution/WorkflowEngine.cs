@@ -199,7 +199,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         {
             Instance = row.Instance, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside, Leaves = true,
         };
-        var error = Answers.Record(new WorkflowSetAsideException(reason), Context.Payloads, "Reason");
+        var error = Answers.Record(new WorkflowSetAsideException(reason), Context.Payloads, $"Reason");
         entry.Rows.Add(new JournalRow(JournalKind.SetAside, 0, row.Type, error) { Position = row.Position + 1 });
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Context.Journal.Submit(entry, _ => done.SetResult());
@@ -209,13 +209,13 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// <summary>The input as it will be stored: within the limits, and readable as the type that the workflow takes.</summary>
     private Payload CheckInput(WorkflowId id, Payload input, WorkflowType type)
     {
-        var what = $"Input of workflow '{id}'";
+        FormattableString what = $"Input of workflow '{id}'";
         Context.Payloads.Read(input, type.InputType, what);
         return CheckPayload(input, what);
     }
 
     /// <summary>What a caller sent, as it will be stored: JSON within the limits.</summary>
-    private Payload CheckPayload(Payload payload, string what)
+    private Payload CheckPayload(Payload payload, FormattableString what)
     {
         if (payload.Encoded)
         {

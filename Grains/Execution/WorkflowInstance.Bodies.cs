@@ -138,7 +138,7 @@ internal sealed partial class WorkflowInstance
             var result = await WithinAttemptAsync(command, token =>
                 step.RunAsync(new StepContext(IdempotencyKey(command), command.Failures + 1, messages, token), _engine.Payloads));
             CheckSize(command, result, messages.Messages);
-            Post(() =>
+            PostLast(() =>
             {
                 _running--;
                 Complete(command, new JournalRow(command.CompletedKind, command.Seq, command.Name, result), messages.Messages);
@@ -146,7 +146,7 @@ internal sealed partial class WorkflowInstance
         }
         catch (Exception error)
         {
-            Post(() =>
+            PostLast(() =>
             {
                 _running--;
                 Failed(command, error);

@@ -13,6 +13,8 @@ internal sealed partial class WorkflowInstance
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         PostCall(done, () =>
         {
+            // By its name alone, as mail is: where the run happens to be makes no difference.
+            signal = signal with { IsTopic = signal.IsTopic && !_code.HasSignal(signal.Name) };
             _code.CheckSignal(signal);
             if (_seenMessages.Contains(signal.MessageId))
             {

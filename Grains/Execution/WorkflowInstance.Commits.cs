@@ -200,7 +200,7 @@ internal sealed partial class WorkflowInstance
         }
         catch (ActorsException error)
         {
-            return new JournalRow(JournalKind.Failed, 0, Row.Type, ErrorPayload(error, "Result"));
+            return new JournalRow(JournalKind.Failed, 0, Row.Type, ErrorPayload(error, $"Result"));
         }
     }
 
@@ -219,7 +219,7 @@ internal sealed partial class WorkflowInstance
         _setAsideReason = reason;
         _draft.Fail(new MovedException(fenced: false));
         _draft = new Draft();
-        _draft.Add(new JournalRow(JournalKind.SetAside, 0, Row.Type, Answers.Record(new WorkflowSetAsideException(reason), _engine.Payloads, "Reason")));
+        _draft.Add(new JournalRow(JournalKind.SetAside, 0, Row.Type, Answers.Record(new WorkflowSetAsideException(reason), _engine.Payloads, $"Reason")));
         var entry = Seal(out var draft);
         entry.Status = WorkflowStatus.SetAside;
         entry.Leaves = true;
@@ -228,7 +228,7 @@ internal sealed partial class WorkflowInstance
 
     private string? _setAsideReason;
 
-    private Payload ErrorPayload(Exception error, string what) => Answers.Record(error, _engine.Payloads, what);
+    private Payload ErrorPayload(Exception error, FormattableString what) => Answers.Record(error, _engine.Payloads, what);
 
     /// <summary>A run that was taken from the dead and only waits has not crashed anyone: say so.</summary>
     private void ClearCrashes() =>

@@ -11,6 +11,8 @@ namespace Actors.Execution;
 /// </summary>
 internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 {
+    private const int FaultLimit = 3;
+
     private readonly EngineContext _engine;
     private readonly WorkflowCode _code;
     private readonly AsyncServiceScope _scope;
@@ -102,21 +104,33 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     /// <summary>Handles the action after everything that was posted before it, on a thread of the pool.</summary>
     private void Post(Action action)
     {
+        if (Enqueue(action))
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+    }
+
+    /// <summary>The same on this thread, unless another one is handling: for the end of what runs on a thread of the pool anyway.</summary>
+    private void PostLast(Action action)
+    {
+        if (Enqueue(action))
+        {
+            HandleAll();
+        }
+    }
+
+    private bool Enqueue(Action action)
+    {
         lock (_mail)
         {
             _mail.Enqueue(action);
-            if (_handling)
-            {
-                return;
-            }
-
-            _handling = true;
+            return !_handling && (_handling = true);
         }
-
-        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
-    void IThreadPoolWorkItem.Execute()
+    void IThreadPoolWorkItem.Execute() => HandleAll();
+
+    private void HandleAll()
     {
         while (true)
         {
@@ -146,13 +160,32 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         {
             // Not the user's: those are caught where they are called. The run is untouched in the database; let it be loaded anew.
             LogEngineFault(Id, error);
-            Leave(new MovedException(fenced: false));
+            GiveUp(error);
         }
         finally
         {
             Volatile.Write(ref _turnStartedAt, 0);
             Volatile.Write(ref _restedAt, _engine.Time.GetTimestamp());
         }
+    }
+
+    /// <summary>Leaves to be loaded anew; a run that meets fault after fault in this silo is set aside, for people to look at.</summary>
+    private void GiveUp(Exception error)
+    {
+        if (_engine.Faults.AddOrUpdate(Id, 1, (_, faults) => faults + 1) >= FaultLimit && !_gone && _inFlight is null)
+        {
+            try
+            {
+                SetAside($"the engine failed {FaultLimit} times with it, last with {error.GetType().Name}: {error.Message}");
+                return;
+            }
+            catch (Exception again)
+            {
+                LogEngineFault(Id, again);
+            }
+        }
+
+        Leave(new MovedException(fenced: false));
     }
 
     /// <summary>Notes a committed row and tells the code.</summary>

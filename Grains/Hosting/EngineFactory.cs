@@ -36,12 +36,8 @@ internal static class EngineFactory
 
     private static OutgoingMessage Prepare(OutboxRoutes routes, PayloadSerializer payloads, string topic, string key, object? message, Type type)
     {
-        ArgumentNullException.ThrowIfNull(key);
-        if (topic.Length > 200 || key.Length > 200 || key.Any(char.IsControl))
-        {
-            throw new ArgumentException("Topic and key of a message are at most 200 characters, without control characters.");
-        }
-
+        StoredText.Checked(topic, "The topic of a message", 1, 200);
+        StoredText.Checked(key, "The key of a message", 0, 200);
         var destinations = routes.DestinationsFor(topic);
         return destinations.Count == 0
             ? throw new UnknownTopicException($"No outbox destination takes topic '{topic}': add one with Outbox.Add in AddActors.")

@@ -1,3 +1,5 @@
+using System.Collections.Frozen;
+
 namespace Actors;
 
 /// <summary>Which topics go to which destinations. Built at start; the first question seals it, and from then on it never changes.</summary>
@@ -7,6 +9,7 @@ public sealed class OutboxRoutes
     private readonly Dictionary<string, IOutboxSink> _sinks = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<string>> _topics = new(StringComparer.Ordinal);
     private readonly List<string> _everyTopic = [];
+    private FrozenDictionary<string, string[]>? _destinations;
     private volatile bool _sealed;
 
     /// <summary>Sends these topics to this destination.</summary>
@@ -52,7 +55,8 @@ public sealed class OutboxRoutes
     public IReadOnlyList<string> DestinationsFor(string topic)
     {
         _sealed = true;
-        return _topics.TryGetValue(topic, out var named) ? [.. named.Union(_everyTopic, StringComparer.Ordinal)] : _everyTopic;
+        _destinations ??= _topics.ToFrozenDictionary(t => t.Key, t => t.Value.Union(_everyTopic, StringComparer.Ordinal).ToArray(), StringComparer.Ordinal);
+        return _destinations.TryGetValue(topic, out var named) ? named : _everyTopic;
     }
 
     /// <summary>Every destination with its sink.</summary>

@@ -89,7 +89,7 @@ internal static class GroupBatch
             Array(rows, r => r.Item.Position, NpgsqlDbType.Integer),
             Array(rows, r => r.Item.Seq, NpgsqlDbType.Integer),
             Array(rows, r => (short)r.Item.Kind, NpgsqlDbType.Smallint),
-            Array(rows, r => r.Item.Messages, NpgsqlDbType.Smallint),
+            Array(rows, r => r.Item.Messages, NpgsqlDbType.Integer),
             Array(rows, r => r.Item.Name, NpgsqlDbType.Text),
             Array(rows, r => r.Item.MessageId, NpgsqlDbType.Text),
             Array(rows, r => r.Item.Payload.Encoded ? null : r.Item.Payload.Data, NpgsqlDbType.Json),

@@ -10,7 +10,9 @@ namespace Actors.Storage;
 /// <param name="handle">Must answer every item of its group, whatever happens, and not throw.</param>
 internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> handle) : IAsyncDisposable
 {
-    private readonly Channel<T> _items = Channel.CreateUnbounded<T>(new UnboundedChannelOptions { SingleReader = lanes == 1 });
+    // Whoever adds to an idle lane builds and sends the group on its own thread: a thread less to wake.
+    private readonly Channel<T> _items = Channel.CreateUnbounded<T>(
+        new UnboundedChannelOptions { SingleReader = lanes == 1, AllowSynchronousContinuations = true });
     private Task[] _running = [];
 
     /// <summary>What an item adds to its group, whose weight grows past <see cref="WeightMax"/> by one item at most. Default nothing.</summary>

@@ -84,6 +84,10 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         {
             return await DivideAsync(group, error);
         }
+        catch (Exception error) when (PostgresFaults.IsUnsendable(error))
+        {
+            return await DivideAsync(group, error);
+        }
         catch (Exception error)
         {
             LogUnknownOutcome(group.Count, error);
@@ -154,7 +158,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     }
 
     /// <summary>A group that the database refused holds an offender: halve it until the offender is alone.</summary>
-    private async Task<List<Member>> DivideAsync(List<Member> group, PostgresException error)
+    private async Task<List<Member>> DivideAsync(List<Member> group, Exception error)
     {
         if (group.Count == 1)
         {
@@ -165,24 +169,24 @@ internal sealed partial class JournalWriter : IAsyncDisposable
             return [];
         }
 
-        LogDivided(group.Count, error.SqlState, error.MessageText);
+        LogDivided(group.Count, error.Message);
         await CommitAsync(group[..(group.Count / 2)]);
         return group[(group.Count / 2)..];
     }
 
-    private async Task AloneAsync(Member member, PostgresException error)
+    private async Task AloneAsync(Member member, Exception error)
     {
         List<Member> left = [member];
         for (var tries = 1; left.Count > 0; tries++)
         {
-            if (!PostgresFaults.MayPass(error))
+            if (error is not PostgresException refusal || !PostgresFaults.MayPass(refusal))
             {
-                LogRejected(error.SqlState, error.MessageText);
+                LogRejected(error.Message);
                 member.Reply(new CommitReply(CommitOutcome.Rejected, default, member.Entry?.Epoch ?? 0, error));
                 return;
             }
 
-            LogWaitsAlone(error.SqlState, error.MessageText);
+            LogWaitsAlone(error.Message);
             await Task.Delay(PostgresFaults.Pause(tries));
             try
             {
@@ -263,12 +267,12 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     [LoggerMessage(101, LogLevel.Warning, "The outcome of a commit of {Count} entries is unknown; asking the database.")]
     private partial void LogUnknownOutcome(int count, Exception error);
 
-    [LoggerMessage(102, LogLevel.Information, "A group of {Count} entries was refused ({SqlState}: {Message}); dividing it.")]
-    private partial void LogDivided(int count, string sqlState, string message);
+    [LoggerMessage(102, LogLevel.Information, "A group of {Count} entries was refused ({Message}); dividing it.")]
+    private partial void LogDivided(int count, string message);
 
-    [LoggerMessage(104, LogLevel.Warning, "An entry cannot commit yet ({SqlState}: {Message}); it is tried again, apart from the others.")]
-    private partial void LogWaitsAlone(string sqlState, string message);
+    [LoggerMessage(104, LogLevel.Warning, "An entry cannot commit yet ({Message}); it is tried again, apart from the others.")]
+    private partial void LogWaitsAlone(string message);
 
-    [LoggerMessage(103, LogLevel.Error, "The database refuses an entry for good ({SqlState}: {Message}).")]
-    private partial void LogRejected(string sqlState, string message);
+    [LoggerMessage(103, LogLevel.Error, "The database refuses an entry for good ({Message}).")]
+    private partial void LogRejected(string message);
 }

@@ -28,6 +28,9 @@ internal static class PostgresFaults
     public static bool IsIdleTimeout(Exception? error) =>
         error is PostgresException { SqlState: "25P03" } || (error is not null && IsIdleTimeout(error.InnerException));
 
+    /// <summary>True for a value that Npgsql could not even write, such as text that is not Unicode: the server never got the whole of it.</summary>
+    public static bool IsUnsendable(Exception error) => error is ArgumentException or InvalidCastException;
+
     /// <summary>True when Postgres is not there, or not for this connection: wait and go on.</summary>
     public static bool IsUnreachable(Exception error) =>
         error is PostgresException postgres ? postgres.InvariantSeverity != "ERROR" || postgres.SqlState.StartsWith("57", StringComparison.Ordinal)

@@ -46,7 +46,7 @@ internal static class RowReading
             At = row.GetFieldValue<DateTimeOffset>(1),
             DueAt = row.IsDBNull(2) ? null : row.GetFieldValue<DateTimeOffset>(2),
             Position = row.GetInt32(3),
-            Messages = row.GetInt16(6),
+            Messages = row.GetInt32(6),
             MessageId = row.IsDBNull(8) ? null : row.GetString(8),
         };
 

@@ -35,14 +35,14 @@ internal sealed class TransactionCommit : IAsyncDisposable
 
     public NpgsqlTransaction Transaction { get; }
 
-    /// <summary>True when the body has committed or rolled back by itself, in whatever way.</summary>
+    /// <summary>True when the body has committed, rolled back or closed the connection by itself, in whatever way.</summary>
     public bool HasEnded
     {
         get
         {
             try
             {
-                return Connection.State == ConnectionState.Open && Transaction.IsolationLevel < 0;
+                return Connection.FullState == ConnectionState.Closed || (Connection.State == ConnectionState.Open && Transaction.IsolationLevel < 0);
             }
             catch (Exception error) when (error is InvalidOperationException or ObjectDisposedException)
             {
@@ -97,7 +97,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
         {
             return new(TransactionOutcome.Again, new CommitReply(CommitOutcome.Rejected, default, entry.Epoch), error);
         }
-        catch (Exception error) when (Connection.State == ConnectionState.Open && error is not CommitInDoubtException || PostgresFaults.IsIdleTimeout(error))
+        catch (Exception error) when (Connection.State == ConnectionState.Open && error is not CommitInDoubtException || PostgresFaults.IsIdleTimeout(error) || PostgresFaults.IsUnsendable(error))
         {
             return Aborted(this, entry, error); // Refused, or never sent.
         }
@@ -134,7 +134,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
     /// any), but whether the connection was had and is still there. One that the server ended because the body let it idle is the body's fault.
     /// </summary>
     public static TransactionReply Aborted(TransactionCommit? session, Entry? entry, Exception error) => new(
-        !PostgresFaults.IsIdleTimeout(error)
+        !PostgresFaults.IsIdleTimeout(error) && !PostgresFaults.IsUnsendable(error)
             && (PostgresFaults.IsConflict(error) || (session is null ? PostgresFaults.IsUnreachable(error) : session.Connection.State != ConnectionState.Open))
             ? TransactionOutcome.Again : TransactionOutcome.Failed,
         new CommitReply(CommitOutcome.Rejected, default, entry?.Epoch ?? 0),

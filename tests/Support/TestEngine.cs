@@ -41,7 +41,7 @@ internal sealed class TestEngine : IAsyncDisposable
     }
 
     public async Task<StartReply> StartWorkflowAsync<TInput>(string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach) =>
-        await Engine.StartAsync(new WorkflowId(id), new StartRequest(type, Engine.Context.Payloads.Write(input, "input"), policy, null));
+        await Engine.StartAsync(new WorkflowId(id), new StartRequest(type, Engine.Context.Payloads.Write(input, $"input"), policy, null));
 
     public async Task<TResult> ResultAsync<TResult>(string id, TimeSpan? patience = null)
     {
@@ -54,7 +54,7 @@ internal sealed class TestEngine : IAsyncDisposable
 
         return !reply.Ended ? throw new TimeoutException($"Workflow '{id}' did not end.")
             : reply.Failure is { } failure ? throw new WorkflowFailedException(id, failure.Type, failure.Message, failure.Stack)
-            : Engine.Context.Payloads.Read<TResult>(reply.Result, "result");
+            : Engine.Context.Payloads.Read<TResult>(reply.Result, $"result");
     }
 
     public async Task<TResult> RunAsync<TInput, TResult>(string id, string type, TInput input)
@@ -64,13 +64,13 @@ internal sealed class TestEngine : IAsyncDisposable
     }
 
     public Task SignalAsync(string id, string name, object?[] arguments, string? messageId = null) => Engine.SignalAsync(
-        new WorkflowId(id), new SignalRequest(name, false, Engine.Context.Payloads.Write(arguments, "arguments"), messageId ?? Guid.NewGuid().ToString("N")));
+        new WorkflowId(id), new SignalRequest(name, false, Engine.Context.Payloads.Write(arguments, $"arguments"), messageId ?? Guid.NewGuid().ToString("N")));
 
     public Task SendAsync<T>(string id, string topic, T message, string? messageId = null) => Engine.SignalAsync(
-        new WorkflowId(id), new SignalRequest(topic, true, Engine.Context.Payloads.Write(message, "message"), messageId ?? Guid.NewGuid().ToString("N")));
+        new WorkflowId(id), new SignalRequest(topic, true, Engine.Context.Payloads.Write(message, $"message"), messageId ?? Guid.NewGuid().ToString("N")));
 
     public async Task<T> QueryAsync<T>(string id, string name) => Engine.Context.Payloads.Read<T>(
-        await Engine.QueryAsync(new WorkflowId(id), new QueryRequest(name, Engine.Context.Payloads.Write(Array.Empty<object>(), "arguments"))), "value");
+        await Engine.QueryAsync(new WorkflowId(id), new QueryRequest(name, Engine.Context.Payloads.Write(Array.Empty<object>(), $"arguments"))), $"value");
 
     public Task<StatusReply> StatusAsync(string id) => Engine.StatusAsync(new WorkflowId(id));
 

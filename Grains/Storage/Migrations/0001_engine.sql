@@ -58,7 +58,7 @@ create table actors.journal (
     position   integer     not null,
     seq        integer     not null,            -- of the command in the code, 0 for what came from outside
     kind       smallint    not null,            -- JournalKind in C#
-    messages   smallint    not null default 0,  -- outbox messages that committed with this row
+    messages   integer     not null default 0,  -- outbox messages that committed with this row
     name       text        not null,            -- of the step, signal, topic or type
     message_id text collate "C",                -- of a signal
     payload    json,                            -- exactly as it was written; SQL reads it
@@ -167,7 +167,7 @@ begin
     end if;
     insert into actors.journal (instance, at, position, seq, kind, name, payload, bytes)
     values (new_instance, actors.now(), 0, 0, 0, start_workflow.type, start_workflow.payload, start_workflow.bytes);
-    insert into actors.inbox (instance, at, message_id, name) values (new_instance, actors.now(), 'start', '');
+    insert into actors.inbox (instance, at, message_id, name) values (new_instance, actors.now(), '', '');
     return new_run;
 end $$;
 
@@ -177,6 +177,11 @@ create function actors.send(
 declare
     target bigint;
 begin
+    -- Mail of the engine itself has neither id nor name: a reason to look, and no message.
+    if length(send.message_id) not between 1 and 200 or length(send.name) not between 1 and 200
+        or send.message_id ~ '[\u0001-\u001f\u007f-\u009f]' or send.name ~ '[\u0001-\u001f\u007f-\u009f]' then
+        raise exception 'a message id and a name are 1 to 200 characters, without control characters' using errcode = 'AC003';
+    end if;
     select w.instance into target from actors.workflows w
     where w.namespace = send.namespace and w.id = send.id and w.latest and w.status in (0, 3);
     if target is null then

@@ -38,6 +38,26 @@ public sealed class CodeErrorTests(TestDatabase database) : IClassFixture<TestDa
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
+    public async Task An_async_void_method_that_throws(bool later)
+    {
+        var reason = await ReasonAsync($"void {later}", async w =>
+        {
+            async void Fire()
+            {
+                await (later ? w.Sleep(TimeSpan.FromMilliseconds(1)) : Task.CompletedTask);
+                throw new FormatException("unseen");
+            }
+
+            Fire();
+            await w.WaitUntil(() => w.Heard.Count > 0);
+            return "";
+        });
+        Assert.Contains("an async void method threw FormatException (unseen)", reason, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
     public async Task A_transaction_that_was_not_awaited_at_the_end_also_in_the_second_life_of_a_run(bool replayed)
     {
         var (id, never) = ($"unawaited-{replayed}", new Gate());

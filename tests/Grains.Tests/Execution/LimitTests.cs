@@ -110,6 +110,45 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Equal("", await engine.ResultAsync<string>("signal"));
     }
 
+    /// <summary>Text that Postgres cannot hold would be refused with a whole group, and again with every try.</summary>
+    [Fact]
+    public async Task Names_that_cannot_be_stored_throw_where_they_are_given()
+    {
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            Action[] refused =
+            [
+                () => w.Step("half \uD800", () => 0), () => w.Step("", () => 0), () => w.Transaction("half \uDC00 pair", _ => Task.CompletedTask),
+                () => w.Publish("topic\n", "k", 1), () => w.Publish("topic", "half \uD83D", 1), () => w.Publish("topic", new string('k', 201), 1),
+            ];
+            Assert.All(refused, give => Assert.ThrowsAny<ArgumentException>(give));
+            return await w.Step("whole \uD83D\uDE00", () => "fine");
+        });
+        Assert.Equal("fine", await engine.RunAsync("names"));
+    }
+
+    [Fact]
+    public async Task Each_of_very_many_messages_has_a_number_of_its_own()
+    {
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            await w.Step("many", step =>
+            {
+                for (var i = 0; i < 65_536; i++)
+                {
+                    step.Publish("topic", "k", 1);
+                }
+
+                return Task.CompletedTask;
+            });
+            w.Publish("topic", "k", 2);
+            return "";
+        });
+        await engine.RunAsync("many");
+        Assert.Equal(65_537, await database.ScalarAsync<int>("select count(distinct ordinal) from actors.outbox o join actors.workflows w using (instance) where w.id = 'many'"));
+        Assert.Equal(65_537, await database.ScalarAsync<int>("select max(ordinal) from actors.outbox o join actors.workflows w using (instance) where w.id = 'many'"));
+    }
+
     [Fact]
     public async Task A_publish_that_cannot_be_kept_throws_in_the_code()
     {

@@ -181,6 +181,42 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
     }
 
     [Fact]
+    public async Task Mail_from_SQL_has_an_id_and_a_name_and_no_id_is_taken_by_the_engine()
+    {
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            await w.WaitUntil(() => w.Heard.Count == 2);
+            return string.Join(",", w.Heard);
+        });
+        foreach (var mail in new[] { "'', 'Poke'", "'m', ''", "E'm\\n', 'Poke'", "repeat('m', 201), 'Poke'", "'m', E'Po\\x1fke'" })
+        {
+            var error = await Assert.ThrowsAsync<Npgsql.PostgresException>(() => database.ExecuteAsync($"select actors.send('default', 'ids', {mail}, '[]')"));
+            Assert.Equal("AC003", error.SqlState);
+        }
+
+        await database.ExecuteAsync("""
+            select actors.start_workflow('default', 'ids', 'Scripted', '""');
+            select actors.send('default', 'ids', 'start', 'Poke', '["one"]');
+            select actors.send('default', 'ids', 'wake', 'Poke', '["two"]');
+            """);
+        await engine.WakeAsync("ids");
+        Assert.Equal("one,two", await engine.ResultAsync<string>("ids"));
+    }
+
+    [Fact]
+    public async Task A_topic_named_like_a_signal_is_the_signal_wherever_the_run_is()
+    {
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            await w.WaitUntil(() => w.Heard.Count == 1);
+            return w.Heard[0];
+        });
+        await engine.StartAsync("alike");
+        await engine.Engine.SignalAsync(new WorkflowId("alike"), new Actors.Wire.SignalRequest("Poke", IsTopic: true, engine.Engine.Context.Payloads.Write(new[] { "live" }, $"test"), "m"));
+        Assert.Equal("live", await engine.ResultAsync<string>("alike"));
+    }
+
+    [Fact]
     public async Task SQL_starts_and_signals_with_the_callers_commit_or_not_at_all()
     {
         await using var engine = await database.ScriptAsync(HearThree);

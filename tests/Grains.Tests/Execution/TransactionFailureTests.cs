@@ -107,6 +107,7 @@ public sealed class TransactionFailureTests(TestDatabase database) : IClassFixtu
     [InlineData("rollback")]
     [InlineData("sql commit")]
     [InlineData("sql rollback")]
+    [InlineData("close")]
     public async Task A_body_that_ends_its_transaction_fails_clearly_and_without_a_record_of_success(string how)
     {
         await using var engine = await database.ScriptAsync(async w =>
@@ -118,6 +119,7 @@ public sealed class TransactionFailureTests(TestDatabase database) : IClassFixtu
                 {
                     "commit" => tx.Transaction.CommitAsync(),
                     "rollback" => tx.Transaction.RollbackAsync(),
+                    "close" => tx.Connection.CloseAsync(),
                     _ => RunAsync(tx, how[4..]),
                 });
             });

@@ -1,3 +1,4 @@
+using Actors.Storage;
 using Actors.Support;
 using Xunit;
 
@@ -6,6 +7,21 @@ namespace Actors.Grains.Tests.Storage;
 /// <summary>A run whose entries the database refuses for good stops with the reason, and costs nobody anything from then on.</summary>
 public sealed class RefusedEntryTests(TestDatabase database) : IClassFixture<TestDatabase>
 {
+    [Fact]
+    public async Task An_entry_that_cannot_even_be_sent_is_refused_and_those_beside_it_commit()
+    {
+        await using var store = new Store(database.ConnectionString, lanes: 1);
+        await store.RegisterAsync();
+        var (front, good, bad) = (await store.StartAsync("front"), await store.StartAsync("good"), await store.StartAsync("bad"));
+        var held = store.HoldNext("commit");
+        var first = store.CommitAsync(Store.Entry(front));
+        await held.UntilReachedAsync(); // The others wait for the lane, and go together.
+        var replies = Task.WhenAll(store.CommitAsync(Store.Entry(good)), store.CommitAsync(Store.Entry(bad, name: "half \uD800")));
+        held.Release();
+        await first;
+        Assert.Equal([CommitOutcome.Committed, CommitOutcome.Rejected], (await replies).Select(reply => reply.Outcome));
+    }
+
     [Theory]
     [InlineData("the step", "kind = 1")]
     [InlineData("even the reason", "position > 0")]

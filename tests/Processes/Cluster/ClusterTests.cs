@@ -109,10 +109,12 @@ public sealed class ClusterTests(ITestOutputHelper output)
         await using (var committed = await connection.BeginTransactionAsync())
         {
             await rig.Workflows.Get<INap>("n-1").StartAsync(TimeSpan.Zero, committed);
+            await rig.Workflows.Get<IWaiting>("w-1").WithSignal(w => w.Go(7)).StartAsync(1, committed);
             await committed.CommitAsync();
         }
 
         await rig.UntilAsync("select status = 1 from actors.workflows where id = 'n-1'");
+        Assert.Equal(8, await rig.Workflows.Get<IWaiting>("w-1").ResultAsync());
         Assert.Null(await rig.Workflows.Get<INap>("n-0").StatusAsync());
         output.WriteLine($"ended {await rig.ScalarAsync<double>("select extract(epoch from ended_at - created_at)::float8 from actors.workflows where id = 'n-1'")} s after its start");
     }
