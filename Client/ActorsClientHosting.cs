@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using Actors.Calling;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 using Orleans.Configuration;
 
@@ -26,7 +27,8 @@ public sealed class ActorsClientOptions
 /// <summary>Lets an application outside the cluster call workflows.</summary>
 public static class ActorsClientHosting
 {
-    /// <summary>Adds <see cref="IWorkflowClient"/> over a connection to the silos, which it finds in Postgres. The host's start waits until a silo answers.</summary>
+    /// <summary>Adds <see cref="IWorkflowClient"/> over a connection to the silos, which it finds in Postgres. The host's start waits until a silo answers,
+    /// and ends with <see cref="DatabaseAccessException"/> where Postgres does not let it in.</summary>
     /// <param name="connectionString">Npgsql connection string of the silos' database; the client reads the list of silos there and nothing else.</param>
     public static IHostApplicationBuilder AddActorsClient(
         this IHostApplicationBuilder builder, string connectionString, Action<ActorsClientOptions>? configure = null)
@@ -44,20 +46,12 @@ public static class ActorsClientHosting
             client.Services.Configure<ClientMessagingOptions>(o => o.ResponseTimeout = options.ResponseTimeout);
             client.Services.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = TimeSpan.FromSeconds(5));
             client.UseAdoNetClustering(o => (o.Invariant, o.DataSource) = ("Npgsql", source));
-            client.UseConnectionRetryFilter<RetryUntilStopped>();
+            client.Services.AddSingleton<IClientConnectionRetryFilter>(provider => new RetryUntilStopped(
+                new NpgsqlConnectionStringBuilder(connectionString), provider.GetRequiredService<ILogger<RetryUntilStopped>>()));
         });
         builder.Services.AddSingleton(new PayloadSerializer(options.Codec));
         builder.Services.AddSingleton<IWorkflowClient>(provider =>
             new WorkflowClient(provider.GetRequiredService<IClusterClient>(), provider.GetRequiredService<PayloadSerializer>(), options.ResponseTimeout / 2));
         return builder;
-    }
-
-    private sealed class RetryUntilStopped : IClientConnectionRetryFilter
-    {
-        public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(500), cancellationToken);
-            return !cancellationToken.IsCancellationRequested;
-        }
     }
 }

@@ -38,8 +38,8 @@ public interface IWorkflowHandle<out TContract>
     WorkflowId Id { get; }
 
     /// <summary>Returns after the signal's commit; it is delivered once, or kept and listed as undelivered when the run ends before it.</summary>
-    /// <param name="call">Exactly one call of a method marked <see cref="SignalAttribute"/>.</param>
-    /// <param name="messageId">A repeat with the same id changes nothing, as long as the workflow is kept. Default: a new id.</param>
+    /// <param name="call">Exactly one call of a method marked <see cref="SignalAttribute"/>; anything else is an <see cref="ArgumentException"/>.</param>
+    /// <param name="messageId">A repeat with the same id changes nothing, as long as the workflow is kept. 1 to 200 characters without control characters. Default: a new id.</param>
     /// <exception cref="WorkflowNotFoundException">There is no such workflow.</exception>
     /// <exception cref="WorkflowEndedException">Its run has ended.</exception>
     /// <exception cref="PayloadTooLargeException">The arguments exceed the limit.</exception>
@@ -49,7 +49,7 @@ public interface IWorkflowHandle<out TContract>
     Task SendAsync<TMessage>(string topic, TMessage message, string? messageId = null, CancellationToken cancellation = default);
 
     /// <summary>The query's value between two turns of the workflow, which need not be in memory; writes nothing. Works on ended runs too.</summary>
-    /// <param name="query">Exactly one call of a method marked <see cref="QueryAttribute"/>.</param>
+    /// <param name="query">Exactly one call of a method marked <see cref="QueryAttribute"/>, its result returned as it is: compute with what this method returns.</param>
     Task<TValue> QueryAsync<TValue>(Func<TContract, TValue> query, CancellationToken cancellation = default);
 
     /// <summary>The run's state in the database; null when there is no such workflow.</summary>

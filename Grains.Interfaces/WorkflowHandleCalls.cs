@@ -33,6 +33,7 @@ public static class WorkflowHandleCalls
     /// <exception cref="WorkflowFailedException">The run ended with an error.</exception>
     /// <exception cref="WorkflowSetAsideException">The run was set aside; the message says why.</exception>
     /// <exception cref="WorkflowNotFoundException">There is no such workflow.</exception>
+    /// <exception cref="WorkflowTypeMismatchException">The id belongs to a workflow of another type.</exception>
     public static Task<TResult> ResultAsync<TInput, TResult>(
         this IWorkflowHandle<IWorkflow<TInput, TResult>> workflow,
         CancellationToken cancellation = default) =>

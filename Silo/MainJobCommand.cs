@@ -27,6 +27,13 @@ internal static class MainJobCommand
         var silos = new Option<int>("--silos") { Description = "Silo processes, 1 to 9.", DefaultValueFactory = _ => 1 };
         var serve = new Option<bool>("--serve") { Description = "Stays up after the job, and prints the address of the first silo." };
         var stop = new Option<bool>("--stop") { Description = "Ends what an earlier run left, and nothing else." };
+        file.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value: ['-', ..] and var unknown }])
+            {
+                result.AddError($"{unknown} is an unknown option: see --help.");
+            }
+        });
         Bound(crash, 0, 1_000);
         Bound(silos, 1, 9);
         root.Arguments.Add(file);

@@ -5,34 +5,61 @@ namespace Actors.Calling;
 /// <summary>Stands in for a contract while a lambda calls one of its methods, and remembers which one and with what.</summary>
 public class CallRecorder : DispatchProxy
 {
-    private MethodInfo? _method;
-    private object?[] _arguments = [];
+    private readonly List<(MethodInfo Method, object?[] Arguments)> _calls = [];
 
-    /// <summary>The one call that <paramref name="action"/> makes.</summary>
-    /// <exception cref="UnknownMethodException">It makes none, or the method is not marked with <typeparamref name="TMark"/>.</exception>
-    internal static (MethodInfo Method, object?[] Arguments) Record<TContract, TMark>(Action<TContract> action)
+    private object? _given;
+
+    /// <summary>The one call that <paramref name="lambda"/> makes. What it does with the call's result shows only as far as a default value tells.</summary>
+    /// <exception cref="ArgumentException">It is not exactly one call whose result it returns as it is. What it throws before the call comes as it is.</exception>
+    /// <exception cref="UnknownMethodException">The method is not marked with <typeparamref name="TMark"/>.</exception>
+    internal static (MethodInfo Method, object?[] Arguments) Record<TContract, TMark, TReturned>(Func<TContract, TReturned> lambda)
         where TContract : class
         where TMark : Attribute
     {
         var proxy = Create<TContract, CallRecorder>();
-        action(proxy);
         var recorder = (CallRecorder)(object)proxy;
-        if (recorder._method is not { } method)
+        object? returned;
+        try
         {
-            throw new UnknownMethodException($"The lambda calls no method of {typeof(TContract).Name}.");
+            returned = lambda(proxy);
+        }
+        catch (Exception error) when (recorder._calls.Count > 0)
+        {
+            throw NotOneCall<TContract, TMark>(recorder, error);
         }
 
-        return method.GetCustomAttribute<TMark>() is null
-            ? throw new UnknownMethodException($"{typeof(TContract).Name}.{method.Name} is not marked [{typeof(TMark).Name[..^"Attribute".Length]}].")
-            : (method, recorder._arguments);
+        if (recorder._calls is not [var call])
+        {
+            throw NotOneCall<TContract, TMark>(recorder, (returned as Task)?.Exception?.InnerException);
+        }
+
+        if (call.Method.GetCustomAttribute<TMark>() is null)
+        {
+            throw new UnknownMethodException($"{typeof(TContract).Name}.{call.Method.Name} is not marked [{MarkName<TMark>()}].");
+        }
+
+        return typeof(TReturned).IsAssignableFrom(call.Method.ReturnType) && Equals(returned, recorder._given) ? call
+            : throw NotOneCall<TContract, TMark>(recorder, (returned as Task)?.Exception?.InnerException);
     }
 
     protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
     {
-        (_method, _arguments) = (targetMethod, args ?? []);
+        _calls.Add((targetMethod!, args ?? []));
         var returned = targetMethod!.ReturnType;
-        return returned == typeof(Task) ? Task.CompletedTask
+        return _given = returned == typeof(Task) ? Task.CompletedTask
             : returned.IsValueType && returned != typeof(void) ? Activator.CreateInstance(returned)
             : null;
     }
+
+    private static ArgumentException NotOneCall<TContract, TMark>(CallRecorder recorder, Exception? inner)
+    {
+        var method = recorder._calls is [var first, ..] ? first.Method.Name : "Method";
+        return new ArgumentException(
+            $"The lambda must be exactly one call of a [{MarkName<TMark>()}] method of {typeof(TContract).Name}, its result returned as it is. Nothing was sent. "
+            + $"Write w => w.{method}(…), "
+            + (typeof(TMark) == typeof(QueryAttribute) ? "and compute with what QueryAsync returns." : "and a SignalAsync of its own for each signal."),
+            inner);
+    }
+
+    private static string MarkName<TMark>() => typeof(TMark).Name[..^"Attribute".Length];
 }

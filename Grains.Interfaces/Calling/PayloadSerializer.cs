@@ -55,7 +55,14 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
         var elements = new JsonElement[arguments.Length];
         for (var i = 0; i < arguments.Length; i++)
         {
-            elements[i] = JsonSerializer.SerializeToElement(arguments[i], parameters[i].ParameterType, _options);
+            try
+            {
+                elements[i] = JsonSerializer.SerializeToElement(arguments[i], parameters[i].ParameterType, _options);
+            }
+            catch (Exception error) when (error is not OutOfMemoryException)
+            {
+                throw new PayloadException($"{what}: argument '{parameters[i].Name}' cannot be written as JSON ({error.GetType().Name}).", error);
+            }
         }
 
         return Write(elements, what);

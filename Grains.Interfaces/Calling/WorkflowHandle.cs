@@ -75,7 +75,7 @@ internal sealed class WorkflowHandle<TContract>(
 
     public async Task<TValue> QueryAsync<TValue>(Func<TContract, TValue> query, CancellationToken cancellation)
     {
-        var (method, arguments) = CallRecorder.Record<TContract, QueryAttribute>(contract => query(contract));
+        var (method, arguments) = CallRecorder.Record<TContract, QueryAttribute, TValue>(query);
         FormattableString what = $"Query {method.Name} of workflow '{Id}'";
         var request = new QueryRequest(method.Name, payloads.WriteArguments(method, arguments, what));
         var reply = await AskAsync(() => grain.QueryAsync(request), cancellation);
@@ -107,7 +107,7 @@ internal sealed class WorkflowHandle<TContract>(
             ResultReply reply;
             try
             {
-                reply = await grain.ResultAsync(patience).WaitAsync(cancellation);
+                reply = await grain.ResultAsync(patience, WorkflowNames.Of(typeof(TContract))).WaitAsync(cancellation);
             }
             catch (Exception error) when (Unreachable(error, cancellation))
             {
@@ -139,7 +139,7 @@ internal sealed class WorkflowHandle<TContract>(
 
     private SignalRequest Signal(Func<TContract, Task> call, string? messageId)
     {
-        var (method, arguments) = CallRecorder.Record<TContract, SignalAttribute>(contract => call(contract));
+        var (method, arguments) = CallRecorder.Record<TContract, SignalAttribute, Task>(call);
         var payload = payloads.WriteArguments(method, arguments, $"Signal {method.Name} of workflow '{Id}'");
         return new SignalRequest(method.Name, IsTopic: false, payload, Checked(messageId));
     }
@@ -147,8 +147,8 @@ internal sealed class WorkflowHandle<TContract>(
     private static string Checked(string? messageId) => messageId switch
     {
         null => Guid.NewGuid().ToString("N"),
-        { Length: 0 or > 200 } => throw new ArgumentException("A message id is 1 to 200 characters.", nameof(messageId)),
-        _ => messageId,
+        { Length: >= 1 and <= 200 } when !messageId.Any(char.IsControl) => messageId,
+        _ => throw new ArgumentException("A message id is 1 to 200 characters without control characters.", nameof(messageId)),
     };
 
     private async Task<T> AskAsync<T>(Func<Task<T>> ask, CancellationToken cancellation)

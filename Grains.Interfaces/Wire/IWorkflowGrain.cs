@@ -19,8 +19,9 @@ public interface IWorkflowGrain : IGrainWithStringKey
     Task<ValueReply> QueryAsync(QueryRequest request);
 
     /// <summary>Answers when the run has ended, and with <c>Ended = false</c> after <paramref name="patience"/>, or at once when the workflow moves.</summary>
+    /// <param name="type">The name of the caller's contract; null from callers that do not tell.</param>
     [Alias("result")]
-    Task<ResultReply> ResultAsync(TimeSpan patience);
+    Task<ResultReply> ResultAsync(TimeSpan patience, string? type);
 
     [Alias("status")]
     Task<StatusReply> StatusAsync();

@@ -77,11 +77,11 @@ internal sealed class WorkflowGrain(WorkflowEngine engine) : Grain, IWorkflowGra
         }
     }
 
-    public async Task<ResultReply> ResultAsync(TimeSpan patience)
+    public async Task<ResultReply> ResultAsync(TimeSpan patience, string? type)
     {
         try
         {
-            var waiting = engine.ResultAsync(_id, patience < TimeSpan.FromSeconds(20) ? patience : TimeSpan.FromSeconds(20));
+            var waiting = engine.ResultAsync(_id, patience < TimeSpan.FromSeconds(20) ? patience : TimeSpan.FromSeconds(20), type);
             Follow();
             return await waiting;
         }

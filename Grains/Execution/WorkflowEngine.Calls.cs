@@ -61,11 +61,16 @@ internal sealed partial class WorkflowEngine
     });
 
     /// <summary>The outcome of the run; <c>Ended = false</c> when there is none within the patience, or the run moved.</summary>
-    public async Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience)
+    public async Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string? type = null)
     {
         try
         {
             var opened = await OpenAsync(id);
+            if (type is not null && (opened.Instance?.Row ?? opened.Row) is { } run && run.Type != type)
+            {
+                throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {run.Type}, not a {type}: choose another id.");
+            }
+
             return opened switch
             {
                 { Instance: { } instance } => await instance.ResultAsync(patience),

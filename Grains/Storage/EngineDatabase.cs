@@ -39,7 +39,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
     public NpgsqlDataSource Users { get; }
 
     /// <summary>What an error at the start says about the way to the database, or null when it is about something else.</summary>
-    public DatabaseAccessException? AccessProblem(Exception error) => DatabaseAccessException.Of(error, _connectionString);
+    public DatabaseAccessException? AccessProblem(Exception error) => DatabaseAccess.Problem(error, _connectionString);
 
     /// <summary>Prefix and id by which a dead silo's backends are found.</summary>
     public static string ApplicationName(Guid silo) => $"actors user {silo}";

@@ -15,6 +15,7 @@ public static class Hosting
             actors.AddWorkflow<Checkout>();
             actors.Outbox.Add(
                 "shop", new WebhookSink(new WebhookOptions { Endpoint = new("https://shop.example/events"), Secret = webhookSecret }), "orders");
+            actors.Outbox.Add("here", new HandlerSink((message, _) => Console.Out.WriteLineAsync($"{message.Topic} {message.Key}")), "orders");
         });
         return builder.Build();
         #endregion

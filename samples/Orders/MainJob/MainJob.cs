@@ -42,6 +42,12 @@ public static class MainJob
             await Console.Error.WriteLineAsync($"{options.File} line {bad.Number} is skipped: {bad.Reason}.");
         }
 
+        if (input.Orders.Count == 0)
+        {
+            await output.WriteLineAsync($"NOT RECONCILED there was nothing to do: {options.File} holds no valid order");
+            return ExitCodes.HoldsNot;
+        }
+
         try
         {
             var reconciled = await SuperviseAsync(options, input, output, terminal, cancellation);

@@ -47,7 +47,7 @@ public sealed class UnreachableTests
         return new WorkflowClient(Fake<IGrainFactory>(_ => grain), new PayloadSerializer(), TimeSpan.FromSeconds(1)).Get<INumber>("n");
     }
 
-    private static T Fake<T>(Func<MethodInfo, object?> answer)
+    internal static T Fake<T>(Func<MethodInfo, object?> answer)
         where T : class
     {
         var fake = DispatchProxy.Create<T, Faked>();

@@ -29,6 +29,22 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         await host.StopAsync(TestContext.Current.CancellationToken);
     }
 
+    [Fact]
+    public async Task A_result_is_given_to_callers_with_the_run_s_own_contract_alone()
+    {
+        using var host = Build();
+        await host.StartAsync(TestContext.Current.CancellationToken);
+        var workflows = host.Services.GetRequiredService<IWorkflowClient>();
+        var handle = workflows.Get<ICounting>("c-2");
+        await handle.StartAsync(1);
+        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => workflows.Get<IWeighing>("c-2").ResultAsync());
+        await handle.SignalAsync(w => w.Add(99));
+        Assert.Equal(100, await handle.ResultAsync());
+        var error = await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => workflows.Get<IWeighing>("c-2").ResultAsync());
+        Assert.Equal("Workflow 'c-2' exists and is a Counting, not a Weighing: choose another id.", error.Message);
+        await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+
     private IHost Build()
     {
         var builder = Host.CreateApplicationBuilder();
@@ -57,6 +73,8 @@ public interface ICounting : IWorkflow<int, int>
     [Query]
     int Total();
 }
+
+public interface IWeighing : IWorkflow<int, int>;
 
 public sealed class Counting : Workflow<int, int>, ICounting
 {

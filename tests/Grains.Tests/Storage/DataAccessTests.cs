@@ -11,7 +11,7 @@ using Xunit;
 
 namespace Actors.Grains.Tests.Storage;
 
-/// <summary>A silo that cannot use its database says what, where and what to do; one whose database is not there yet waits for it.</summary>
+/// <summary>A silo or client that cannot use its database says what, where and what to do; one whose database is not there yet waits for it.</summary>
 public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<FreshDatabase>
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -61,6 +61,56 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         await host.StopAsync(Cancel);
     }
 
+    [Theory]
+    [InlineData("Username", "nobody_here", "refuses user 'nobody_here'")]
+    [InlineData("Password", "wrong", "refuses user")]
+    [InlineData("Password", "", "No password")]
+    [InlineData("Database", "not_there", "There is no database 'not_there'")]
+    public async Task A_client_that_may_not_use_the_database_ends_with_what_to_do(string key, string value, string says)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(database.ConnectionString) { [key] = value };
+        using var host = Client(settings.ConnectionString);
+        var error = await Assert.ThrowsAsync<DatabaseAccessException>(() => host.StartAsync(Cancel).WaitAsync(TimeSpan.FromSeconds(20), Cancel));
+        Assert.False(error.IsTransient);
+        Assert.Contains(says, error.Message, StringComparison.Ordinal);
+        Assert.Contains($"{settings.Host}:{settings.Port}", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(new NpgsqlConnectionStringBuilder(database.ConnectionString).Password!, error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_client_waits_for_a_server_that_is_not_there_yet_and_says_so()
+    {
+        await using var empty = await TestDatabase.CreateAsync();
+        using var silo = Build(empty.ConnectionString);
+        await silo.StartAsync(Cancel);
+        var port = FreePort();
+        var settings = new NpgsqlConnectionStringBuilder(empty.ConnectionString) { Host = "127.0.0.1", Port = port };
+        var waits = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var client = Client(settings.ConnectionString, new Listener(waits));
+        var started = client.StartAsync(Cancel);
+        Assert.Contains("No connection to the silos yet", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
+        Assert.False(started.IsCompleted);
+
+        await using var proxy = new CutProxy(empty.ConnectionString, port);
+        await started.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+        Assert.True((await client.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>("from-outside").StartAsync(100)).Started);
+        await client.StopAsync(Cancel);
+        await silo.StopAsync(Cancel);
+    }
+
+    private static IHost Client(string connectionString, ILoggerProvider? logs = null)
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Warning);
+        if (logs is not null)
+        {
+            builder.Logging.AddProvider(logs);
+        }
+
+        builder.AddActorsClient(connectionString);
+        return builder.Build();
+    }
+
     private static IHost Build(string connectionString, ILoggerProvider? logs = null)
     {
         var builder = Host.CreateApplicationBuilder();
@@ -89,7 +139,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
     {
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            if (eventId.Id == 631)
+            if (eventId.Id is 631 or 641)
             {
                 waits.TrySetResult(formatter(state, exception));
             }
