@@ -24,9 +24,10 @@ internal static partial class Pgbench
             var before = await WalAsync(connectionString);
             var output = await OutputAsync(program, connectionString, script, clients, duration, Path.Combine(logs.FullName, "log"));
             var wal = await WalAsync(connectionString) - before;
-            // A line a transaction: client, number, microseconds, …
+            // A line a transaction: client, number, microseconds, …; "failed" where it did not commit.
             var latencies = logs.GetFiles().SelectMany(log => File.ReadLines(log.FullName))
-                .Select(line => double.Parse(line.Split(' ', 4)[2], CultureInfo.InvariantCulture) / 1000).Order().ToArray();
+                .Select(line => line.Split(' ', 4)[2]).Where(microseconds => microseconds != "failed")
+                .Select(microseconds => double.Parse(microseconds, CultureInfo.InvariantCulture) / 1000).Order().ToArray();
             return new Figures(Number(Tps(), output), latencies[latencies.Length / 2], latencies[(int)((latencies.Length - 1) * 0.99)], wal / latencies.Length);
         }
         finally

@@ -123,6 +123,7 @@ public sealed partial class MainJobTests : IAsyncLifetime
 
     [Theory]
     [InlineData(2, "no-such-file.jsonl")]
+    [InlineData(2, "--bogus")]
     [InlineData(2, "--silos", "0")]
     [InlineData(2, "--crash", "-1")]
     [InlineData(2, "silo", "--payments", "nonsense")]
