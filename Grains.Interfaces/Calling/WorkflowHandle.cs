@@ -24,14 +24,8 @@ internal sealed class WorkflowHandle<TContract>(
     public async Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation)
     {
         var payload = payloads.Write(input, $"Input of workflow '{Id}'");
-        await using var command = transaction.Connection!.CreateCommand();
-        command.Transaction = transaction;
-        command.CommandText = "select actors.start_workflow(@namespace, @id, @type, @payload::json, @bytes)";
-        Add(command, "namespace", Id.Namespace, DbType.String);
-        Add(command, "id", Id.Id, DbType.String);
+        await using var command = Command(transaction, "select actors.start_workflow(@namespace, @id, @type, @payload::json, @bytes)", payload);
         Add(command, "type", WorkflowNames.Of(typeof(TContract)), DbType.String);
-        Add(command, "payload", payload.Encoded ? null : System.Text.Encoding.UTF8.GetString(payload.Data!), DbType.String);
-        Add(command, "bytes", payload.Encoded ? payload.Data : null, DbType.Binary);
         try
         {
             await command.ExecuteNonQueryAsync(cancellation);
@@ -46,17 +40,23 @@ internal sealed class WorkflowHandle<TContract>(
         }
     }
 
-    private async Task SendAsync(SignalRequest signal, DbTransaction transaction, CancellationToken cancellation)
+    /// <summary>A call of one of the schema's functions about this workflow, within the caller's transaction.</summary>
+    private DbCommand Command(DbTransaction transaction, string sql, Payload payload)
     {
-        await using var command = transaction.Connection!.CreateCommand();
-        command.Transaction = transaction;
-        command.CommandText = "select actors.send(@namespace, @id, @message, @name, @payload::json, @bytes)";
+        var command = transaction.Connection!.CreateCommand();
+        (command.Transaction, command.CommandText) = (transaction, sql);
         Add(command, "namespace", Id.Namespace, DbType.String);
         Add(command, "id", Id.Id, DbType.String);
+        Add(command, "payload", payload.Encoded ? null : System.Text.Encoding.UTF8.GetString(payload.Data!), DbType.String);
+        Add(command, "bytes", payload.Encoded ? payload.Data : null, DbType.Binary);
+        return command;
+    }
+
+    private async Task SendAsync(SignalRequest signal, DbTransaction transaction, CancellationToken cancellation)
+    {
+        await using var command = Command(transaction, "select actors.send(@namespace, @id, @message, @name, @payload::json, @bytes)", signal.Payload);
         Add(command, "message", signal.MessageId, DbType.String);
         Add(command, "name", signal.Name, DbType.String);
-        Add(command, "payload", signal.Payload.Encoded ? null : System.Text.Encoding.UTF8.GetString(signal.Payload.Data!), DbType.String);
-        Add(command, "bytes", signal.Payload.Encoded ? signal.Payload.Data : null, DbType.Binary);
         if (await command.ExecuteScalarAsync(cancellation) is not true)
         {
             throw new WorkflowEndedException($"Workflow '{Id}' has ended; the signal was not delivered.");

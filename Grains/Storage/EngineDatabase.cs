@@ -49,13 +49,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         NpgsqlDataSource source, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read, CancellationToken cancellation = default)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
-        await using var batch = connection.CreateBatch();
-        build(batch);
-        return await Probe.AroundAsync(name, async () =>
-        {
-            await using var reader = await batch.ExecuteReaderAsync(cancellation);
-            return await read(reader);
-        });
+        return await SendAsync(connection, name, build, read, cancellation);
     }
 
     /// <summary>The same for statements whose commit somebody is told of: a commit with a warning throws <see cref="CommitInDoubtException"/>.</summary>
@@ -63,15 +57,21 @@ internal sealed class EngineDatabase : IAsyncDisposable
     {
         await using var connection = await source.OpenConnectionAsync();
         using var doubts = new CommitDoubts(connection);
-        await using var batch = connection.CreateBatch();
-        build(batch);
-        var result = await Probe.AroundAsync("commit", async () =>
-        {
-            await using var reader = await batch.ExecuteReaderAsync();
-            return await read(reader);
-        });
+        var result = await SendAsync(connection, "commit", build, read, CancellationToken.None);
         doubts.ThrowIfAny();
         return result;
+    }
+
+    private async ValueTask<T> SendAsync<T>(
+        NpgsqlConnection connection, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read, CancellationToken cancellation)
+    {
+        await using var batch = connection.CreateBatch();
+        build(batch);
+        return await Probe.AroundAsync(name, async () =>
+        {
+            await using var reader = await batch.ExecuteReaderAsync(cancellation);
+            return await read(reader);
+        });
     }
 
     public async ValueTask<int> ExecuteAsync(string name, Action<NpgsqlBatch> build, CancellationToken cancellation = default)

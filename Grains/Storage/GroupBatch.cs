@@ -42,8 +42,8 @@ internal static class GroupBatch
             AppendStarts,
             instances.Clone(),
             Array(starts, s => s.Type, NpgsqlDbType.Text),
-            Array(starts, s => s.Input.Encoded ? null : s.Input.Data, NpgsqlDbType.Json),
-            Array(starts, s => s.Input.Encoded ? s.Input.Data : null, NpgsqlDbType.Bytea));
+            Json(starts, s => s.Input),
+            Bytes(starts, s => s.Input));
     }
 
     /// <summary>The entries. Every statement but append_journal returns nothing or a count; append_journal returns the time of the rows.</summary>
@@ -92,8 +92,8 @@ internal static class GroupBatch
             Array(rows, r => r.Item.Messages, NpgsqlDbType.Integer),
             Array(rows, r => r.Item.Name, NpgsqlDbType.Text),
             Array(rows, r => r.Item.MessageId, NpgsqlDbType.Text),
-            Array(rows, r => r.Item.Payload.Encoded ? null : r.Item.Payload.Data, NpgsqlDbType.Json),
-            Array(rows, r => r.Item.Payload.Encoded ? r.Item.Payload.Data : null, NpgsqlDbType.Bytea));
+            Json(rows, r => r.Item.Payload),
+            Bytes(rows, r => r.Item.Payload));
     }
 
     private static void AddOutbox(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
@@ -112,8 +112,8 @@ internal static class GroupBatch
             Array(rows, r => r.Item.Destination, NpgsqlDbType.Text),
             Array(rows, r => r.Item.Topic, NpgsqlDbType.Text),
             Array(rows, r => r.Item.Key, NpgsqlDbType.Text),
-            Array(rows, r => r.Item.Payload.Encoded ? null : r.Item.Payload.Data, NpgsqlDbType.Json),
-            Array(rows, r => r.Item.Payload.Encoded ? r.Item.Payload.Data : null, NpgsqlDbType.Bytea));
+            Json(rows, r => r.Item.Payload),
+            Bytes(rows, r => r.Item.Payload));
     }
 
     private static void AddTimers(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
@@ -165,6 +165,13 @@ internal static class GroupBatch
 
         return flat;
     }
+
+    // A payload is in one of two columns: json as it is, bytes where a codec made them.
+    private static NpgsqlParameter Json<T>(IReadOnlyList<T> items, Func<T, Wire.Payload> payload) =>
+        Array(items, item => payload(item) is { Encoded: false } json ? json.Data : null, NpgsqlDbType.Json);
+
+    private static NpgsqlParameter Bytes<T>(IReadOnlyList<T> items, Func<T, Wire.Payload> payload) =>
+        Array(items, item => payload(item) is { Encoded: true } encoded ? encoded.Data : null, NpgsqlDbType.Bytea);
 
     private static NpgsqlParameter<TValue[]> Array<TItem, TValue>(IReadOnlyList<TItem> items, Func<TItem, TValue> value, NpgsqlDbType type)
     {
