@@ -5,11 +5,12 @@ using Xunit;
 namespace Actors.Grains.Tests.Storage;
 
 /// <summary>A run whose entries the database refuses for good stops with the reason, and costs nobody anything from then on.</summary>
-public sealed class RefusedEntryTests(TestDatabase database) : IClassFixture<TestDatabase>
+public sealed class RefusedEntryTests
 {
     [Fact]
     public async Task An_entry_that_cannot_even_be_sent_is_refused_and_those_beside_it_commit()
     {
+        await using var database = await TestDatabase.CreateAsync();
         await using var store = new Store(database.ConnectionString, lanes: 1);
         await store.RegisterAsync();
         var (front, good, bad) = (await store.StartAsync("front"), await store.StartAsync("good"), await store.StartAsync("bad"));
@@ -27,6 +28,7 @@ public sealed class RefusedEntryTests(TestDatabase database) : IClassFixture<Tes
     [InlineData("even the reason", "position > 0")]
     public async Task A_run_that_the_database_refuses_stops_and_does_not_spin(string what, string refused)
     {
+        await using var database = await TestDatabase.CreateAsync(); // Its trigger is nobody else's.
         await Store.ExecuteAsync(database.DataSource, $"""
             create or replace function refuse() returns trigger language plpgsql as 'begin raise exception ''not {what}''; end';
             create or replace trigger refuse before insert on actors.journal for each row when (new.{refused}) execute function refuse();
