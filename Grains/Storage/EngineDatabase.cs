@@ -19,8 +19,8 @@ internal sealed class EngineDatabase : IAsyncDisposable
     {
         (Probe, _connectionString) = (probe, connectionString);
         Silo = silo;
-        Engine = Build(connectionString, $"actors engine {silo}", 16, $"-c lock_timeout=1000{HeldPlans}");
-        Patient = Build(connectionString, $"actors patient {silo}", 4, $"-c lock_timeout=30000{HeldPlans}");
+        Engine = Build(connectionString, $"actors engine {silo}", 16, HeldPlans, lockTimeoutMs: 1000);
+        Patient = Build(connectionString, $"actors patient {silo}", 4, HeldPlans, lockTimeoutMs: 30_000);
         Users = Build(connectionString, $"actors user {silo}", userConnectionsMax, $"-c idle_in_transaction_session_timeout={(int)idleTransactionTimeout.TotalMilliseconds}");
     }
 
@@ -29,7 +29,8 @@ internal sealed class EngineDatabase : IAsyncDisposable
 
     public StatementProbe Probe { get; }
 
-    /// <summary>Journal, claims, sweeps, relay. Lock waits end after a second, so that one run cannot hold up a group.</summary>
+    /// <summary>Journal, claims, sweeps, relay. Lock waits end after a second, unless the connection string says otherwise, so that one run cannot
+    /// hold up a group.</summary>
     public NpgsqlDataSource Engine { get; }
 
     /// <summary>The same for members that left their group because they had to wait.</summary>
@@ -89,16 +90,17 @@ internal sealed class EngineDatabase : IAsyncDisposable
         await Users.DisposeAsync();
     }
 
-    private static NpgsqlDataSource Build(string connectionString, string application, int connectionsMax, string options)
+    private static NpgsqlDataSource Build(string connectionString, string application, int connectionsMax, string options, int lockTimeoutMs = 0)
     {
         var given = new NpgsqlConnectionStringBuilder(connectionString);
+        var lockTimeout = lockTimeoutMs == 0 ? "" : $"-c lock_timeout={lockTimeoutMs} ";
         var settings = new NpgsqlConnectionStringBuilder(connectionString)
         {
             ApplicationName = application,
             MaxPoolSize = connectionsMax,
             MaxAutoPrepare = 64,
             AutoPrepareMinUsages = 2,
-            Options = $"{given.Options} -c default_transaction_isolation=read\\ committed {options}",
+            Options = $"{lockTimeout}{given.Options} -c default_transaction_isolation=read\\ committed {options}",
             IncludeErrorDetail = true,
             // Nothing here times out, so a server that vanished without a word must be noticed.
             TcpKeepAlive = true,

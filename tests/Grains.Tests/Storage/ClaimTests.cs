@@ -17,8 +17,8 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
     [InlineData("transaction")]
     public async Task A_claim_waits_for_a_commit_under_way_and_sees_it(string how)
     {
-        await using var owner = new Store(database.ConnectionString);
-        await using var other = new Store(database.ConnectionString);
+        await using var owner = new Store(database.ConnectionString + Store.LongLockWaits);
+        await using var other = new Store(database.ConnectionString + Store.LongLockWaits);
         var run = await owner.StartAsync($"under way {how}");
         var entry = Store.Entry(run, rows: 3);
 
@@ -63,8 +63,8 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
     [Fact]
     public async Task A_commit_that_waits_for_a_claim_is_fenced()
     {
-        await using var owner = new Store(database.ConnectionString);
-        await using var other = new Store(database.ConnectionString);
+        await using var owner = new Store(database.ConnectionString + Store.LongLockWaits);
+        await using var other = new Store(database.ConnectionString + Store.LongLockWaits);
         var run = await owner.StartAsync("claim first");
         await using var connection = await database.DataSource.OpenConnectionAsync(Cancel);
         await using var transaction = await connection.BeginTransactionAsync(Cancel);
@@ -91,8 +91,8 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
     [Fact]
     public async Task A_claim_takes_what_is_released_or_of_the_dead_or_of_nobody_known_and_from_the_living_by_force_alone()
     {
-        await using var owner = new Store(database.ConnectionString);
-        await using var other = new Store(database.ConnectionString);
+        await using var owner = new Store(database.ConnectionString + Store.LongLockWaits);
+        await using var other = new Store(database.ConnectionString + Store.LongLockWaits);
         await other.RegisterAsync();
         var unknown = await owner.StartAsync("of nobody known");
         await AssertClaimedAsync(other, unknown, epoch: 2);
@@ -118,8 +118,8 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
     [Fact]
     public async Task A_type_that_the_silo_lacks_and_a_run_that_has_ended_are_never_claimed()
     {
-        await using var owner = new Store(database.ConnectionString, types: ["T", "U"]);
-        await using var other = new Store(database.ConnectionString, types: ["U"]);
+        await using var owner = new Store(database.ConnectionString + Store.LongLockWaits, types: ["T", "U"]);
+        await using var other = new Store(database.ConnectionString + Store.LongLockWaits, types: ["U"]);
         var run = await owner.StartAsync("type that is lacked");
         await owner.ReleaseAsync(run);
         Assert.Null((await other.Claims.ClaimAsync(run.Id, force: true))!.Row.Owner);
@@ -135,9 +135,9 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
     [Fact]
     public async Task Of_silos_that_claim_a_free_run_at_the_same_time_one_gets_it_and_the_others_learn_who()
     {
-        await using var owner = new Store(database.ConnectionString);
-        await using var a = new Store(database.ConnectionString);
-        await using var b = new Store(database.ConnectionString);
+        await using var owner = new Store(database.ConnectionString + Store.LongLockWaits);
+        await using var a = new Store(database.ConnectionString + Store.LongLockWaits);
+        await using var b = new Store(database.ConnectionString + Store.LongLockWaits);
         await Task.WhenAll(owner.RegisterAsync(), a.RegisterAsync(), b.RegisterAsync());
         var run = await owner.StartAsync("free for all");
         await owner.ReleaseAsync(run);
@@ -159,8 +159,8 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
     {
         var seed = int.TryParse(Environment.GetEnvironmentVariable("ACTORS_TEST_SEED"), out var given) ? given : Random.Shared.Next();
         TestContext.Current.SendDiagnosticMessage($"ACTORS_TEST_SEED={seed}");
-        await using var a = new Store(database.ConnectionString);
-        await using var b = new Store(database.ConnectionString);
+        await using var a = new Store(database.ConnectionString + Store.LongLockWaits);
+        await using var b = new Store(database.ConnectionString + Store.LongLockWaits);
         await Task.WhenAll(a.RegisterAsync(), b.RegisterAsync());
         var runs = await Task.WhenAll(Enumerable.Range(0, 12).Select(i => a.StartAsync($"interleaved {seed} {i}")));
         var committed = await Task.WhenAll(runs.SelectMany((run, i) => new[]

@@ -12,6 +12,9 @@ internal sealed class Store : IAsyncDisposable
 {
     public const string Type = "T";
 
+    /// <summary>Added to a connection string: lock waits outlast what a test holds up, however slow the machine.</summary>
+    public const string LongLockWaits = ";Options=-c lock_timeout=30000";
+
     private readonly ConcurrentQueue<string> _roundTrips = new();
     private readonly ConcurrentDictionary<string, Func<Task>> _before = new();
     private readonly InstanceNumbers _numbers;
