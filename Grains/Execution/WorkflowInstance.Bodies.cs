@@ -119,8 +119,18 @@ internal sealed partial class WorkflowInstance
     private void Run(BodyCommand command)
     {
         _running++;
-        _ = Task.Run(() => command is IStepBody step ? RunStepAsync(command, step) : RunTransactionAsync(command, (ITransactionBody)command));
+        if (_takesBody && _nextBody is null)
+        {
+            _nextBody = command;
+        }
+        else
+        {
+            _ = Task.Run(() => RunBodyAsync(command));
+        }
     }
+
+    private Task RunBodyAsync(BodyCommand command) =>
+        command is IStepBody step ? RunStepAsync(command, step) : RunTransactionAsync(command, (ITransactionBody)command);
 
     /// <summary>Above READ COMMITTED the body's snapshot must not be outdated by commits of its own workflow: it takes the commit turn.</summary>
     private void RunExclusive(BodyCommand command)
@@ -138,7 +148,7 @@ internal sealed partial class WorkflowInstance
             var result = await WithinAttemptAsync(command, token =>
                 step.RunAsync(new StepContext(IdempotencyKey(command), command.Failures + 1, messages, token), _engine.Payloads));
             CheckSize(command, result, messages.Messages);
-            PostLast(() =>
+            PostHere(() =>
             {
                 _running--;
                 Complete(command, new JournalRow(command.CompletedKind, command.Seq, command.Name, result), messages.Messages);
@@ -146,7 +156,7 @@ internal sealed partial class WorkflowInstance
         }
         catch (Exception error)
         {
-            PostLast(() =>
+            PostHere(() =>
             {
                 _running--;
                 Failed(command, error);

@@ -74,7 +74,7 @@ internal sealed partial class WorkflowInstance
     private void Submit(Entry entry, Draft draft, JournalRow? last = null)
     {
         _inFlight = new CommitUnderWay(draft, last);
-        _engine.Journal.Submit(entry, reply => Post(() => Replied(entry, reply)));
+        _engine.Journal.Submit(entry, reply => PostHere(() => Replied(entry, reply), takesBody: true));
     }
 
     private void Replied(Entry entry, CommitReply reply)

@@ -27,6 +27,8 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     private int _position;
     private int _messages;
     private bool _handling;
+    private bool _takesBody;
+    private BodyCommand? _nextBody;
     private bool _gone;
     private int _waiters;
     private long _turnStartedAt;
@@ -111,11 +113,12 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     }
 
     /// <summary>The same on this thread, unless another one is handling: for the end of what runs on a thread of the pool anyway.</summary>
-    private void PostLast(Action action)
+    /// <param name="takesBody">Nothing waits for this thread: it may also run a body that the handling gives out.</param>
+    private void PostHere(Action action, bool takesBody = false)
     {
         if (Enqueue(action))
         {
-            HandleAll();
+            HandleAll(takesBody);
         }
     }
 
@@ -128,20 +131,34 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         }
     }
 
-    void IThreadPoolWorkItem.Execute() => HandleAll();
+    void IThreadPoolWorkItem.Execute() => HandleAll(takesBody: true);
 
-    private void HandleAll()
+    /// <summary>Empties the mailbox. The body of a command that came out of it runs on this thread afterwards: a thread less to wake.</summary>
+    private void HandleAll(bool takesBody)
     {
+        _takesBody = takesBody;
         while (true)
         {
             Action? next;
+            BodyCommand? body;
             lock (_mail)
             {
+                (body, _nextBody) = (_nextBody, null);
                 if (!_mail.TryDequeue(out next))
                 {
                     _handling = false;
-                    return;
                 }
+            }
+
+            if (next is null)
+            {
+                _ = body is null ? null : RunBodyAsync(body);
+                return;
+            }
+
+            if (body is not null)
+            {
+                _ = Task.Run(() => RunBodyAsync(body)); // More has come: the body does not wait for it.
             }
 
             Handle(next);

@@ -24,7 +24,6 @@ internal sealed class Claims : IAsyncDisposable
     {
         (_database, _types) = (database, types);
         _groups = new Grouping<Request>(2, groupSizeMax, HandleAsync);
-        _groups.Start();
     }
 
     /// <summary>The run with its history if this silo owns it now; else the run as it stands, with an empty history; null when there is none.</summary>

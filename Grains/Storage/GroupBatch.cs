@@ -6,17 +6,17 @@ namespace Actors.Storage;
 /// <summary>Writes the statements of a group, as arrays, in the order in which they must run. A statement without rows is left out.</summary>
 internal static class GroupBatch
 {
-    private static readonly string StartWorkflows = SqlText.Get("start_workflows");
-    private static readonly string AppendStarts = SqlText.Get("append_starts");
+    private static readonly GroupStatement StartWorkflows = new("start_workflows");
+    private static readonly GroupStatement AppendStarts = new("append_starts");
     private static readonly string RetireRun = SqlText.Get("retire_run");
-    private static readonly string ClearInbox = SqlText.Get("clear_inbox");
-    private static readonly string RefuseInbox = SqlText.Get("refuse_inbox");
-    private static readonly string AdvanceWorkflows = SqlText.Get("advance_workflows");
-    private static readonly string AppendJournal = SqlText.Get("append_journal");
-    private static readonly string AppendOutbox = SqlText.Get("append_outbox");
-    private static readonly string SetTimers = SqlText.Get("set_timers");
-    private static readonly string AskToWake = SqlText.Get("ask_to_wake");
-    private static readonly string ClearTimers = SqlText.Get("clear_timers");
+    private static readonly GroupStatement ClearInbox = new("clear_inbox");
+    private static readonly GroupStatement RefuseInbox = new("refuse_inbox");
+    private static readonly GroupStatement AdvanceWorkflows = new("advance_workflows");
+    private static readonly GroupStatement AppendJournal = new("append_journal");
+    private static readonly GroupStatement AppendOutbox = new("append_outbox");
+    private static readonly GroupStatement SetTimers = new("set_timers");
+    private static readonly GroupStatement AskToWake = new("ask_to_wake");
+    private static readonly GroupStatement ClearTimers = new("clear_timers");
 
     /// <summary>The starts; the last statement returns (instance, at) of the runs that were made.</summary>
     public static void AddStarts(NpgsqlBatch batch, IReadOnlyList<Start> starts, Guid silo)
@@ -29,7 +29,7 @@ internal static class GroupBatch
         var instances = Array(starts, s => s.Instance, NpgsqlDbType.Bigint);
         Statement(
             batch,
-            StartWorkflows,
+            StartWorkflows.For(starts.Count),
             instances,
             Array(starts, s => s.Run, NpgsqlDbType.Uuid),
             Array(starts, s => s.Partition, NpgsqlDbType.Smallint),
@@ -39,7 +39,7 @@ internal static class GroupBatch
             Array(starts, s => s.Type, NpgsqlDbType.Text));
         Statement(
             batch,
-            AppendStarts,
+            AppendStarts.For(starts.Count),
             instances.Clone(),
             Array(starts, s => s.Type, NpgsqlDbType.Text),
             Json(starts, s => s.Input),
@@ -54,7 +54,7 @@ internal static class GroupBatch
         AddPairs(batch, RefuseInbox, entries, entry => entry.RefusedMail, NpgsqlDbType.Text);
         Statement(
             batch,
-            AdvanceWorkflows,
+            AdvanceWorkflows.For(entries.Count),
             Array(entries, e => e.Instance, NpgsqlDbType.Bigint),
             Array(entries, e => e.Epoch, NpgsqlDbType.Integer),
             Array(entries, e => e.Position, NpgsqlDbType.Integer),
@@ -67,9 +67,10 @@ internal static class GroupBatch
         AddOutbox(batch, entries);
         AddTimers(batch, entries);
         AddPairs(batch, ClearTimers, entries, entry => entry.ClearedTimers, NpgsqlDbType.Integer);
-        if (entries.Any(entry => entry.WakesOthers))
+        List<Entry> wakes = [.. entries.Where(entry => entry.WakesOthers)];
+        if (wakes.Count > 0)
         {
-            Statement(batch, AskToWake, Array([.. entries.Where(entry => entry.WakesOthers)], e => e.Instance, NpgsqlDbType.Bigint));
+            Statement(batch, AskToWake.For(wakes.Count), Array(wakes, e => e.Instance, NpgsqlDbType.Bigint));
         }
     }
 
@@ -83,7 +84,7 @@ internal static class GroupBatch
 
         Statement(
             batch,
-            AppendJournal,
+            AppendJournal.For(rows.Count),
             Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint),
             Array(rows, r => r.Item.DueAt?.UtcDateTime, NpgsqlDbType.TimestampTz),
             Array(rows, r => r.Item.Position, NpgsqlDbType.Integer),
@@ -106,7 +107,7 @@ internal static class GroupBatch
 
         Statement(
             batch,
-            AppendOutbox,
+            AppendOutbox.For(rows.Count),
             Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint),
             Array(rows, r => r.Item.Ordinal, NpgsqlDbType.Integer),
             Array(rows, r => r.Item.Destination, NpgsqlDbType.Text),
@@ -136,19 +137,19 @@ internal static class GroupBatch
             var rows = timers.ToList();
             Statement(
                 batch,
-                SetTimers,
+                SetTimers.For(rows.Count),
                 Array(rows, r => r.Key.Item1, NpgsqlDbType.Bigint),
                 Array(rows, r => r.Key.Item2, NpgsqlDbType.Integer),
                 Array(rows, r => r.Value.UtcDateTime, NpgsqlDbType.TimestampTz));
         }
     }
 
-    private static void AddPairs<T>(NpgsqlBatch batch, string sql, IReadOnlyList<Entry> entries, Func<Entry, List<T>> select, NpgsqlDbType type)
+    private static void AddPairs<T>(NpgsqlBatch batch, GroupStatement statement, IReadOnlyList<Entry> entries, Func<Entry, List<T>> select, NpgsqlDbType type)
     {
         var pairs = Flatten(entries, select);
         if (pairs.Count > 0)
         {
-            Statement(batch, sql, Array(pairs, p => p.Entry.Instance, NpgsqlDbType.Bigint), Array(pairs, p => p.Item, type));
+            Statement(batch, statement.For(pairs.Count), Array(pairs, p => p.Entry.Instance, NpgsqlDbType.Bigint), Array(pairs, p => p.Item, type));
         }
     }
 
@@ -173,8 +174,13 @@ internal static class GroupBatch
     private static NpgsqlParameter Bytes<T>(IReadOnlyList<T> items, Func<T, Wire.Payload> payload) =>
         Array(items, item => payload(item) is { Encoded: true } encoded ? encoded.Data : null, NpgsqlDbType.Bytea);
 
-    private static NpgsqlParameter<TValue[]> Array<TItem, TValue>(IReadOnlyList<TItem> items, Func<TItem, TValue> value, NpgsqlDbType type)
+    private static NpgsqlParameter Array<TItem, TValue>(IReadOnlyList<TItem> items, Func<TItem, TValue> value, NpgsqlDbType type)
     {
+        if (items.Count == 1)
+        {
+            return new NpgsqlParameter<TValue> { TypedValue = value(items[0]), NpgsqlDbType = type };
+        }
+
         var values = new TValue[items.Count];
         for (var i = 0; i < values.Length; i++)
         {
@@ -194,5 +200,14 @@ internal static class GroupBatch
         }
 
         batch.BatchCommands.Add(command);
+    }
+
+    /// <summary>A statement over arrays, and the same for one row.</summary>
+    private sealed class GroupStatement(string name)
+    {
+        private readonly string _many = SqlText.Get(name);
+        private readonly string _one = SqlText.ForOne(name);
+
+        public string For(int rows) => rows == 1 ? _one : _many;
     }
 }

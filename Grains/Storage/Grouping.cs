@@ -1,54 +1,166 @@
-using System.Threading.Channels;
-
 namespace Actors.Storage;
 
 /// <summary>
-/// Hands over together what became ready while the last group was under way. A lonely item goes at once: no timer waits for company.
+/// Hands over together what became ready while the last group was under way. A lonely item goes at once, on the thread that brings it: no
+/// timer waits for company. After a group, a lane waits only for its turn among what the thread pool already has to do, which is what the
+/// group's answers have set going.
 /// </summary>
 /// <param name="lanes">Groups under way at the same time.</param>
 /// <param name="sizeMax">Items in one group.</param>
-/// <param name="handle">Must answer every item of its group, whatever happens, and not throw.</param>
-internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> handle) : IAsyncDisposable
+/// <param name="handle">Must settle every item of its group, whatever happens, and not throw.</param>
+/// <param name="answer">Called with each item of a handled group, on a thread of the pool that no lane waits for.</param>
+internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> handle, Action<T>? answer = null) : IAsyncDisposable
 {
-    // Whoever adds to an idle lane builds and sends the group on its own thread: a thread less to wake.
-    private readonly Channel<T> _items = Channel.CreateUnbounded<T>(
-        new UnboundedChannelOptions { SingleReader = lanes == 1, AllowSynchronousContinuations = true });
-    private Task[] _running = [];
+    private readonly Queue<T> _items = new();
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly int _lanes = lanes;
+    private int _idle = lanes;
+    private int _expected;
+    private bool _ended;
 
     /// <summary>What an item adds to its group, whose weight grows past <see cref="WeightMax"/> by one item at most. Default nothing.</summary>
     public Func<T, int> Weigh { get; init; } = _ => 0;
 
     public long WeightMax { get; init; } = long.MaxValue;
 
-    public void Start() => _running = [.. Enumerable.Range(0, lanes).Select(_ => Task.Run(RunAsync))];
-
     /// <summary>False after the end: the caller answers the item itself.</summary>
-    public bool TryAdd(T item) => _items.Writer.TryWrite(item);
-
-    /// <summary>Takes nothing more, and returns when every group is answered.</summary>
-    public async ValueTask DisposeAsync()
+    public bool TryAdd(T item)
     {
-        _items.Writer.TryComplete();
-        await Task.WhenAll(_running);
+        List<T> group;
+        lock (_items)
+        {
+            if (_ended)
+            {
+                return false;
+            }
+
+            _items.Enqueue(item);
+            if (_idle == 0 || _items.Count < _expected)
+            {
+                return true;
+            }
+
+            _idle--;
+            group = Take();
+        }
+
+        Begin(group);
+        return true;
     }
 
-    private async Task RunAsync()
+    /// <summary>Takes nothing more, and returns when every group is handled.</summary>
+    public Task EndAsync()
     {
-        var reader = _items.Reader;
-        while (await reader.WaitToReadAsync())
+        lock (_items)
         {
-            var group = new List<T>();
-            var weight = 0L;
-            while (group.Count < sizeMax && weight < WeightMax && reader.TryRead(out var item))
+            _ended = true;
+            SignalIfDrained();
+        }
+
+        return _drained.Task;
+    }
+
+    public async ValueTask DisposeAsync() => await EndAsync();
+
+    /// <summary>Nothing of the caller's (scheduler, context, trace) may follow into the lane.</summary>
+    private void Begin(List<T> group)
+    {
+        if (TaskScheduler.Current != TaskScheduler.Default || SynchronizationContext.Current is not null)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static lane => _ = lane.Grouping.RunAsync(lane.Group), (Grouping: this, Group: group), preferLocal: false);
+        }
+        else if (ExecutionContext.IsFlowSuppressed())
+        {
+            _ = RunAsync(group);
+        }
+        else
+        {
+            using (ExecutionContext.SuppressFlow())
             {
-                group.Add(item);
-                weight += Weigh(item);
+                _ = RunAsync(group);
+            }
+        }
+    }
+
+    private async Task RunAsync(List<T>? group)
+    {
+        while (group is not null)
+        {
+            await handle(group);
+            if (group.Count == 1)
+            {
+                var item = group[0];
+                group = TakeOrRest(0);
+                Answer(item, inline: group is null);
+            }
+            else
+            {
+                Expect(group.Count / 2);
+                group.ForEach(item => Answer(item, inline: false));
+                await Task.Yield(); // Behind the answers.
+                group = TakeOrRest(group.Count / 2);
+            }
+        }
+    }
+
+    private void Answer(T item, bool inline)
+    {
+        if (answer is null)
+        {
+        }
+        else if (inline)
+        {
+            answer(item);
+        }
+        else
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(answer, item, preferLocal: false);
+        }
+    }
+
+    /// <summary>While the answers of a group are at work, an idle lane waits for half of what they may bring, and the lane that gave them takes the rest.</summary>
+    private void Expect(int items)
+    {
+        lock (_items)
+        {
+            _expected += items;
+        }
+    }
+
+    private List<T>? TakeOrRest(int expected)
+    {
+        lock (_items)
+        {
+            _expected -= expected;
+            if (_items.Count > 0)
+            {
+                return Take();
             }
 
-            if (group.Count > 0)
-            {
-                await handle(group);
-            }
+            _idle++;
+            SignalIfDrained();
+            return null;
+        }
+    }
+
+    private List<T> Take()
+    {
+        var group = new List<T>(Math.Min(_items.Count, sizeMax));
+        var weight = 0L;
+        while (group.Count < sizeMax && weight < WeightMax && _items.TryDequeue(out var item))
+        {
+            group.Add(item);
+            weight += Weigh(item);
+        }
+
+        return group;
+    }
+
+    private void SignalIfDrained()
+    {
+        if (_ended && _idle == _lanes && _items.Count == 0)
+        {
+            _drained.TrySetResult();
         }
     }
 }

@@ -23,8 +23,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     public JournalWriter(EngineDatabase database, int lanes, int groupSizeMax, ILogger<JournalWriter> log)
     {
         (_database, _log) = (database, log);
-        _groups = new Grouping<Member>(lanes, groupSizeMax, CommitAsync) { Weigh = member => member.Size, WeightMax = GroupBytesMax };
-        _groups.Start();
+        _groups = new Grouping<Member>(lanes, groupSizeMax, CommitAsync, member => member.Answer(alone: false)) { Weigh = member => member.Size, WeightMax = GroupBytesMax };
     }
 
     /// <summary>Transactions that this writer committed.</summary>
@@ -33,7 +32,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     /// <summary>Called after a group with messages has committed, and after a Transaction with some.</summary>
     public Action? OutboxWritten { get; set; }
 
-    /// <param name="reply">Called once, on a thread of the pool, when the outcome is certain; must not block.</param>
+    /// <param name="reply">Called once, on a thread of the pool that nobody waits for, when the outcome is certain.</param>
     public void Submit(Entry entry, Action<CommitReply> reply)
     {
         if (!_groups.TryAdd(new Member(entry, null, reply)))
@@ -62,6 +61,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
 
     private async Task CommitAsync(List<Member> group)
     {
+        group = [.. group]; // The lane answers its own list.
         for (var tries = 1; group.Count > 0; tries++)
         {
             group = await TryAsync(group, tries);
@@ -146,14 +146,14 @@ internal sealed partial class JournalWriter : IAsyncDisposable
 
         foreach (var member in starts)
         {
-            member.Reply(made.TryGetValue(member.Start!.Instance, out var startedAt)
+            member.Settle(made.TryGetValue(member.Start!.Instance, out var startedAt)
                 ? new CommitReply(CommitOutcome.Committed, startedAt, 1)
                 : new CommitReply(CommitOutcome.Fenced, default, 0));
         }
 
         foreach (var member in entries)
         {
-            member.Reply(new CommitReply(CommitOutcome.Committed, at, member.Entry!.Epoch));
+            member.Settle(new CommitReply(CommitOutcome.Committed, at, member.Entry!.Epoch));
         }
     }
 
@@ -163,6 +163,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         if (group.Count == 1)
         {
             // Alone, it may wait as long as it must, on another connection, and nobody waits for it.
+            group[0].IsAlone = true;
             var alone = AloneAsync(group[0], error);
             _alone.TryAdd(alone, true);
             _ = alone.ContinueWith(task => _alone.TryRemove(task, out _), TaskScheduler.Default);
@@ -176,13 +177,19 @@ internal sealed partial class JournalWriter : IAsyncDisposable
 
     private async Task AloneAsync(Member member, Exception error)
     {
+        await SettleAloneAsync(member, error);
+        member.Answer(alone: true);
+    }
+
+    private async Task SettleAloneAsync(Member member, Exception error)
+    {
         List<Member> left = [member];
         for (var tries = 1; left.Count > 0; tries++)
         {
             if (error is not PostgresException refusal || !PostgresFaults.MayPass(refusal))
             {
                 LogRejected(error.Message);
-                member.Reply(new CommitReply(CommitOutcome.Rejected, default, member.Entry?.Epoch ?? 0, error));
+                member.Settle(new CommitReply(CommitOutcome.Rejected, default, member.Entry?.Epoch ?? 0, error));
                 return;
             }
 
@@ -221,7 +228,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         var again = group.Where(m => m.Start is not null).ToList();
         if (raise && _closing.IsCancellationRequested)
         {
-            again.ForEach(member => member.Reply(new CommitReply(CommitOutcome.Fenced, default, 0)));
+            again.ForEach(member => member.Settle(new CommitReply(CommitOutcome.Fenced, default, 0)));
             again.Clear();
         }
 
@@ -230,24 +237,24 @@ internal sealed partial class JournalWriter : IAsyncDisposable
             var entry = member.Entry!;
             if (!standing.TryGetValue(entry.Instance, out var found))
             {
-                member.Reply(new CommitReply(CommitOutcome.Fenced, default, entry.Epoch));
+                member.Settle(new CommitReply(CommitOutcome.Fenced, default, entry.Epoch));
             }
             else if (raise && found.Position == entry.Next && (entry.Rows.Count > 0 || (entry.Leaves && found.Left)))
             {
                 OutboxWritten?.Invoke();
-                member.Reply(new CommitReply(CommitOutcome.Committed, found.At, found.Epoch));
+                member.Settle(new CommitReply(CommitOutcome.Committed, found.At, found.Epoch));
             }
             else if (found.Position != entry.Position)
             {
-                member.Reply(new CommitReply(CommitOutcome.Fenced, default, entry.Epoch));
+                member.Settle(new CommitReply(CommitOutcome.Fenced, default, entry.Epoch));
             }
             else if (entry.Ends && found.Mail)
             {
-                member.Reply(new CommitReply(CommitOutcome.Mail, found.Now, found.Epoch));
+                member.Settle(new CommitReply(CommitOutcome.Mail, found.Now, found.Epoch));
             }
             else if (entry.NotBefore > found.Now)
             {
-                member.Reply(new CommitReply(CommitOutcome.Early, found.Now, found.Epoch));
+                member.Settle(new CommitReply(CommitOutcome.Early, found.Now, found.Epoch));
             }
             else
             {
@@ -259,9 +266,29 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         return again;
     }
 
-    private sealed record Member(Entry? Entry, Start? Start, Action<CommitReply> Reply)
+    private sealed class Member(Entry? entry, Start? start, Action<CommitReply> reply)
     {
+        private CommitReply _outcome;
+
+        public Entry? Entry { get; } = entry;
+
+        public Start? Start { get; } = start;
+
         public int Size => Entry?.Size ?? Start!.Input.Size;
+
+        /// <summary>It left its group, and is answered apart from it.</summary>
+        public bool IsAlone { get; set; }
+
+        /// <summary>The outcome is certain. It is told by <see cref="Answer"/>.</summary>
+        public void Settle(CommitReply outcome) => _outcome = outcome;
+
+        public void Answer(bool alone)
+        {
+            if (alone == IsAlone)
+            {
+                reply(_outcome);
+            }
+        }
     }
 
     [LoggerMessage(101, LogLevel.Warning, "The outcome of a commit of {Count} entries is unknown; asking the database.")]

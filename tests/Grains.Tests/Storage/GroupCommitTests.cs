@@ -137,7 +137,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         using var batch = new NpgsqlBatch();
         var entry = Store.Entry(new Start(new WorkflowId("x"), "T", 1, Guid.NewGuid(), 0, default), rows: 0);
         GroupBatch.AddEntries(batch, [entry], Guid.NewGuid());
-        Assert.Equal([SqlText.Get("advance_workflows")], Texts(batch));
+        Assert.Equal([SqlText.ForOne("advance_workflows")], Texts(batch));
 
         batch.BatchCommands.Clear();
         entry.Rows.Add(new JournalRow(JournalKind.TimerSet, 1, "sleep", default) { DueAt = DateTimeOffset.UtcNow });
@@ -147,8 +147,13 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         entry.WakesOthers = true;
         GroupBatch.AddEntries(batch, [entry], Guid.NewGuid());
         Assert.Equal(
-            new[] { "clear_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers", "ask_to_wake" }.Select(name => SqlText.Get(name)),
+            new[] { "clear_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers", "ask_to_wake" }.Select(SqlText.ForOne),
             Texts(batch));
+
+        entry.Rows.Add(new JournalRow(JournalKind.TimerSet, 2, "sleep", default));
+        batch.BatchCommands.Clear();
+        GroupBatch.AddEntries(batch, [entry], Guid.NewGuid());
+        Assert.Contains(SqlText.Get("append_journal"), Texts(batch)); // Of one entry, but two rows.
     }
 
     private static List<string> Texts(NpgsqlBatch batch)
