@@ -28,7 +28,8 @@ internal sealed class SiloUnderTest : IAsyncDisposable
 
     public static async Task<SiloUnderTest> StartAsync(string connectionString)
     {
-        var builder = Host.CreateApplicationBuilder();
+        // Not the working directory, where the database writes: its files would be watched.
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.SetMinimumLevel(LogLevel.Error);
         builder.AddActors(connectionString, actors =>
         {

@@ -3,20 +3,34 @@ using Actors.Wire;
 namespace Actors;
 
 /// <summary>A message for the outbox, serialized, with the destinations that its topic had when it was published.</summary>
-internal sealed record OutgoingMessage(string Topic, string Key, Payload Payload, IReadOnlyList<string> Destinations);
+internal sealed record OutgoingMessage(string Topic, string Key, Payload Payload, IReadOnlyList<string> Destinations)
+{
+    /// <summary>Bytes of payload.</summary>
+    internal static long SizeOf(IReadOnlyList<OutgoingMessage> messages)
+    {
+        long size = 0;
+        for (var i = 0; i < messages.Count; i++)
+        {
+            size += messages[i].Payload.Size;
+        }
+
+        return size;
+    }
+}
 
 /// <summary>Collects what a body publishes until its result commits.</summary>
 internal sealed class MessageBuffer(Func<string, string, object?, Type, OutgoingMessage> prepare)
 {
-    private readonly List<OutgoingMessage> _messages = [];
+    private readonly Lock _lock = new();
+    private List<OutgoingMessage>? _messages;
 
     internal IReadOnlyList<OutgoingMessage> Messages
     {
         get
         {
-            lock (_messages)
+            lock (_lock)
             {
-                return [.. _messages];
+                return _messages is null ? [] : [.. _messages];
             }
         }
     }
@@ -24,9 +38,9 @@ internal sealed class MessageBuffer(Func<string, string, object?, Type, Outgoing
     internal void Add<T>(string topic, string key, T message)
     {
         var prepared = prepare(topic, key, message, typeof(T));
-        lock (_messages)
+        lock (_lock)
         {
-            _messages.Add(prepared);
+            (_messages ??= []).Add(prepared);
         }
     }
 }

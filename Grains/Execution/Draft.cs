@@ -28,11 +28,11 @@ internal sealed class Draft
     /// <summary>The timers that fire here.</summary>
     public IEnumerable<int> Fired => _items.Where(item => item.NotBefore is not null).Select(item => item.Row.Seq);
 
-    /// <summary>Returns the row as it will be written.</summary>
+    /// <summary>Returns the row.</summary>
     /// <param name="endsTimer">The row's command has a timer row, which goes with it.</param>
     public JournalRow Add(JournalRow row, IReadOnlyList<OutgoingMessage>? messages = null, bool endsTimer = false)
     {
-        row = row with { Messages = messages?.Count ?? 0 };
+        row.Messages = messages?.Count ?? 0;
         Add(new Item(row, messages ?? [], endsTimer, null));
         return row;
     }
@@ -85,6 +85,7 @@ internal sealed class Draft
     public Entry Seal(long instance, int epoch, int position, int messages)
     {
         var entry = new Entry { Instance = instance, Epoch = epoch, Position = position, NotBefore = NotBefore };
+        entry.Rows.Capacity = _items.Count;
         foreach (var item in _items)
         {
             item.Row.Position = ++position;
@@ -138,7 +139,7 @@ internal sealed class Draft
     /// <param name="NotBefore">Of a timer: the database refuses the entry before this.</param>
     private sealed record Item(JournalRow Row, IReadOnlyList<OutgoingMessage> Messages, bool EndsTimer, DateTimeOffset? NotBefore)
     {
-        public long Size => Row.Payload.Size + Messages.Sum(message => (long)message.Payload.Size);
+        public long Size { get; } = Row.Payload.Size + OutgoingMessage.SizeOf(Messages);
 
         public bool IsCommand => Row.Kind is JournalKind.TimerSet or JournalKind.Published;
     }

@@ -125,9 +125,11 @@ internal sealed partial class WorkflowInstance
         }
         else
         {
-            _ = Task.Run(() => RunBodyAsync(command));
+            RunElsewhere(command);
         }
     }
+
+    private void RunElsewhere(BodyCommand command) => _ = Task.Run(() => RunBodyAsync(command));
 
     private Task RunBodyAsync(BodyCommand command) =>
         command is IStepBody step ? RunStepAsync(command, step) : RunTransactionAsync(command, (ITransactionBody)command);
@@ -194,7 +196,7 @@ internal sealed partial class WorkflowInstance
 
     private void CheckSize(BodyCommand command, Payload result, IReadOnlyList<OutgoingMessage> messages)
     {
-        var size = result.Size + messages.Sum(message => (long)message.Payload.Size);
+        var size = result.Size + OutgoingMessage.SizeOf(messages);
         if (size > _engine.Options.EntrySizeMax)
         {
             throw new PayloadTooLargeException(

@@ -158,7 +158,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
             if (body is not null)
             {
-                _ = Task.Run(() => RunBodyAsync(body)); // More has come: the body does not wait for it.
+                RunElsewhere(body); // More has come: the body does not wait for it.
             }
 
             Handle(next);

@@ -32,7 +32,7 @@ internal sealed record JournalRow(JournalKind Kind, int Seq, string Name, Payloa
 
     public DateTimeOffset? DueAt { get; init; }
 
-    public int Messages { get; init; }
+    public int Messages { get; set; }
 
     public int Position { get; set; }
 
