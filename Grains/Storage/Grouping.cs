@@ -1,21 +1,31 @@
+using System.Diagnostics;
+
 namespace Actors.Storage;
 
 /// <summary>
-/// Hands over together what became ready while the last group was under way. A lonely item goes at once, on the thread that brings it: no
-/// timer waits for company. After a group, a lane waits only for its turn among what the thread pool already has to do, which is what the
-/// group's answers have set going.
+/// Hands over together what became ready while the last group was under way. A lonely item goes at once, on the thread that brings it: nothing
+/// waits for company. After a group, a lane waits only for its turn among what the thread pool already has to do, which is what the
+/// group's answers have set going. A second group goes beside the first when <see cref="Crowd"/> items wait: fewer are better off behind it,
+/// unless it takes longer than <see cref="Patience"/>.
 /// </summary>
-/// <param name="lanes">Groups under way at the same time.</param>
+/// <param name="lanes">Groups under way at the same time, at most.</param>
 /// <param name="sizeMax">Items in one group.</param>
 /// <param name="handle">Must settle every item of its group, whatever happens, and not throw.</param>
 /// <param name="answer">Called with each item of a handled group, on a thread of the pool that no lane waits for.</param>
 internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> handle, Action<T>? answer = null) : IAsyncDisposable
 {
+    private const int Crowd = 32;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(2);
+
     private readonly Queue<T> _items = new();
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly int _lanes = lanes;
     private int _idle = lanes;
     private int _expected;
+    private Timer? _impatience;
+    private bool _impatient;
+    private long _waitsSince;
     private bool _ended;
 
     /// <summary>What an item adds to its group, whose weight grows past <see cref="WeightMax"/> by one item at most. Default nothing.</summary>
@@ -34,8 +44,19 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
                 return false;
             }
 
+            if (_items.Count == 0)
+            {
+                _waitsSince = Stopwatch.GetTimestamp();
+            }
+
             _items.Enqueue(item);
-            if (_idle == 0 || _items.Count < _expected)
+            if (_idle < _lanes && _items.Count < Math.Max(Crowd, _expected))
+            {
+                WatchTheTime();
+                return true;
+            }
+
+            if (_idle == 0)
             {
                 return true;
             }
@@ -60,7 +81,11 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         return _drained.Task;
     }
 
-    public async ValueTask DisposeAsync() => await EndAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await EndAsync();
+        _impatience?.Dispose();
+    }
 
     /// <summary>Nothing of the caller's (scheduler, context, trace) may follow into the lane.</summary>
     private void Begin(List<T> group)
@@ -118,7 +143,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         }
     }
 
-    /// <summary>While the answers of a group are at work, an idle lane waits for half of what they may bring, and the lane that gave them takes the rest.</summary>
+    /// <summary>While the answers of a group are at work, another lane waits for half of what they may bring, and the lane that gave them takes the rest.</summary>
     private void Expect(int items)
     {
         lock (_items)
@@ -154,6 +179,39 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         }
 
         return group;
+    }
+
+    private void WatchTheTime()
+    {
+        if (!_impatient && _idle > 0)
+        {
+            _impatient = true;
+            _impatience ??= new Timer(_ => StopWaiting());
+            _impatience.Change(Patience, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private void StopWaiting()
+    {
+        List<T>? group = null;
+        lock (_items)
+        {
+            _impatient = false;
+            if (_items.Count > 0 && _idle > 0 && Stopwatch.GetElapsedTime(_waitsSince) >= Patience)
+            {
+                _idle--;
+                group = Take();
+            }
+            else if (_items.Count > 0)
+            {
+                WatchTheTime();
+            }
+        }
+
+        if (group is not null)
+        {
+            Begin(group);
+        }
     }
 
     private void SignalIfDrained()
