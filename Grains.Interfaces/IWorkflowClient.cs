@@ -11,6 +11,10 @@ public interface IWorkflowClient
     /// <exception cref="InvalidWorkflowIdException">The id cannot name a workflow.</exception>
     IWorkflowHandle<TContract> Get<TContract>(string id, string @namespace = WorkflowId.DefaultNamespace)
         where TContract : class, IWorkflow;
+
+    internal Task<long> StartManyAsync<TContract, TInput>(
+        IEnumerable<KeyValuePair<string, TInput>> inputs, DbTransaction transaction, string @namespace, CancellationToken cancellation)
+        where TContract : class, IWorkflow;
 }
 
 /// <summary>What a start does when the id's last run has ended. While it runs, every start attaches to it, but for <see cref="Reject"/>.</summary>

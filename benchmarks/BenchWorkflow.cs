@@ -32,3 +32,11 @@ public sealed class TenSteps : Workflow<int, int>, ITenSteps
         return input;
     }
 }
+
+public interface IOneStep : IWorkflow<int, int>;
+
+/// <summary>One small step and the end.</summary>
+public sealed class OneStep : Workflow<int, int>, IOneStep
+{
+    protected override async Task<int> RunAsync(int input) => await Step("step", _ => Task.FromResult(input));
+}

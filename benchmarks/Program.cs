@@ -6,14 +6,16 @@ using Npgsql;
 
 // Steps per second and their cost, beside what pgbench does on the same server in the same run. --quick: under two minutes.
 // --sleepers [N]: what N (default 100,000) sleeping workflows cost, and that all wake.
+// --starts [N]: N (default 1,000,000) starts in one transaction, and until all have ended.
 var quick = args.Contains("--quick");
 var json = args is [.., "--json", var path] ? path : null;
 // --load N: N workflows at a time for twenty seconds, for profilers.
 var load = args is ["--load", var many] && int.TryParse(many, out var asked) ? asked : 0;
-var sleepers = args is ["--sleepers", ..] ? args is [_, var given] && int.TryParse(given, out var count) && count > 0 ? count : args.Length == 1 ? 100_000 : 0 : 0;
-if (args.Length != (quick ? 1 : 0) + (json is null ? 0 : 2) && sleepers == 0 && load == 0)
+var sleepers = Count("--sleepers", 100_000);
+var starts = Count("--starts", 1_000_000);
+if (args.Length != (quick ? 1 : 0) + (json is null ? 0 : 2) && sleepers + starts + load == 0)
 {
-    Console.Error.WriteLine("Usage: ./bench [--quick] [--json FILE] | --sleepers [N] | --load N");
+    Console.Error.WriteLine("Usage: ./bench [--quick] [--json FILE] | --sleepers [N] | --starts [N] | --load N");
     return 2;
 }
 
@@ -33,6 +35,13 @@ try
     {
         await using var silo = await SiloUnderTest.StartAsync(connectionString);
         await Sleepers.MeasureAsync(silo, sleepers);
+        return 0;
+    }
+
+    if (starts > 0)
+    {
+        await using var silo = await SiloUnderTest.StartAsync(connectionString);
+        await Starts.MeasureAsync(silo, connectionString, starts);
         return 0;
     }
 
@@ -67,6 +76,9 @@ finally
 }
 
 return 0;
+
+int Count(string option, int usual) =>
+    args.Length is 0 or > 2 || args[0] != option ? 0 : args.Length == 1 ? usual : int.TryParse(args[1], out var count) && count > 0 ? count : 0;
 
 static async Task<string> FreshDatabaseAsync(string server)
 {

@@ -33,7 +33,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         builder.Logging.SetMinimumLevel(LogLevel.Error);
         builder.AddActors(connectionString, actors =>
         {
-            actors.AddWorkflow<TenSteps>().AddWorkflow<Sleeper>();
+            actors.AddWorkflow<TenSteps>().AddWorkflow<OneStep>().AddWorkflow<Sleeper>();
             actors.Outbox.Add("bench", new HandlerSink((_, _) => Task.CompletedTask), "bench");
             actors.OutboxOptions.Delivers = false;
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (FreePort(), FreePort());

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Actors.Wire;
 
 namespace Actors.Calling;
@@ -11,5 +12,16 @@ public sealed class WorkflowClient(IGrainFactory grains, PayloadSerializer paylo
     {
         var workflow = new WorkflowId(id, @namespace);
         return new WorkflowHandle<TContract>(workflow, grains.GetGrain<IWorkflowGrain>(workflow.GrainKey), payloads, patience);
+    }
+
+    public Task<long> StartManyAsync<TContract, TInput>(
+        IEnumerable<KeyValuePair<string, TInput>> inputs, DbTransaction transaction, string @namespace, CancellationToken cancellation)
+        where TContract : class, IWorkflow
+    {
+        var contract = typeof(TContract).GetInterfaces().Append(typeof(TContract))
+            .FirstOrDefault(type => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IWorkflow<,>));
+        return contract?.GetGenericArguments()[0] == typeof(TInput)
+            ? new BulkStart(transaction, WorkflowNames.Of(typeof(TContract)), @namespace).RunAsync(inputs, payloads, cancellation)
+            : throw new ArgumentException($"{typeof(TContract).Name} does not take {typeof(TInput).Name} as its input.", nameof(inputs));
     }
 }

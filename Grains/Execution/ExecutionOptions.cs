@@ -30,6 +30,11 @@ public sealed class ExecutionOptions
     [Range(1, 1_000)]
     public int CrashLimit { get; set; } = 10;
 
+    /// <summary>Runs in a silo's memory beyond which runs that SQL or a bulk start made wait in the database. Calls and timers are not held up.</summary>
+    /// <value>100 to 10,000,000. Default 20,000.</value>
+    [Range(100, 10_000_000)]
+    public int ResidentsMax { get; set; } = 20_000;
+
     /// <summary>How long a run that only waits stays in memory.</summary>
     /// <value>Zero to an hour. Default 2 s.</value>
     [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]

@@ -90,6 +90,7 @@ public static class ActorsSiloHosting
                 engine.Context.Types.Names,
                 new SweepSettings(settings.Cluster.SweepInterval, settings.Cluster.LeaseDuration, settings.Execution.LookAhead),
                 id => grains.GetGrain<Wire.IWorkflowGrain>(id.GrainKey).WakeAsync(),
+                () => settings.Execution.ResidentsMax - engine.ResidentCount,
                 engine.Context.Clock.Hear,
                 () => provider.GetRequiredService<SiloLife>().LeaseLost(),
                 provider.GetRequiredService<ILogger<Sweeper>>());

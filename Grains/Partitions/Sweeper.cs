@@ -10,12 +10,14 @@ namespace Actors.Partitions;
 /// The safety net under every direct call: looks at the database once an interval, in one statement, for work that nobody was told of, and renews
 /// the silo's lease. A lost nudge costs at most an interval.
 /// </summary>
+/// <param name="room">How many more runs this silo's memory takes: new ones wait in the database for it.</param>
 internal sealed partial class Sweeper(
     EngineDatabase database,
     PartitionSet partitions,
     string[] types,
     SweepSettings settings,
     Func<WorkflowId, Task> wake,
+    Func<int> room,
     Action<DateTimeOffset> hear,
     Action leaseLost,
     ILogger<Sweeper> log)
@@ -78,7 +80,7 @@ internal sealed partial class Sweeper(
     {
         var mine = partitions.Partitions;
         var found = new HashSet<WorkflowId>();
-        var counts = new int[4];
+        var counts = new int[5];
         await database.QueryAsync(database.Engine, "sweep", batch => Build(batch, mine), async reader =>
         {
             while (await reader.ReadAsync())
@@ -104,7 +106,7 @@ internal sealed partial class Sweeper(
         var waking = found.Where(id => _waking.TryAdd(id, true)).Select(WakeAsync).ToList();
         if (waking.Count > 0)
         {
-            LogFound(counts[1], counts[2], counts[3]);
+            LogFound(counts[1], counts[2], counts[3], counts[4]);
             await Task.WhenAny(Task.WhenAll(waking), Task.Delay(WakeLimit));
         }
 
@@ -136,10 +138,11 @@ internal sealed partial class Sweeper(
         new NpgsqlParameter<TimeSpan> { TypedValue = settings.LookAhead, NpgsqlDbType = NpgsqlDbType.Interval },
         new NpgsqlParameter<short[]> { TypedValue = mine },
         new NpgsqlParameter<string[]> { TypedValue = types, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text },
-        new NpgsqlParameter<int> { TypedValue = FoundMax });
+        new NpgsqlParameter<int> { TypedValue = FoundMax },
+        new NpgsqlParameter<int> { TypedValue = Math.Clamp(room(), 0, FoundMax) });
 
-    [LoggerMessage(401, LogLevel.Debug, "The sweep found {Due} due timers, {Mail} with mail, {Orphans} of dead silos.")]
-    private partial void LogFound(int due, int mail, int orphans);
+    [LoggerMessage(401, LogLevel.Debug, "The sweep found {Due} due timers, {Mail} with mail, {Orphans} of dead silos, {Fresh} new.")]
+    private partial void LogFound(int due, int mail, int orphans, int fresh);
 
     [LoggerMessage(402, LogLevel.Warning, "The sweep failed {Failures} time(s) in a row; it goes on.")]
     private partial void LogSweepFailed(int failures, Exception error);

@@ -37,6 +37,10 @@ internal sealed class Entry
 
     public int Next => Position + Rows.Count;
 
+    /// <summary>True for what most entries are: one row that sets no timer, at most one message, and nothing else.</summary>
+    public bool IsOrdinary => Rows.Count == 1 && Outbox.Count <= 1 && Rows[0].DueAt is null && !WakesOthers
+        && ClearedTimers.Count + ClearedMail.Count + RefusedMail.Count == 0;
+
     public bool Ends => Status is WorkflowStatus.Completed or WorkflowStatus.Failed;
 }
 

@@ -17,6 +17,7 @@ internal static class GroupBatch
     private static readonly GroupStatement SetTimers = new("set_timers");
     private static readonly GroupStatement AskToWake = new("ask_to_wake");
     private static readonly GroupStatement ClearTimers = new("clear_timers");
+    private static readonly string CommitTransition = SqlText.Get("commit_transition");
 
     /// <summary>The starts; the last statement returns (instance, at) of the runs that were made.</summary>
     public static void AddStarts(NpgsqlBatch batch, IReadOnlyList<Start> starts, Guid silo)
@@ -50,6 +51,12 @@ internal static class GroupBatch
     /// <param name="entries">In the order of instances, each at most once.</param>
     public static void AddEntries(NpgsqlBatch batch, IReadOnlyList<Entry> entries, Guid silo)
     {
+        if (entries is [{ IsOrdinary: true } ordinary])
+        {
+            AddTransition(batch, ordinary, silo);
+            return;
+        }
+
         AddPairs(batch, ClearInbox, entries, entry => entry.ClearedMail, NpgsqlDbType.Text);
         AddPairs(batch, RefuseInbox, entries, entry => entry.RefusedMail, NpgsqlDbType.Text);
         Statement(
@@ -72,6 +79,35 @@ internal static class GroupBatch
         {
             Statement(batch, AskToWake.For(wakes.Count), Array(wakes, e => e.Instance, NpgsqlDbType.Bigint));
         }
+    }
+
+    private static void AddTransition(NpgsqlBatch batch, Entry entry, Guid silo)
+    {
+        var row = entry.Rows[0];
+        OutgoingRow? message = entry.Outbox.Count == 1 ? entry.Outbox[0] : null;
+        Statement(
+            batch,
+            CommitTransition,
+            One(entry.Instance, NpgsqlDbType.Bigint),
+            One(silo, NpgsqlDbType.Uuid),
+            One(entry.Epoch, NpgsqlDbType.Integer),
+            One(entry.Position, NpgsqlDbType.Integer),
+            One((short)entry.Status, NpgsqlDbType.Smallint),
+            One(entry.Leaves, NpgsqlDbType.Boolean),
+            One(entry.NotBefore?.UtcDateTime, NpgsqlDbType.TimestampTz),
+            One(row.Seq, NpgsqlDbType.Integer),
+            One((short)row.Kind, NpgsqlDbType.Smallint),
+            One(row.Messages, NpgsqlDbType.Integer),
+            One(row.Name, NpgsqlDbType.Text),
+            One(row.MessageId, NpgsqlDbType.Text),
+            One(JsonOf(row.Payload), NpgsqlDbType.Json),
+            One(BytesOf(row.Payload), NpgsqlDbType.Bytea),
+            One(message?.Ordinal, NpgsqlDbType.Integer),
+            One(message?.Destination, NpgsqlDbType.Text),
+            One(message?.Topic, NpgsqlDbType.Text),
+            One(message?.Key, NpgsqlDbType.Text),
+            One(message is { } json ? JsonOf(json.Payload) : null, NpgsqlDbType.Json),
+            One(message is { } bytes ? BytesOf(bytes.Payload) : null, NpgsqlDbType.Bytea));
     }
 
     private static void AddJournal(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
@@ -169,16 +205,22 @@ internal static class GroupBatch
 
     // A payload is in one of two columns: json as it is, bytes where a codec made them.
     private static NpgsqlParameter Json<T>(IReadOnlyList<T> items, Func<T, Wire.Payload> payload) =>
-        Array(items, item => payload(item) is { Encoded: false } json ? json.Data : null, NpgsqlDbType.Json);
+        Array(items, item => JsonOf(payload(item)), NpgsqlDbType.Json);
 
     private static NpgsqlParameter Bytes<T>(IReadOnlyList<T> items, Func<T, Wire.Payload> payload) =>
-        Array(items, item => payload(item) is { Encoded: true } encoded ? encoded.Data : null, NpgsqlDbType.Bytea);
+        Array(items, item => BytesOf(payload(item)), NpgsqlDbType.Bytea);
+
+    private static byte[]? JsonOf(Wire.Payload payload) => payload.Encoded ? null : payload.Data;
+
+    private static byte[]? BytesOf(Wire.Payload payload) => payload.Encoded ? payload.Data : null;
+
+    private static NpgsqlParameter<T> One<T>(T value, NpgsqlDbType type) => new() { TypedValue = value, NpgsqlDbType = type };
 
     private static NpgsqlParameter Array<TItem, TValue>(IReadOnlyList<TItem> items, Func<TItem, TValue> value, NpgsqlDbType type)
     {
         if (items.Count == 1)
         {
-            return new NpgsqlParameter<TValue> { TypedValue = value(items[0]), NpgsqlDbType = type };
+            return One(value(items[0]), type);
         }
 
         var values = new TValue[items.Count];

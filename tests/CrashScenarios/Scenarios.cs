@@ -59,6 +59,13 @@ internal static class Scenarios
             scene.Sweep();
             await scene.ExpectAsync("w", 5);
         }),
+        ["bulk start in SQL"] = open => InAsync(open, async scene =>
+        {
+            await scene.ExecuteAsync("select actors.start_workflows('default', 'Steps', array['w', 'v'], array['1', '1']::json[])");
+            scene.Sweep();
+            await scene.ExpectAsync("w", 5);
+            await scene.ExpectAsync("v", 5);
+        }),
         ["query"] = open => InAsync(open, async scene =>
         {
             await scene.StartAsync("w", "Waits", 1);

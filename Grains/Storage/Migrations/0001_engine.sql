@@ -10,8 +10,7 @@ create function actors.now() returns timestamptz language sql stable parallel sa
 
 -- The partition of a workflow: the first two bytes of SHA-256(namespace U+001F id), big-endian, modulo 1024. Equal to Partition.Of in C#.
 create function actors.partition_of(namespace text, id text) returns smallint language sql immutable strict parallel safe
-    return ((get_byte(sha256(convert_to(namespace || chr(31) || id, 'UTF8')), 0) * 256
-           + get_byte(sha256(convert_to(namespace || chr(31) || id, 'UTF8')), 1)) % 1024)::smallint;
+    return (('x' || left(encode(sha256(convert_to(namespace || chr(31) || id, 'UTF8')), 'hex'), 4))::bit(16)::integer % 1024)::smallint;
 
 -- The partition of an outbox lane, so that one relay at a time has it. Equal to Partition.OfLane in C#.
 create function actors.partition_of(lane bigint) returns smallint language sql immutable strict parallel safe
@@ -49,6 +48,7 @@ create table actors.workflows (
 
 create unique index workflows_identity on actors.workflows (namespace, id) where latest;
 create index workflows_owner on actors.workflows (owner) where owner is not null;
+create index workflows_fresh on actors.workflows (type) where epoch = 0;  -- started by SQL, and claimed by nobody yet
 
 -- What happened to a run, in the order in which its code was told. Replay reads nothing else.
 create table actors.journal (
@@ -140,7 +140,31 @@ create table actors.silos (
     address     text        not null            -- as Orleans writes it: ip:port@generation
 );
 
--- Starts a workflow in the caller's transaction; a repeat attaches. Found by the sweep through the inbox row. Returns the run.
+-- One run's ordinary transition in one statement: fence, one journal row, at most one message. What advance_workflows, append_journal and
+-- append_outbox do for a group, for the entry that is alone in it; three statements would cost the server and the silo more than they do.
+create function actors.commit_transition(
+    for_instance bigint, for_owner uuid, at_epoch integer, at_position integer, new_status smallint, leaves boolean, not_before timestamptz,
+    row_seq integer, row_kind smallint, row_messages integer, row_name text, row_message_id text, row_payload json, row_bytes bytea,
+    out_ordinal integer, out_destination text, out_topic text, out_key text, out_payload json, out_bytes bytea) returns timestamptz language plpgsql as $$
+begin
+    update actors.workflows w
+    set position = at_position + 1, status = new_status, crash_count = 0,
+        owner = case when leaves then null else w.owner end,
+        ended_at = case when new_status in (1, 2) then actors.now() end
+    where w.instance = for_instance and w.epoch = at_epoch and w.position = at_position and w.owner = for_owner and w.status = 0
+        and (not_before is null or not_before <= actors.now())
+        and (new_status not in (1, 2) or not exists (select from actors.inbox i where i.instance = for_instance and not i.undelivered));
+    perform actors.require(case when found then 1 else 0 end, 1);
+    insert into actors.journal (instance, at, position, seq, kind, messages, name, message_id, payload, bytes)
+    values (for_instance, actors.now(), at_position + 1, row_seq, row_kind, row_messages, row_name, row_message_id, row_payload, row_bytes);
+    if out_ordinal is not null then
+        insert into actors.outbox (instance, at, ordinal, destination, topic, key, payload, bytes)
+        values (for_instance, actors.now(), out_ordinal, out_destination, out_topic, out_key, out_payload, out_bytes);
+    end if;
+    return actors.now();
+end $$;
+
+-- Starts a workflow in the caller's transaction; a repeat attaches. Found by the sweep, as a run of epoch 0. Returns the run.
 create function actors.start_workflow(
     namespace text, id text, type text, payload json, bytes bytea default null) returns uuid language plpgsql as $$
 declare
@@ -167,8 +191,47 @@ begin
     end if;
     insert into actors.journal (instance, at, position, seq, kind, name, payload, bytes)
     values (new_instance, actors.now(), 0, 0, 0, start_workflow.type, start_workflow.payload, start_workflow.bytes);
-    insert into actors.inbox (instance, at, message_id, name) values (new_instance, actors.now(), '', '');
     return new_run;
+end $$;
+
+-- Starts many workflows in the caller's transaction, in one pass over the arrays; ids that exist as the same type are left as they are.
+-- Returns how many it made.
+create function actors.start_workflows(
+    namespace text, type text, ids text[], payloads json[], bytes bytea[] default null) returns bigint language plpgsql as $$
+declare
+    wanted integer := cardinality(ids);
+    blocks bigint[] := array(select nextval('actors.instances') from generate_series(0, (cardinality(ids) - 1) / 1000));
+    made bigint;
+begin
+    if exists (select from unnest(ids) i where octet_length(i) not between 1 and 200 or i ~ '[\u0001-\u001f\u007f-\u009f]' or i is null)
+        or octet_length(start_workflows.namespace) not between 1 and 100 or start_workflows.namespace ~ '[\u0001-\u001f\u007f-\u009f/]' then
+        raise exception 'a workflow id is 1 to 200 bytes, a namespace 1 to 100, without control characters' using errcode = 'AC003';
+    end if;
+    begin
+        insert into actors.workflows (instance, created_at, run, epoch, position, partition, status, namespace, id, type)
+        select blocks[(n + 999) / 1000] + (n - 1) % 1000, actors.now(), gen_random_uuid(), 0, 0, actors.partition_of(start_workflows.namespace, i), 0,
+               start_workflows.namespace, i, start_workflows.type
+        from unnest(ids) with ordinality as s (i, n);
+    exception when unique_violation then  -- The way for ids that exist costs twice as much.
+        insert into actors.workflows (instance, created_at, run, epoch, position, partition, status, namespace, id, type)
+        select blocks[(n + 999) / 1000] + (n - 1) % 1000, actors.now(), gen_random_uuid(), 0, 0, actors.partition_of(start_workflows.namespace, i), 0,
+               start_workflows.namespace, i, start_workflows.type
+        from unnest(ids) with ordinality as s (i, n)
+        on conflict do nothing;
+    end;
+    get diagnostics made = row_count;
+    if made < wanted and exists (
+        select from unnest(ids) i
+        cross join lateral (select w.type from actors.workflows w where w.namespace = start_workflows.namespace and w.id = i and w.latest limit 1) w
+        where w.type <> start_workflows.type) then
+        raise exception 'some of the workflows exist and are not a %', start_workflows.type using errcode = 'AC002';
+    end if;
+    insert into actors.journal (instance, at, position, seq, kind, name, payload, bytes)
+    select blocks[(n + 999) / 1000] + (n - 1) % 1000, actors.now(), 0, 0, 0, start_workflows.type, s.payload, s.encoded
+    from unnest(payloads, bytes) with ordinality as s (payload, encoded, n)
+    where made = wanted
+        or (select w.instance from actors.workflows w where w.instance = blocks[(n + 999) / 1000] + (n - 1) % 1000 limit 1) is not null;
+    return made;
 end $$;
 
 -- Sends a signal or topic message in the caller's transaction; a repeat with the same message id changes nothing. False: no such running workflow.

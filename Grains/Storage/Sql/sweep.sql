@@ -1,6 +1,7 @@
 -- Called by Sweeper, once a sweep interval: renews this silo's lease (no row of kind 0: it was declared dead, and must stop), marks mail
 -- that came after the end, and finds work that nobody was told of, by state and never by cursor: timers due soon whose run
--- is in nobody's memory (1), unread mail (2), runs of dead owners (3). Mail without a name is looked for in every partition: it is a call for help.
+-- is in nobody's memory (1), unread mail (2), runs of dead owners (3), runs that SQL started (4), as many as there is room for. Mail without a
+-- name is looked for in every partition: it is a call for help; so are new runs that nobody took for ten seconds, as their silo may lack the type.
 -- Each part begins at what may be work and probes from there; the limits keep the planner from joining whole tables.
 with renewed as (
     update actors.silos set alive_until = actors.now() + $2 where id = $1 and dead_at is null returning 1
@@ -11,6 +12,10 @@ with renewed as (
         from actors.inbox m
         cross join lateral (select w.status from actors.workflows w where w.instance = m.instance limit 1) w
         where not m.undelivered and w.status in (1, 2)))
+), fresh as materialized (
+    select w.namespace, w.id
+    from actors.workflows w
+    where w.epoch = 0 and w.status = 0 and w.partition = any($4) and w.type = any($5) limit $7
 )
 select 0 as kind, null as namespace, null as id, actors.now() as now from renewed
 union all
@@ -32,3 +37,10 @@ cross join lateral (
     select * from actors.workflows w
     where w.owner = s.id and w.status = 0 and w.partition = any($4) and w.type = any($5) limit $6) w
 where s.dead_at is not null limit $6)
+union all
+select 4, f.namespace, f.id, null from fresh f
+union all
+(select 4, w.namespace, w.id, null
+from actors.workflows w
+where w.epoch = 0 and w.status = 0 and w.type = any($5) and w.created_at < actors.now() - interval '10 seconds' and not exists (select from fresh)
+limit $7)
