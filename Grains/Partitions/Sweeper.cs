@@ -23,6 +23,7 @@ internal sealed partial class Sweeper(
     ILogger<Sweeper> log)
 {
     private const int FoundMax = 1000;
+    private const int FarEvery = 10;
     private static readonly string Sweep = SqlText.Get("sweep");
     private static readonly string ForgetSilos = SqlText.Get("forget_silos");
     private static readonly TimeSpan WakeLimit = TimeSpan.FromSeconds(10);
@@ -51,7 +52,7 @@ internal sealed partial class Sweeper(
         {
             try
             {
-                var full = await SweepAsync();
+                var full = await SweepAsync(looksFar: sweeps % FarEvery == FarEvery - 1);
                 if (sweeps % 1000 == 999)
                 {
                     await database.ExecuteAsync("forget silos", batch => GroupBatch.Statement(batch, ForgetSilos), stop);
@@ -76,12 +77,12 @@ internal sealed partial class Sweeper(
     }
 
     /// <summary>True when there is more to find.</summary>
-    private async Task<bool> SweepAsync()
+    private async Task<bool> SweepAsync(bool looksFar)
     {
         var mine = partitions.Partitions;
         var found = new HashSet<WorkflowId>();
         var counts = new int[5];
-        await database.QueryAsync(database.Engine, "sweep", batch => Build(batch, mine), async reader =>
+        await database.QueryAsync(database.Engine, "sweep", batch => Build(batch, mine, looksFar), async reader =>
         {
             while (await reader.ReadAsync())
             {
@@ -130,7 +131,7 @@ internal sealed partial class Sweeper(
         }
     }
 
-    private void Build(NpgsqlBatch batch, short[] mine) => GroupBatch.Statement(
+    private void Build(NpgsqlBatch batch, short[] mine, bool looksFar) => GroupBatch.Statement(
         batch,
         Sweep,
         new NpgsqlParameter<Guid> { TypedValue = database.Silo },
@@ -139,7 +140,8 @@ internal sealed partial class Sweeper(
         new NpgsqlParameter<short[]> { TypedValue = mine },
         new NpgsqlParameter<string[]> { TypedValue = types, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text },
         new NpgsqlParameter<int> { TypedValue = FoundMax },
-        new NpgsqlParameter<int> { TypedValue = Math.Clamp(room(), 0, FoundMax) });
+        new NpgsqlParameter<int> { TypedValue = Math.Clamp(room(), 0, FoundMax) },
+        new NpgsqlParameter<bool> { TypedValue = looksFar });
 
     [LoggerMessage(401, LogLevel.Debug, "The sweep found {Due} due timers, {Mail} with mail, {Orphans} of dead silos, {Fresh} new.")]
     private partial void LogFound(int due, int mail, int orphans, int fresh);

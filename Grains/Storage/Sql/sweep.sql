@@ -1,7 +1,7 @@
 -- Called by Sweeper, once a sweep interval: renews this silo's lease (no row of kind 0: it was declared dead, and must stop), marks mail
 -- that came after the end, and finds work that nobody was told of, by state and never by cursor: timers due soon whose run
 -- is in nobody's memory (1), unread mail (2), runs of dead owners (3), runs that SQL started (4), as many as there is room for. Mail without a
--- name is looked for in every partition: it is a call for help; so are new runs that nobody took for ten seconds, as their silo may lack the type.
+-- name is looked for in every partition: it is a call for help; so are, where $8, new runs that nobody took for ten seconds, as their silo may lack the type.
 -- Each part begins at what may be work and probes from there; the limits keep the planner from joining whole tables.
 with renewed as (
     update actors.silos set alive_until = actors.now() + $2 where id = $1 and dead_at is null returning 1
@@ -42,5 +42,5 @@ select 4, f.namespace, f.id, null from fresh f
 union all
 (select 4, w.namespace, w.id, null
 from actors.workflows w
-where w.epoch = 0 and w.status = 0 and w.type = any($5) and w.created_at < actors.now() - interval '10 seconds' and not exists (select from fresh)
+where $8 and w.epoch = 0 and w.status = 0 and w.type = any($5) and w.created_at < actors.now() - interval '10 seconds' and not exists (select from fresh)
 limit $7)
