@@ -9,13 +9,15 @@ using Npgsql;
 // --starts [N]: N (default 1,000,000) starts in one transaction, and until all have ended.
 var quick = args.Contains("--quick");
 var json = args is [.., "--json", var path] ? path : null;
+// --features: single calls, transactions, timers and replay.
 // --load N: N workflows at a time for twenty seconds, for profilers.
 var load = args is ["--load", var many] && int.TryParse(many, out var asked) ? asked : 0;
 var sleepers = Count("--sleepers", 100_000);
 var starts = Count("--starts", 1_000_000);
-if (args.Length != (quick ? 1 : 0) + (json is null ? 0 : 2) && sleepers + starts + load == 0)
+var features = args is ["--features"];
+if (args.Length != (quick ? 1 : 0) + (json is null ? 0 : 2) && sleepers + starts + load == 0 && !features)
 {
-    Console.Error.WriteLine("Usage: ./bench [--quick] [--json FILE] | --sleepers [N] | --starts [N] | --load N");
+    Console.Error.WriteLine("Usage: ./bench [--quick] [--json FILE] | --sleepers [N] | --starts [N] | --features | --load N");
     return 2;
 }
 
@@ -35,6 +37,13 @@ try
     {
         await using var silo = await SiloUnderTest.StartAsync(connectionString);
         await Sleepers.MeasureAsync(silo, sleepers);
+        return 0;
+    }
+
+    if (features)
+    {
+        await using var silo = await SiloUnderTest.StartAsync(connectionString);
+        await Features.MeasureAsync(silo, pgbench, connectionString);
         return 0;
     }
 

@@ -33,7 +33,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         builder.Logging.SetMinimumLevel(LogLevel.Error);
         builder.AddActors(connectionString, actors =>
         {
-            actors.AddWorkflow<TenSteps>().AddWorkflow<OneStep>().AddWorkflow<Sleeper>();
+            actors.AddWorkflow<TenSteps>().AddWorkflow<OneStep>().AddWorkflow<Sleeper>().AddWorkflow<Listener>().AddWorkflow<Transfers>();
             actors.Outbox.Add("bench", new HandlerSink((_, _) => Task.CompletedTask), "bench");
             actors.OutboxOptions.Delivers = false;
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (FreePort(), FreePort());
@@ -134,6 +134,24 @@ internal sealed class SiloUnderTest : IAsyncDisposable
             (probe.RoundTrips - trips) / steps,
             (await WalAsync() - wal) / steps,
             (GC.GetTotalAllocatedBytes() - allocated) / steps);
+    }
+
+    /// <summary>Workflows that take a number, from start to awaited result, this many at a time.</summary>
+    public async Task<double> WorkflowsPerSecondAsync<TContract>(int concurrency, TimeSpan duration)
+        where TContract : class, IWorkflow<int, int>
+    {
+        var (watch, run, done) = (Stopwatch.StartNew(), ++_run, 0);
+        await Task.WhenAll(Enumerable.Range(0, concurrency).Select(async client =>
+        {
+            for (var i = 0; watch.Elapsed < duration; i++)
+            {
+                var workflow = Workflows.Get<TContract>($"{run}-{client}-{i}");
+                await workflow.StartAsync(i);
+                await workflow.ResultAsync();
+                Interlocked.Increment(ref done);
+            }
+        }));
+        return done / watch.Elapsed.TotalSeconds;
     }
 
     public async ValueTask DisposeAsync()

@@ -21,4 +21,15 @@ public static class StartInTransaction
         await checkout.NudgeAsync();                        // it runs at once; without this, within a second
     }
     #endregion
+
+    #region start-many
+    public static async Task PlaceAllAsync(NpgsqlDataSource database, IWorkflowClient workflows, IEnumerable<Cart> carts)
+    {
+        await using var connection = await database.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        var inputs = carts.Select(cart => KeyValuePair.Create($"cart-{cart.Customer}", cart));
+        await workflows.StartManyAsync<ICheckout, Cart>(inputs, transaction);   // a million, or none
+        await transaction.CommitAsync();
+    }
+    #endregion
 }

@@ -53,6 +53,39 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
     }
 
     [Fact]
+    public async Task A_body_that_blocks_its_thread_holds_up_no_other_run_and_no_call_to_its_own()
+    {
+        using var block = new ManualResetEventSlim();
+        var blocked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            await w.Step("first", _ => Task.FromResult(1)); // The body of the second runs where the commit of the first was answered.
+            await w.Step("second", _ =>
+            {
+                if (w.Id.Id == "blocks")
+                {
+                    blocked.SetResult();
+                    block.Wait(TimeSpan.FromSeconds(30));
+                }
+
+                return Task.FromResult(2);
+            });
+            return "done";
+        });
+        await engine.StartAsync("blocks");
+        await blocked.Task;
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal("done", await engine.RunAsync($"free {i}"));
+        }
+
+        await engine.SendAsync("blocks", "topic", 1);
+        Assert.False(block.IsSet);
+        block.Set();
+        Assert.Equal("done", await engine.ResultAsync<string>("blocks"));
+    }
+
+    [Fact]
     public async Task A_step_is_tried_as_often_as_its_policy_says_and_then_fails()
     {
         var attempts = new List<int>();

@@ -38,7 +38,7 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         await AssertPlansAsync(kept, "empty, never analyzed");
         foreach (var (runs, what) in new[] { (5, "five runs"), (40, "forty runs"), (100_000, "a hundred thousand runs") })
         {
-            await GrowAsync(runs);
+            await GrowAsync(database.DataSource, runs);
             await AssertPlansAsync(kept, $"{what}, prepared while empty, not analyzed");
             await using (var other = new Store(database.ConnectionString))
             {
@@ -65,6 +65,38 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
 
         await PrepareAsync(connection);
         await AssertPlansAsync(connection, "in a user's transaction");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_function_for_an_ordinary_transition_probes_by_key(bool plannedWhileEmpty)
+    {
+        await using var own = await TestDatabase.CreateAsync();
+        await using var store = new Store(own.ConnectionString);
+        await using var connection = await store.Database.Engine.OpenConnectionAsync();
+        if (plannedWhileEmpty)
+        {
+            await Store.ExecuteAsync(own.DataSource, "insert into actors.workflows (instance, created_at, run, epoch, position, partition, status, namespace, id, type) values (1, now(), gen_random_uuid(), 1, 0, 1, 0, 'default', 'one', 'T')");
+            Assert.Equal(0, await SequentialScansAsync(connection, instance: 1, position: 0));
+        }
+
+        await GrowAsync(own.DataSource, 40);
+        await Store.ExecuteAsync(own.DataSource, "analyze actors.workflows, actors.journal, actors.inbox, actors.outbox");
+        Assert.Equal(0, await SequentialScansAsync(connection, instance: 401, position: 2));
+    }
+
+    /// <summary>Of one end of a run with a message, which touches all of the function's tables.</summary>
+    private static async Task<long> SequentialScansAsync(NpgsqlConnection connection, long instance, int position)
+    {
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using var own = new NpgsqlCommand($"update actors.workflows set owner = gen_random_uuid(), status = 0 where instance = {instance} returning owner", connection);
+        var owner = (Guid)(await own.ExecuteScalarAsync())!;
+        await using var commit = new NpgsqlCommand(
+            $"select actors.commit_transition({instance}, '{owner}', 1, {position}, 1::smallint, true, now(), 0, 10::smallint, 1, 'T', null, '1', null, 1, 'hook', 'topic', 'key', '1', null)", connection);
+        await commit.ExecuteNonQueryAsync();
+        await using var scans = new NpgsqlCommand("select sum(seq_scan)::bigint from pg_stat_xact_user_tables where schemaname = 'actors'", connection);
+        return (long)(await scans.ExecuteScalarAsync())!;
     }
 
     private static async Task PrepareAsync(NpgsqlConnection connection)
@@ -115,7 +147,7 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         }
     }
 
-    private Task GrowAsync(int runs) => Store.ExecuteAsync(database.DataSource, $"""
+    private static Task GrowAsync(NpgsqlDataSource source, int runs) => Store.ExecuteAsync(source, $"""
         insert into actors.silos (id, started_at, alive_until, name, address)
         select gen_random_uuid(), now(), now(), 'silo', 'here' from generate_series(1, 3);
         with made as (
