@@ -83,7 +83,7 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
 
         await GrowAsync(own.DataSource, 40);
         await Store.ExecuteAsync(own.DataSource, "analyze actors.workflows, actors.journal, actors.inbox, actors.outbox");
-        Assert.Equal(0, await SequentialScansAsync(connection, instance: 401, position: 2));
+        Assert.Equal(0, await SequentialScansAsync(connection, instance: 402, position: 2));
     }
 
     /// <summary>Of one end of a run with a message, which touches all of the function's tables.</summary>
