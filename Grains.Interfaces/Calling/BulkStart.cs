@@ -9,68 +9,66 @@ namespace Actors.Calling;
 internal sealed class BulkStart(DbTransaction transaction, string type, string @namespace)
 {
     private const int ChunkCountMax = 10_000;
+    private const string Savepoint = "actors_start_many";
     private const int ChunkBytesMax = 4 * 1024 * 1024;
 
-    private readonly List<string> _ids = [];
-    private readonly List<Payload> _inputs = [];
+    private readonly List<(string Id, Payload Input)> _chunk = [];
     private Task<long> _underWay = Task.FromResult(0L);
     private long _bytes;
 
     public async Task<long> RunAsync<TInput>(IEnumerable<KeyValuePair<string, TInput>> inputs, PayloadSerializer payloads, CancellationToken cancellation)
     {
+        await transaction.SaveAsync(Savepoint, cancellation);
         try
         {
             foreach (var (id, input) in inputs)
             {
                 var workflow = new WorkflowId(id, @namespace);
                 var payload = payloads.Write(input, $"Input of workflow '{workflow}'");
-                _ids.Add(id);
-                _inputs.Add(payload);
+                _chunk.Add((id, payload));
                 _bytes += payload.Size;
-                if (_ids.Count == ChunkCountMax || _bytes >= ChunkBytesMax)
+                if (_chunk.Count == ChunkCountMax || _bytes >= ChunkBytesMax)
                 {
                     await SendAsync(cancellation);
                 }
             }
 
             await SendAsync(cancellation);
+            var made = await _underWay;
+            await transaction.ReleaseAsync(Savepoint, cancellation);
+            return made;
         }
-        finally
+        catch
         {
-            await ((Task)_underWay).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // The caller has its connection back.
+            await ((Task)_underWay).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)transaction.RollbackAsync(Savepoint, CancellationToken.None)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw;
         }
-
-        return await _underWay;
     }
 
     /// <summary>Sends what is collected when the chunk before it is done; the next one is collected meanwhile.</summary>
     private async Task SendAsync(CancellationToken cancellation)
     {
         var made = await _underWay;
-        if (_ids.Count > 0)
+        if (_chunk.Count > 0)
         {
-            _underWay = InsertAsync(
-                made,
-                [.. _ids],
-                [.. _inputs.Select(input => input is { Encoded: false, Data: { } json } ? Encoding.UTF8.GetString(json) : null)],
-                [.. _inputs.Select(input => input.Encoded ? input.Data : null)],
-                cancellation);
-            _ids.Clear();
-            _inputs.Clear();
+            // In the order in which a silo's groups start runs too, so that nobody waits for each other in a circle.
+            List<(string Id, Payload Input)> chunk = [.. _chunk.OrderBy(start => start.Id, StringComparer.Ordinal)];
+            _chunk.Clear();
             _bytes = 0;
+            _underWay = Task.Run(() => InsertAsync(made, chunk, cancellation), CancellationToken.None);
         }
     }
 
-    private async Task<long> InsertAsync(long made, string[] ids, string?[] payloads, byte[]?[] bytes, CancellationToken cancellation)
+    private async Task<long> InsertAsync(long made, List<(string Id, Payload Input)> chunk, CancellationToken cancellation)
     {
-        await Task.Yield(); // Beside the caller.
         await using var command = transaction.Connection!.CreateCommand();
         (command.Transaction, command.CommandText) = (transaction, "select actors.start_workflows(@namespace, @type, @ids, @payloads::json[], @bytes)");
         Add(command, "namespace", @namespace);
         Add(command, "type", type);
-        Add(command, "ids", ids);
-        Add(command, "payloads", payloads);
-        Add(command, "bytes", bytes);
+        Add(command, "ids", chunk.Select(start => start.Id).ToArray());
+        Add(command, "payloads", chunk.Select(start => start.Input is { Encoded: false, Data: { } json } ? Encoding.UTF8.GetString(json) : null).ToArray());
+        Add(command, "bytes", chunk.Select(start => start.Input.Encoded ? start.Input.Data : null).ToArray());
         try
         {
             return made + (long)(await command.ExecuteScalarAsync(cancellation))!;

@@ -15,6 +15,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     private readonly ConcurrentDictionary<WorkflowId, WorkflowInstance> _residents = new();
     private readonly ConcurrentDictionary<WorkflowId, Lazy<Task<Opened>>> _opening = new();
+    private readonly ConcurrentDictionary<WorkflowId, bool> _unsure = new();
     private volatile bool _stopping;
 
     /// <summary>Asks the live owner of a run to give it away. Set by the cluster; without one, the run is waited for and then taken.</summary>
@@ -28,6 +29,10 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     public IEnumerable<WorkflowInstance> Residents => _residents.Values;
 
     public int ResidentCount => _residents.Count;
+
+    /// <summary>Runs that the database may hold for this silo although they are not in its memory: their claim was not answered, or a fault threw them out.
+    /// Nobody else finds them, so they must be woken until that is answered.</summary>
+    public IEnumerable<WorkflowId> Unsure => _unsure.Keys;
 
     public WorkflowInstance? Resident(WorkflowId id) => _residents.GetValueOrDefault(id);
 
@@ -44,13 +49,21 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     {
         if (_residents.TryGetValue(id, out var resident))
         {
+            _unsure.TryRemove(id, out _);
             return new Opened(resident, resident.Row);
         }
 
         var opening = _opening.GetOrAdd(id, key => new Lazy<Task<Opened>>(() => LoadAsync(key)));
         try
         {
-            return await opening.Value;
+            var opened = await opening.Value;
+            _unsure.TryRemove(id, out _);
+            return opened;
+        }
+        catch (Exception error) when (error is not ActorsException)
+        {
+            _unsure[id] = true;
+            throw;
         }
         finally
         {
@@ -266,6 +279,11 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     private void Left(WorkflowInstance instance)
     {
+        if (instance.LeavesByFault)
+        {
+            _unsure[instance.Id] = true;
+        }
+
         _residents.TryRemove(KeyValuePair.Create(instance.Id, instance));
         RunLeft?.Invoke(instance);
     }

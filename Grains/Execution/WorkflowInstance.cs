@@ -59,6 +59,9 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     /// <summary>True once another owner was found to have the run.</summary>
     public bool WasFenced { get; private set; }
 
+    /// <summary>True once a fault of the engine threw it out of memory: the database still names this silo as its owner.</summary>
+    public bool LeavesByFault { get; private set; }
+
     /// <summary>Completes when the run is no longer in memory.</summary>
     public Task Left => _leftMemory.Task;
 
@@ -202,6 +205,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
             }
         }
 
+        LeavesByFault = true;
         Leave(new MovedException(fenced: false));
     }
 

@@ -91,6 +91,7 @@ public static class ActorsSiloHosting
                 new SweepSettings(settings.Cluster.SweepInterval, settings.Cluster.LeaseDuration, settings.Execution.LookAhead),
                 id => grains.GetGrain<Wire.IWorkflowGrain>(id.GrainKey).WakeAsync(),
                 () => settings.Execution.ResidentsMax - engine.ResidentCount,
+                () => engine.Unsure,
                 engine.Context.Clock.Hear,
                 () => provider.GetRequiredService<SiloLife>().LeaseLost(),
                 provider.GetRequiredService<ILogger<Sweeper>>());

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -10,6 +11,7 @@ namespace Actors.Partitions;
 /// The safety net under every direct call: looks at the database once an interval, in one statement, for work that nobody was told of, and renews
 /// the silo's lease. A lost nudge costs at most an interval.
 /// </summary>
+/// <param name="unsure">Runs that this silo may own without having them: to be woken until that is answered.</param>
 /// <param name="room">How many more runs this silo's memory takes: new ones wait in the database for it.</param>
 internal sealed partial class Sweeper(
     EngineDatabase database,
@@ -18,12 +20,13 @@ internal sealed partial class Sweeper(
     SweepSettings settings,
     Func<WorkflowId, Task> wake,
     Func<int> room,
+    Func<IEnumerable<WorkflowId>> unsure,
     Action<DateTimeOffset> hear,
     Action leaseLost,
     ILogger<Sweeper> log)
 {
     private const int FoundMax = 1000;
-    private const int FarEvery = 10;
+    private static readonly TimeSpan FarEvery = TimeSpan.FromSeconds(10);
     private static readonly string Sweep = SqlText.Get("sweep");
     private static readonly string ForgetSilos = SqlText.Get("forget_silos");
     private static readonly TimeSpan WakeLimit = TimeSpan.FromSeconds(10);
@@ -48,11 +51,18 @@ internal sealed partial class Sweeper(
     public async Task RunAsync(CancellationToken stop)
     {
         var failures = 0;
+        var looked = Stopwatch.StartNew();
         for (var sweeps = 0; !stop.IsCancellationRequested; sweeps++)
         {
             try
             {
-                var full = await SweepAsync(looksFar: sweeps % FarEvery == FarEvery - 1);
+                var looksFar = looked.Elapsed >= FarEvery;
+                var full = await SweepAsync(looksFar);
+                if (looksFar)
+                {
+                    looked.Restart();
+                }
+
                 if (sweeps % 1000 == 999)
                 {
                     await database.ExecuteAsync("forget silos", batch => GroupBatch.Statement(batch, ForgetSilos), stop);
@@ -104,6 +114,7 @@ internal sealed partial class Sweeper(
             leaseLost();
         }
 
+        found.UnionWith(unsure().Take(FoundMax));
         var waking = found.Where(id => _waking.TryAdd(id, true)).Select(WakeAsync).ToList();
         if (waking.Count > 0)
         {

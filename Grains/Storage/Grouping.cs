@@ -94,16 +94,23 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         {
             ThreadPool.UnsafeQueueUserWorkItem(static lane => _ = lane.Grouping.RunAsync(lane.Group), (Grouping: this, Group: group), preferLocal: false);
         }
-        else if (ExecutionContext.IsFlowSuppressed())
-        {
-            _ = RunAsync(group);
-        }
         else
         {
-            using (ExecutionContext.SuppressFlow())
-            {
-                _ = RunAsync(group);
-            }
+            WithoutFlow(() => _ = RunAsync(group));
+        }
+    }
+
+    private static void WithoutFlow(Action action)
+    {
+        if (ExecutionContext.IsFlowSuppressed())
+        {
+            action();
+            return;
+        }
+
+        using (ExecutionContext.SuppressFlow())
+        {
+            action();
         }
     }
 
@@ -186,8 +193,12 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         if (!_impatient && _idle > 0)
         {
             _impatient = true;
-            _impatience ??= new Timer(_ => StopWaiting());
-            _impatience.Change(Patience, Timeout.InfiniteTimeSpan);
+            if (_impatience is null)
+            {
+                WithoutFlow(() => _impatience = new Timer(_ => StopWaiting()));
+            }
+
+            _impatience!.Change(Patience, Timeout.InfiniteTimeSpan);
         }
     }
 

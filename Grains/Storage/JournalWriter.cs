@@ -177,6 +177,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
 
     private async Task AloneAsync(Member member, Exception error)
     {
+        await Task.Yield(); // The lane does not wait for what the answer sets going.
         await SettleAloneAsync(member, error);
         member.Answer(alone: true);
     }

@@ -31,7 +31,7 @@ internal sealed class Scene : IAsyncDisposable
         // Looks by itself at the start and when it is told: then the number of round trips of a scenario does not depend on time.
         _sweeper = new Sweeper(
             engine.Engine.Context.Database, All(), engine.Engine.Context.Types.Names, new SweepSettings(TimeSpan.FromSeconds(2), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
-            engine.Engine.WakeAsync, () => int.MaxValue, engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance);
+            engine.Engine.WakeAsync, () => int.MaxValue, () => engine.Engine.Unsure, engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance);
     }
 
     public TestEngine Engine => _engine;

@@ -203,6 +203,9 @@ declare
     blocks bigint[] := array(select nextval('actors.instances') from generate_series(0, (cardinality(ids) - 1) / 1000));
     made bigint;
 begin
+    if cardinality(payloads) <> wanted or cardinality(bytes) <> wanted then
+        raise exception 'there are % ids, but % payloads', wanted, cardinality(payloads) using errcode = 'AC003';
+    end if;
     if exists (select from unnest(ids) i where octet_length(i) not between 1 and 200 or i ~ '[\u0001-\u001f\u007f-\u009f]' or i is null)
         or octet_length(start_workflows.namespace) not between 1 and 100 or start_workflows.namespace ~ '[\u0001-\u001f\u007f-\u009f/]' then
         raise exception 'a workflow id is 1 to 200 bytes, a namespace 1 to 100, without control characters' using errcode = 'AC003';

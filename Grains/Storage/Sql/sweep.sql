@@ -42,5 +42,5 @@ select 4, f.namespace, f.id, null from fresh f
 union all
 (select 4, w.namespace, w.id, null
 from actors.workflows w
-where $8 and w.epoch = 0 and w.status = 0 and w.type = any($5) and w.created_at < actors.now() - interval '10 seconds' and not exists (select from fresh)
-limit $7)
+where $8 and w.epoch = 0 and w.status = 0 and w.type = any($5) and w.created_at < actors.now() - interval '10 seconds' and w.partition <> all($4)
+limit least($7, 100))

@@ -61,6 +61,10 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         await other.ExecuteNonQueryAsync(Cancel);
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
             () => Client.StartManyAsync<IBulk, int>([new("fresh", 1), new("foreign", 1)], refused, "again", Cancel));
+        await Assert.ThrowsAsync<InvalidWorkflowIdException>(() => Client.StartManyAsync<IBulk, int>(
+            Enumerable.Range(0, 10_001).Select(n => KeyValuePair.Create(n == 10_000 ? "" : $"fresh {n}", n)), refused, "again", Cancel));
+        await refused.CommitAsync(Cancel); // As if nothing had been asked.
+        Assert.Equal(0, await CountAsync("actors.workflows where id like 'fresh%'"));
     }
 
     [Fact]
@@ -71,11 +75,16 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         await Assert.ThrowsAsync<InvalidWorkflowIdException>(() => Client.StartManyAsync<IBulk, int>([new("", 1)], transaction, cancellation: Cancel));
         await Assert.ThrowsAsync<ArgumentException>(() => Client.StartManyAsync<IBulk, string>([new("x", "y")], transaction, cancellation: Cancel));
         Assert.Equal(0, await Client.StartManyAsync<IBulk, int>([], transaction, cancellation: Cancel));
-        foreach (var sql in new[] { "array['', 'a']", "array['a', null]", "array[E'\\u0007']" })
+        const string Two = "array['1', '2']::json[]";
+        foreach (var (sql, payloads) in new[]
+        {
+            ("array['', 'a']", Two), ("array['a', null]", Two), ("array[E'\\u0007', 'a']", Two), ("array['a']", Two), ("array['a', 'b', 'c']", Two),
+            ("array['a', 'b']", Two + ", array[null]::bytea[]"),
+        })
         {
             await using var nested = new NpgsqlCommand("savepoint s", connection);
             await nested.ExecuteNonQueryAsync(Cancel);
-            await using var start = new NpgsqlCommand($"select actors.start_workflows('refused', 'Bulk', {sql}, array['1', '2']::json[])", connection);
+            await using var start = new NpgsqlCommand($"select actors.start_workflows('refused', 'Bulk', {sql}, {payloads})", connection);
             Assert.Equal("AC003", (await Assert.ThrowsAsync<PostgresException>(() => start.ExecuteNonQueryAsync(Cancel))).SqlState);
             await transaction.RollbackAsync("s", Cancel);
         }
@@ -93,13 +102,8 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
 
         await using var engine = await TestEngine.StartAsync(database.ConnectionString, builder => builder.AddWorkflow<Bulk>());
         var residents = 0;
-        var partitions = new PartitionSet();
-        Enumerable.Range(0, PartitionSet.RangeCount).ToList().ForEach(range => partitions.Hold(range, this));
-        var sweeper = new Sweeper(
-            engine.Engine.Context.Database, partitions, ["Bulk"], new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
-            engine.Engine.WakeAsync, Room, engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance);
         using var stop = new CancellationTokenSource();
-        var sweeping = sweeper.RunAsync(stop.Token);
+        var sweeping = Sweeper(engine, Room).RunAsync(stop.Token);
         while (await CountAsync("actors.workflows where namespace = 'runs' and status <> 1") > 0)
         {
             await Task.Delay(50, Cancel);
@@ -116,6 +120,55 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
             residents = Math.Max(residents, engine.Engine.ResidentCount);
             return 500 - engine.Engine.ResidentCount;
         }
+    }
+
+    /// <summary>The claim takes the run out of what the sweep finds: its answer may be lost, the run must not.</summary>
+    [Theory]
+    [InlineData("new run")]
+    [InlineData("timer")]
+    public async Task A_run_whose_claim_was_not_answered_is_woken_again(string what)
+    {
+        var lost = 0;
+        var probe = new StatementProbe
+        {
+            After = name => name == "claim" && Interlocked.Increment(ref lost) == 1 ? throw new IOException("The answer was lost.") : Task.CompletedTask,
+        };
+        await using (var command = database.DataSource.CreateCommand($"select actors.start_workflow('lost', '{what}', 'Bulk', '21')"))
+        {
+            await command.ExecuteNonQueryAsync(Cancel);
+        }
+
+        if (what == "timer")
+        {
+            await using var rests = database.DataSource.CreateCommand($"""
+                update actors.workflows set epoch = 1 where id = '{what}';
+                insert into actors.timers (instance, due_at, seq) select instance, now(), 9 from actors.workflows where id = '{what}'
+                """);
+            await rests.ExecuteNonQueryAsync(Cancel);
+        }
+
+        await using var engine = await TestEngine.StartAsync(database.ConnectionString, builder => builder.AddWorkflow<Bulk>(), probe: probe);
+        using var stop = new CancellationTokenSource();
+        var sweeping = Sweeper(engine, () => 100).RunAsync(stop.Token);
+        while (await CountAsync($"actors.workflows where id = '{what}' and status = 1") == 0)
+        {
+            await Task.Delay(20, Cancel);
+        }
+
+        await stop.CancelAsync();
+        await sweeping;
+        Assert.True(lost >= 2);
+        Assert.Empty(engine.Engine.Unsure);
+    }
+
+    private static Sweeper Sweeper(TestEngine engine, Func<int> room)
+    {
+        var partitions = new PartitionSet();
+        var context = engine.Engine.Context;
+        Enumerable.Range(0, PartitionSet.RangeCount).ToList().ForEach(range => partitions.Hold(range, engine));
+        return new Sweeper(
+            context.Database, partitions, context.Types.Names, new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
+            engine.Engine.WakeAsync, room, () => engine.Engine.Unsure, context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance);
     }
 
     private static WorkflowClient Client => new(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1));
