@@ -167,8 +167,7 @@ internal static class Features
             ticks[i] = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
         }
 
-        Array.Sort(ticks);
-        return ticks[rounds / 2];
+        return Comparison.Median(ticks, milliseconds => milliseconds);
     }
 
     private static void Line(FormattableString line) => Console.WriteLine(line.ToString(System.Globalization.CultureInfo.InvariantCulture));

@@ -104,22 +104,11 @@ internal sealed class SiloUnderTest : IAsyncDisposable
     {
         var engine = _host.Services.GetRequiredService<WorkflowEngine>();
         var probe = _host.Services.GetRequiredService<StatementProbe>();
-        var run = ++_run;
         var ticks = new ConcurrentBag<long>();
         TenSteps.StepTicks = [];
         var (trips, commits, wal, allocated) = (probe.RoundTrips, engine.Context.Journal.GroupsCommitted, await WalAsync(), GC.GetTotalAllocatedBytes());
         var watch = Stopwatch.StartNew();
-        await Task.WhenAll(Enumerable.Range(0, concurrency).Select(async client =>
-        {
-            for (var i = 0; watch.Elapsed < duration; i++)
-            {
-                var began = Stopwatch.GetTimestamp();
-                var workflow = Workflows.Get<ITenSteps>($"{run}-{client}-{i}");
-                await workflow.StartAsync(i);
-                await workflow.ResultAsync();
-                ticks.Add(Stopwatch.GetTimestamp() - began);
-            }
-        }));
+        await RunAsync<ITenSteps>(concurrency, duration, ticks.Add);
         var elapsed = watch.Elapsed.TotalSeconds;
         double steps = ticks.Count * TenSteps.Steps;
         return new Measure(
@@ -140,18 +129,26 @@ internal sealed class SiloUnderTest : IAsyncDisposable
     public async Task<double> WorkflowsPerSecondAsync<TContract>(int concurrency, TimeSpan duration)
         where TContract : class, IWorkflow<int, int>
     {
-        var (watch, run, done) = (Stopwatch.StartNew(), ++_run, 0);
+        var (watch, done) = (Stopwatch.StartNew(), 0);
+        await RunAsync<TContract>(concurrency, duration, _ => Interlocked.Increment(ref done));
+        return done / watch.Elapsed.TotalSeconds;
+    }
+
+    private async Task RunAsync<TContract>(int concurrency, TimeSpan duration, Action<long> ended)
+        where TContract : class, IWorkflow<int, int>
+    {
+        var (watch, run) = (Stopwatch.StartNew(), ++_run);
         await Task.WhenAll(Enumerable.Range(0, concurrency).Select(async client =>
         {
             for (var i = 0; watch.Elapsed < duration; i++)
             {
+                var began = Stopwatch.GetTimestamp();
                 var workflow = Workflows.Get<TContract>($"{run}-{client}-{i}");
                 await workflow.StartAsync(i);
                 await workflow.ResultAsync();
-                Interlocked.Increment(ref done);
+                ended(Stopwatch.GetTimestamp() - began);
             }
         }));
-        return done / watch.Elapsed.TotalSeconds;
     }
 
     public async ValueTask DisposeAsync()

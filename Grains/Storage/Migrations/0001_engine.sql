@@ -164,50 +164,21 @@ begin
     return actors.now();
 end $$;
 
--- Starts a workflow in the caller's transaction; a repeat attaches. Found by the sweep, as a run of epoch 0. Returns the run.
-create function actors.start_workflow(
-    namespace text, id text, type text, payload json, bytes bytea default null) returns uuid language plpgsql as $$
-declare
-    new_instance bigint := nextval('actors.instances');
-    new_run uuid := gen_random_uuid();
-    found_run uuid;
-    found_type text;
-begin
-    if octet_length(start_workflow.id) not between 1 and 200 or octet_length(start_workflow.namespace) not between 1 and 100
-        or start_workflow.id ~ '[\u0001-\u001f\u007f-\u009f]' or start_workflow.namespace ~ '[\u0001-\u001f\u007f-\u009f/]' then  -- not [:cntrl:]: locales differ
-        raise exception 'a workflow id is 1 to 200 bytes, a namespace 1 to 100, without control characters' using errcode = 'AC003';
-    end if;
-    insert into actors.workflows (instance, created_at, run, epoch, position, partition, status, namespace, id, type)
-    values (new_instance, actors.now(), new_run, 0, 0, actors.partition_of(start_workflow.namespace, start_workflow.id), 0,
-            start_workflow.namespace, start_workflow.id, start_workflow.type)
-    on conflict do nothing;
-    if not found then
-        select w.run, w.type into found_run, found_type from actors.workflows w
-        where w.namespace = start_workflow.namespace and w.id = start_workflow.id and w.latest;
-        if found_type <> start_workflow.type then
-            raise exception 'workflow % exists and is not a %', start_workflow.id, start_workflow.type using errcode = 'AC002';
-        end if;
-        return found_run;
-    end if;
-    insert into actors.journal (instance, at, position, seq, kind, name, payload, bytes)
-    values (new_instance, actors.now(), 0, 0, 0, start_workflow.type, start_workflow.payload, start_workflow.bytes);
-    return new_run;
-end $$;
-
 -- Starts many workflows in the caller's transaction, in one pass over the arrays; ids that exist as the same type are left as they are.
--- Returns how many it made.
+-- They are found by the sweep, as runs of epoch 0. Returns how many it made.
 create function actors.start_workflows(
     namespace text, type text, ids text[], payloads json[], bytes bytea[] default null) returns bigint language plpgsql as $$
 declare
     wanted integer := cardinality(ids);
     blocks bigint[] := array(select nextval('actors.instances') from generate_series(0, (cardinality(ids) - 1) / 1000));
     made bigint;
+    other text;
 begin
     if cardinality(payloads) <> wanted or cardinality(bytes) <> wanted then
         raise exception 'there are % ids, but % payloads', wanted, cardinality(payloads) using errcode = 'AC003';
     end if;
     if exists (select from unnest(ids) i where octet_length(i) not between 1 and 200 or i ~ '[\u0001-\u001f\u007f-\u009f]' or i is null)
-        or octet_length(start_workflows.namespace) not between 1 and 100 or start_workflows.namespace ~ '[\u0001-\u001f\u007f-\u009f/]' then
+        or octet_length(start_workflows.namespace) not between 1 and 100 or start_workflows.namespace ~ '[\u0001-\u001f\u007f-\u009f/]' then  -- not [:cntrl:]: locales differ
         raise exception 'a workflow id is 1 to 200 bytes, a namespace 1 to 100, without control characters' using errcode = 'AC003';
     end if;
     begin
@@ -223,11 +194,13 @@ begin
         on conflict do nothing;
     end;
     get diagnostics made = row_count;
-    if made < wanted and exists (
-        select from unnest(ids) i
+    if made < wanted then
+        select i into other from unnest(ids) i
         cross join lateral (select w.type from actors.workflows w where w.namespace = start_workflows.namespace and w.id = i and w.latest limit 1) w
-        where w.type <> start_workflows.type) then
-        raise exception 'some of the workflows exist and are not a %', start_workflows.type using errcode = 'AC002';
+        where w.type <> start_workflows.type limit 1;
+        if found then
+            raise exception 'workflow % exists and is not a %', other, start_workflows.type using errcode = 'AC002';
+        end if;
     end if;
     insert into actors.journal (instance, at, position, seq, kind, name, payload, bytes)
     select blocks[(n + 999) / 1000] + (n - 1) % 1000, actors.now(), 0, 0, 0, start_workflows.type, s.payload, s.encoded
@@ -235,6 +208,14 @@ begin
     where made = wanted
         or (select w.instance from actors.workflows w where w.instance = blocks[(n + 999) / 1000] + (n - 1) % 1000 limit 1) is not null;
     return made;
+end $$;
+
+-- Starts a workflow in the caller's transaction; a repeat attaches. Returns the run.
+create function actors.start_workflow(
+    namespace text, id text, type text, payload json, bytes bytea default null) returns uuid language plpgsql as $$
+begin
+    perform actors.start_workflows(start_workflow.namespace, start_workflow.type, array[start_workflow.id], array[payload], array[bytes]);
+    return (select w.run from actors.workflows w where w.namespace = start_workflow.namespace and w.id = start_workflow.id and w.latest);
 end $$;
 
 -- Sends a signal or topic message in the caller's transaction; a repeat with the same message id changes nothing. False: no such running workflow.
