@@ -70,40 +70,42 @@ public sealed class Transfers : Workflow<int, int>, ITransfers
 /// <summary>What single calls cost beside a commit, transactions beside plain Npgsql, timers' lateness, and replay.</summary>
 internal static class Features
 {
-    public static async Task MeasureAsync(SiloUnderTest silo, string pgbench, string connectionString)
+    public static async Task<string> MeasureAsync(SiloUnderTest silo, string pgbench, string connectionString)
     {
+        var text = new Lines($"Single calls, transactions, timers and replay");
         await using var source = NpgsqlDataSource.Create(connectionString + ";Max Auto Prepare=10;Maximum Pool Size=40");
         await using (var make = source.CreateCommand("create table pgb.accounts as select id, 0 as cents from generate_series(0, 99999) id; alter table pgb.accounts add primary key (id); create table pgb.transfers (account int, cents int)"))
         {
             await make.ExecuteNonQueryAsync();
         }
 
-        await CallsAsync(silo, pgbench, connectionString, rounds: 200);
-        await CallsAsync(silo, pgbench, connectionString, rounds: 3000);
+        await CallsAsync(text, silo, pgbench, connectionString, rounds: 200);
+        await CallsAsync(text, silo, pgbench, connectionString, rounds: 3000);
         foreach (var clients in new[] { 1, 16 })
         {
             for (var round = 0; round < 2; round++)
             {
                 var plain = await PlainTransactionsAsync(source, clients, TimeSpan.FromSeconds(6));
                 var ours = Transfers.Transactions * await silo.WorkflowsPerSecondAsync<ITransfers>(clients, TimeSpan.FromSeconds(6));
-                Line($"transactions, {clients} at a time: {ours:N0}/s as steps of workflows, {plain:N0}/s by plain Npgsql: {ours / plain:0.00}");
+                text.Add($"transactions, {clients} at a time: {ours:N0}/s as steps of workflows, {plain:N0}/s by plain Npgsql: {ours / plain:0.00}");
             }
         }
 
-        await TimersAsync(silo, 200);
-        await TimersAsync(silo, 200);
-        await TimersAsync(silo, 10_000);
-        await ReplayAsync(silo, 1000);
+        await TimersAsync(text, silo, 200);
+        await TimersAsync(text, silo, 200);
+        await TimersAsync(text, silo, 10_000);
+        await ReplayAsync(text, silo, 1000);
+        return text.ToString();
     }
 
-    private static async Task CallsAsync(SiloUnderTest silo, string pgbench, string connectionString, int rounds)
+    private static async Task CallsAsync(Lines text, SiloUnderTest silo, string pgbench, string connectionString, int rounds)
     {
         var commit = (await Pgbench.RunAsync(pgbench, connectionString, "commit.sql", 1, TimeSpan.FromSeconds(5))).P50Ms;
         var listener = silo.Workflows.Get<IListener>($"listener-{rounds}");
         await listener.StartAsync(0);
         var start = await MedianAsync(rounds, i => silo.Workflows.Get<IListener>($"start-{rounds}-{i}").StartAsync(0));
         var signal = await MedianAsync(rounds, _ => listener.SendAsync("go on", true));
-        Line($"a commit of pgbench {commit:0.00} ms; a start {start:0.00} ms, {start / commit:0.0} commits; a message to a workflow in memory {signal:0.00} ms, {signal / commit:0.0} commits (medians)");
+        text.Add($"a commit of pgbench {commit:0.00} ms; a start {start:0.00} ms, {start / commit:0.0} commits; a message to a workflow in memory {signal:0.00} ms, {signal / commit:0.0} commits (medians)");
     }
 
     private static async Task<double> PlainTransactionsAsync(NpgsqlDataSource source, int clients, TimeSpan duration)
@@ -123,7 +125,7 @@ internal static class Features
         return done / watch.Elapsed.TotalSeconds;
     }
 
-    private static async Task TimersAsync(SiloUnderTest silo, int count)
+    private static async Task TimersAsync(Lines text, SiloUnderTest silo, int count)
     {
         var due = DateTimeOffset.UtcNow + TimeSpan.FromSeconds(4 + (count / 2000));
         var late = await Task.WhenAll(Enumerable.Range(0, count).Select(async i =>
@@ -133,10 +135,10 @@ internal static class Features
             return await sleeper.ResultAsync();
         }));
         Array.Sort(late);
-        Line($"{count:N0} timers due within one second: late p50 {late[count / 2]:0.0} ms, p99 {late[count * 99 / 100]:0.0} ms, at least {late[0]:0.0} ms");
+        text.Add($"{count:N0} timers due within one second: late p50 {late[count / 2]:0.0} ms, p99 {late[count * 99 / 100]:0.0} ms, at least {late[0]:0.0} ms");
     }
 
-    private static async Task ReplayAsync(SiloUnderTest silo, int steps)
+    private static async Task ReplayAsync(Lines text, SiloUnderTest silo, int steps)
     {
         var ticks = new List<double>();
         for (var i = 0; i < 9; i++)
@@ -154,7 +156,7 @@ internal static class Features
         }
 
         ticks.Sort();
-        Line($"a query of a workflow at rest, with a journal of {steps:N0} steps: claimed, loaded and replayed in {ticks[4]:0.0} ms (median of 9; best {ticks[0]:0.0}, worst {ticks[8]:0.0})");
+        text.Add($"a query of a workflow at rest, with a journal of {steps:N0} steps: claimed, loaded and replayed in {ticks[4]:0.0} ms (median of 9; best {ticks[0]:0.0}, worst {ticks[8]:0.0})");
     }
 
     private static async Task<double> MedianAsync(int rounds, Func<int, Task> call)
@@ -169,6 +171,4 @@ internal static class Features
 
         return Comparison.Median(ticks, milliseconds => milliseconds);
     }
-
-    private static void Line(FormattableString line) => Console.WriteLine(line.ToString(System.Globalization.CultureInfo.InvariantCulture));
 }

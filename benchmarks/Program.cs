@@ -1,23 +1,37 @@
 using System.Diagnostics;
+using System.Globalization;
 using Actors.Benchmarks;
 using Actors.Hosting;
 using Actors.Storage;
 using Npgsql;
 
-// Steps per second and their cost, beside what pgbench does on the same server in the same run. --quick: under two minutes.
-// --sleepers [N]: what N (default 100,000) sleeping workflows cost, and that all wake.
-// --starts [N]: N (default 1,000,000) starts in one transaction, and until all have ended.
+const string Usage =
+    """
+    Usage: ./bench [--quick] [--json FILE]   steps per second and their cost, beside what pgbench does on the same server in the same run
+           ./bench --features                single calls, transactions, timers and replay
+           ./bench --starts [N]              N (1,000,000) starts in one transaction, and until all have ended
+           ./bench --sleepers [N]            what N (100,000) sleeping workflows cost, and that all wake
+           ./bench --recovery [N]            N (10,000) workflows in flight when the only silo is killed
+           ./bench --cluster                 one, two and four silo processes on this machine
+           ./bench --growth [N] [MINUTES]    the rate after N (10,000,000) ended workflows, and under a snapshot held for MINUTES (10)
+           ./bench --soak [MINUTES]          one load for MINUTES (15): whether anything grows
+           ./bench --load N                  N workflows at a time for twenty seconds, for profilers
+    """;
+
+if (args is [ChildSilo.Option])
+{
+    await ChildSilo.RunAsync();
+    return 0;
+}
+
+var mode = args.Length > 0 && args[0] is not "--quick" and not "--json" ? args[0] : "";
 var quick = args.Contains("--quick");
 var json = args is [.., "--json", var path] ? path : null;
-// --features: single calls, transactions, timers and replay.
-// --load N: N workflows at a time for twenty seconds, for profilers.
-var load = args is ["--load", var many] && int.TryParse(many, out var asked) ? asked : 0;
-var sleepers = Count("--sleepers", 100_000);
-var starts = Count("--starts", 1_000_000);
-var features = args is ["--features"];
-if (args.Length != (quick ? 1 : 0) + (json is null ? 0 : 2) && sleepers + starts + load == 0 && !features)
+var numbers = args.Skip(1).Select(word => int.TryParse(word, out var number) && number > 0 ? number : 0).ToArray();
+var numbersMax = mode switch { "--growth" => 2, "--starts" or "--sleepers" or "--recovery" or "--soak" or "--load" => 1, "--features" or "--cluster" => 0, _ => -1 };
+if (mode == "" ? args.Length != (quick ? 1 : 0) + (json is null ? 0 : 2) : numbers.Length > numbersMax || numbers.Contains(0))
 {
-    Console.Error.WriteLine("Usage: ./bench [--quick] [--json FILE] | --sleepers [N] | --starts [N] | --features | --load N");
+    Console.Error.WriteLine(Usage);
     return 2;
 }
 
@@ -28,53 +42,39 @@ if (Pgbench.Find() is not { } pgbench)
 }
 
 var root = Environment.GetEnvironmentVariable("ACTORS_ROOT") ?? Directory.GetCurrentDirectory();
+if (mode == "--growth" && new DriveInfo(root).AvailableFreeSpace is var free && free < Growth.BytesNeeded(Number(0, 10_000_000)))
+{
+    Console.Error.WriteLine($"--growth needs {Growth.BytesNeeded(Number(0, 10_000_000)) / 1e9:0} GB on the disk of {root}, which has {free / 1e9:0}.");
+    return 3;
+}
+
 var settings = PostgresSettings.FromEnvironment(root) with { Name = "bench" };
 var server = await EmbeddedPostgres.StartAsync(settings, Console.Error.WriteLine);
 try
 {
-    var connectionString = await FreshDatabaseAsync(server.ConnectionString);
-    if (sleepers > 0)
+    var database = await FreshDatabaseAsync(server.ConnectionString);
+    var text = mode switch
     {
-        await using var silo = await SiloUnderTest.StartAsync(connectionString);
-        await Sleepers.MeasureAsync(silo, sleepers);
-        return 0;
+        "--cluster" => await Cluster.MeasureAsync(database),
+        "--recovery" => await Recovery.MeasureAsync(database, Number(0, 10_000)),
+        "--growth" => await WithSiloAsync(silo => Growth.MeasureAsync(silo, database, Number(0, 10_000_000), TimeSpan.FromMinutes(Number(1, 10))), delivers: true),
+        "--soak" => await WithSiloAsync(silo => Soak.MeasureAsync(silo, Number(0, 15)), delivers: true),
+        "--starts" => await WithSiloAsync(silo => Starts.MeasureAsync(silo, database, Number(0, 1_000_000))),
+        "--sleepers" => await WithSiloAsync(silo => Sleepers.MeasureAsync(silo, Number(0, 100_000))),
+        "--features" => await WithSiloAsync(silo => Features.MeasureAsync(silo, pgbench, database)),
+        "--load" => await WithSiloAsync(silo => LoadAsync(silo, Number(0, 256))),
+        _ => await CompareAsync(database),
+    };
+    if (mode != "--load")
+    {
+        await FileAsync(mode == "" ? quick ? "-quick" : "" : mode[1..], text, mode == "" ? null : await SettingsAsync(database));
     }
 
-    if (features)
+    async Task<T> WithSiloAsync<T>(Func<SiloUnderTest, Task<T>> measure, bool delivers = false)
     {
-        await using var silo = await SiloUnderTest.StartAsync(connectionString);
-        await Features.MeasureAsync(silo, pgbench, connectionString);
-        return 0;
+        await using var silo = await SiloUnderTest.StartAsync(database, delivers);
+        return await measure(silo);
     }
-
-    if (starts > 0)
-    {
-        await using var silo = await SiloUnderTest.StartAsync(connectionString);
-        await Starts.MeasureAsync(silo, connectionString, starts);
-        return 0;
-    }
-
-    if (load > 0)
-    {
-        await using var silo = await SiloUnderTest.StartAsync(connectionString);
-        await silo.LoadAsync(load, TimeSpan.FromSeconds(10));
-        Console.WriteLine($"process {Environment.ProcessId}");
-        Console.WriteLine(await silo.LoadAsync(load, TimeSpan.FromSeconds(20)));
-        return 0;
-    }
-
-    var all = await Comparison.MeasureAsync(connectionString, pgbench, quick);
-    var commit = Output("git", "rev-parse --short HEAD");
-    var report = Report.Text(all, commit, await SettingsAsync(connectionString));
-    Console.Write(report);
-    if (json is not null)
-    {
-        await File.WriteAllTextAsync(json, Report.Json(all));
-    }
-
-    var file = $"{DateTime.UtcNow:yyyy-MM-dd}-{commit}{(quick ? "-quick" : "")}.md";
-    await File.WriteAllTextAsync(Path.Combine(root, "benchmarks", "results", file), report);
-    Console.WriteLine($"Written to benchmarks/results/{file}");
 }
 finally
 {
@@ -86,8 +86,36 @@ finally
 
 return 0;
 
-int Count(string option, int usual) =>
-    args.Length is 0 or > 2 || args[0] != option ? 0 : args.Length == 1 ? usual : int.TryParse(args[1], out var count) && count > 0 ? count : 0;
+int Number(int place, int usual) => numbers.Length > place ? numbers[place] : usual;
+
+async Task<string> CompareAsync(string database)
+{
+    var all = await Comparison.MeasureAsync(database, pgbench, quick);
+    var report = Report.Text(all, Commit(), await SettingsAsync(database));
+    Console.Write(report);
+    if (json is not null)
+    {
+        await File.WriteAllTextAsync(json, Report.Json(all));
+    }
+
+    return report;
+}
+
+async Task FileAsync(string name, string text, string? machine)
+{
+    var file = $"benchmarks/results/{DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}-{Commit()}{name}.md";
+    var foot = machine is null ? "" : $"\n{Environment.ProcessorCount} cores, client and server on the same machine; {machine}. `./bench {string.Join(' ', args)}` at commit {Commit()}.\n";
+    await File.WriteAllTextAsync(Path.Combine(root, file), text + foot);
+    Console.WriteLine($"Written to {file}");
+}
+
+static async Task<string> LoadAsync(SiloUnderTest silo, int concurrency)
+{
+    await silo.LoadAsync(concurrency, TimeSpan.FromSeconds(10));
+    Console.WriteLine($"process {Environment.ProcessId}");
+    Console.WriteLine(await silo.LoadAsync(concurrency, TimeSpan.FromSeconds(20)));
+    return "";
+}
 
 static async Task<string> FreshDatabaseAsync(string server)
 {
@@ -114,8 +142,8 @@ static async Task<string> SettingsAsync(string connectionString)
     return (string)(await command.ExecuteScalarAsync())!;
 }
 
-static string Output(string program, string arguments)
+static string Commit()
 {
-    using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
+    using var process = Process.Start(new ProcessStartInfo("git", "rev-parse --short HEAD") { RedirectStandardOutput = true })!;
     return process.StandardOutput.ReadToEnd().Trim();
 }

@@ -13,11 +13,13 @@ using Npgsql;
 namespace Actors.Benchmarks;
 
 /// <summary>What one load cost and how long it took.</summary>
+/// <param name="Steps">Of the workflows that this process' callers saw end.</param>
+/// <param name="StepsRun">Steps that ran in this process, whoever called.</param>
 internal sealed record Measure(
-    int Concurrency, double Steps, double StepsPerSecond, double StepP50Ms, double StepP99Ms, double WorkflowP50Ms, double WorkflowP99Ms,
+    int Concurrency, double Steps, double StepsRun, double StepsPerSecond, double StepP50Ms, double StepP99Ms, double WorkflowP50Ms, double WorkflowP99Ms,
     double CommitsPerStep, double RoundTripsPerStep, double WalBytesPerStep, double BytesAllocatedPerStep);
 
-/// <summary>A whole silo in this process; callers are inside it, as an application's HTTP handlers are. Its outbox rows stay: delivery is another load.</summary>
+/// <summary>A whole silo in this process; callers are inside it, as an application's HTTP handlers are.</summary>
 internal sealed class SiloUnderTest : IAsyncDisposable
 {
     private readonly IHost _host;
@@ -26,7 +28,8 @@ internal sealed class SiloUnderTest : IAsyncDisposable
 
     private SiloUnderTest(IHost host, NpgsqlDataSource database) => (_host, _database) = (host, database);
 
-    public static async Task<SiloUnderTest> StartAsync(string connectionString)
+    /// <param name="delivers">Else its outbox rows stay: delivery is another load.</param>
+    public static async Task<SiloUnderTest> StartAsync(string connectionString, bool delivers = false)
     {
         // Not the working directory, where the database writes: its files would be watched.
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = AppContext.BaseDirectory });
@@ -35,7 +38,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         {
             actors.AddWorkflow<TenSteps>().AddWorkflow<OneStep>().AddWorkflow<Sleeper>().AddWorkflow<Listener>().AddWorkflow<Transfers>();
             actors.Outbox.Add("bench", new HandlerSink((_, _) => Task.CompletedTask), "bench");
-            actors.OutboxOptions.Delivers = false;
+            actors.OutboxOptions.Delivers = delivers;
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (FreePort(), FreePort());
         });
         var host = builder.Build();
@@ -114,6 +117,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         return new Measure(
             concurrency,
             steps,
+            TenSteps.StepTicks.Count,
             steps / elapsed,
             Percentile(TenSteps.StepTicks, 0.5),
             Percentile(TenSteps.StepTicks, 0.99),
@@ -143,7 +147,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
             for (var i = 0; watch.Elapsed < duration; i++)
             {
                 var began = Stopwatch.GetTimestamp();
-                var workflow = Workflows.Get<TContract>($"{run}-{client}-{i}");
+                var workflow = Workflows.Get<TContract>($"{Environment.ProcessId}-{run}-{client}-{i}");
                 await workflow.StartAsync(i);
                 await workflow.ResultAsync();
                 ended(Stopwatch.GetTimestamp() - began);

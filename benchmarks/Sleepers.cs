@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 
 namespace Actors.Benchmarks;
 
@@ -21,30 +20,22 @@ internal static class Sleepers
 {
     public static async Task<string> MeasureAsync(SiloUnderTest silo, int count)
     {
-        var text = new StringBuilder();
-        void Line(FormattableString line)
-        {
-            var written = line.ToString(CultureInfo.InvariantCulture);
-            Console.WriteLine(written);
-            text.AppendLine(written);
-        }
-
-        Line($"# {count:N0} sleeping workflows");
-        Line($"before: {Memory()}; {await RowsAsync(silo)}");
+        var text = new Lines($"{count:N0} sleeping workflows");
+        text.Add($"before: {Memory()}; {await RowsAsync(silo)}");
         var due = DateTimeOffset.UtcNow + TimeSpan.FromSeconds(60 + (count / 1000));
         var watch = Stopwatch.StartNew();
         await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = 256 }, async (i, stop) =>
             await silo.Workflows.Get<ISleeper>($"sleeper-{i}").StartAsync(due, cancellation: stop));
-        Line($"started in {watch.Elapsed.TotalSeconds:0.0} s, due {(due - DateTimeOffset.UtcNow).TotalSeconds:0} s from now");
+        text.Add($"started in {watch.Elapsed.TotalSeconds:0.0} s, due {(due - DateTimeOffset.UtcNow).TotalSeconds:0} s from now");
         await silo.UntilAsync("select not exists (select from actors.workflows where owner is not null)");
-        Line($"at rest: {Memory()}; {await RowsAsync(silo)}");
-        Line($"idle: {await SiloUnderTest.CommandsPerSecondAsync(TimeSpan.FromSeconds(45)):0.0} statements/s sent to Postgres by the silo, Orleans included");
-        Line($"45 s at rest: {Memory()}");
+        text.Add($"at rest: {Memory()}; {await RowsAsync(silo)}");
+        text.Add($"idle: {await SiloUnderTest.CommandsPerSecondAsync(TimeSpan.FromSeconds(45)):0.0} statements/s sent to Postgres by the silo, Orleans included");
+        text.Add($"45 s at rest: {Memory()}");
         await silo.UntilAsync("select not exists (select from actors.workflows where status = 0)", TimeSpan.FromSeconds(300));
         var ended = DateTimeOffset.UtcNow - due;
-        Line($"all awake and ended {ended.TotalSeconds:0.0} s after the moment; late in ms: {await silo.ScalarAsync<string>(Lateness)}");
+        text.Add($"all awake and ended {ended.TotalSeconds:0.0} s after the moment; late in ms: {await silo.ScalarAsync<string>(Lateness)}");
         await silo.UntilAsync("select not exists (select from actors.timers)");
-        Line($"after: {Memory()}; {await RowsAsync(silo)}");
+        text.Add($"after: {Memory()}; {await RowsAsync(silo)}");
         return text.ToString();
     }
 

@@ -1,0 +1,62 @@
+namespace Actors.Benchmarks;
+
+/// <summary>One, two and four silo processes under the same load, the callers spread over them; all share this machine.</summary>
+internal static class Cluster
+{
+    private const int Load = 1024;
+    private static readonly TimeSpan Round = TimeSpan.FromSeconds(15);
+
+    public static async Task<string> MeasureAsync(string connectionString)
+    {
+        var text = new Lines($"Silo processes on one machine: {Load} ten-step workflows at a time, medians of 3");
+        text.Add($"| silos | steps/s | of one | least and most steps of a silo, shares | commits/step | round trips/step | allocated bytes/step | warm after s |");
+        text.Add($"|---|---|---|---|---|---|---|---|");
+        var one = 0.0;
+        foreach (var count in new[] { 1, 2, 4 })
+        {
+            var silos = await Task.WhenAll(Enumerable.Range(0, count).Select(_ => ChildSilo.StartAsync(connectionString)));
+            var warm = await WarmAsync(silos);
+            var rounds = new List<Measure[]>();
+            for (var round = 0; round < 3; round++)
+            {
+                rounds.Add(await LoadAsync(silos, Round));
+            }
+
+            foreach (var silo in silos)
+            {
+                await silo.DisposeAsync();
+            }
+
+            var rate = Comparison.Median(rounds, all => all.Sum(m => m.StepsPerSecond));
+            one = count == 1 ? rate : one;
+            var shares = rounds.SelectMany(all => all.Select(m => m.StepsRun / all.Sum(x => x.StepsRun))).ToList();
+            text.Add($"| {count} | {rate:0} | {rate / one:0.00} | {shares.Min():0.00} to {shares.Max():0.00} | {PerStep(rounds, m => m.CommitsPerStep):0.000} | {PerStep(rounds, m => m.RoundTripsPerStep):0.000} | {PerStep(rounds, m => m.BytesAllocatedPerStep):0} | {warm} |");
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>
+    /// Loads until the rate has not risen for two rounds: the just-in-time compiler of each process needs the cores that the load takes,
+    /// so that four processes are slow for minutes. Returns the seconds that took.
+    /// </summary>
+    private static async Task<int> WarmAsync(ChildSilo[] silos)
+    {
+        var (best, idle, rounds) = (0.0, 0, 0);
+        for (; idle < 2 && rounds < 20; rounds++)
+        {
+            var rate = (await LoadAsync(silos, Round)).Sum(m => m.StepsPerSecond);
+            idle = rate > best * 1.03 ? 0 : idle + 1;
+            best = Math.Max(best, rate);
+        }
+
+        return rounds * (int)Round.TotalSeconds;
+    }
+
+    private static Task<Measure[]> LoadAsync(ChildSilo[] silos, TimeSpan duration) =>
+        Task.WhenAll(silos.Select(silo => silo.LoadAsync(Load / silos.Length, duration)));
+
+    // Of all silos together: a caller's steps run on any of them.
+    private static double PerStep(List<Measure[]> rounds, Func<Measure, double> cost) =>
+        Comparison.Median(rounds, all => all.Sum(m => cost(m) * m.Steps) / all.Sum(m => m.Steps));
+}
