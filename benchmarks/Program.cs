@@ -58,7 +58,7 @@ try
         "--cluster" => await Cluster.MeasureAsync(database),
         "--recovery" => await Recovery.MeasureAsync(database, Number(0, 10_000)),
         "--growth" => await WithSiloAsync(silo => Growth.MeasureAsync(silo, database, Number(0, 10_000_000), TimeSpan.FromMinutes(Number(1, 10))), delivers: true),
-        "--soak" => await WithSiloAsync(silo => Soak.MeasureAsync(silo, Number(0, 15)), delivers: true),
+        "--soak" => await WithSiloAsync(silo => Soak.MeasureAsync(silo, Number(0, 15)), delivers: true, keeps: TimeSpan.FromMinutes(1)),
         "--starts" => await WithSiloAsync(silo => Starts.MeasureAsync(silo, database, Number(0, 1_000_000))),
         "--sleepers" => await WithSiloAsync(silo => Sleepers.MeasureAsync(silo, Number(0, 100_000))),
         "--features" => await WithSiloAsync(silo => Features.MeasureAsync(silo, pgbench, database)),
@@ -70,9 +70,9 @@ try
         await FileAsync(mode == "" ? quick ? "-quick" : "" : mode[1..], text, mode == "" ? null : await SettingsAsync(database));
     }
 
-    async Task<T> WithSiloAsync<T>(Func<SiloUnderTest, Task<T>> measure, bool delivers = false)
+    async Task<T> WithSiloAsync<T>(Func<SiloUnderTest, Task<T>> measure, bool delivers = false, TimeSpan? keeps = null)
     {
-        await using var silo = await SiloUnderTest.StartAsync(database, delivers);
+        await using var silo = await SiloUnderTest.StartAsync(database, delivers, keeps);
         return await measure(silo);
     }
 }

@@ -29,7 +29,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
     private SiloUnderTest(IHost host, NpgsqlDataSource database) => (_host, _database) = (host, database);
 
     /// <param name="delivers">Else its outbox rows stay: delivery is another load.</param>
-    public static async Task<SiloUnderTest> StartAsync(string connectionString, bool delivers = false)
+    public static async Task<SiloUnderTest> StartAsync(string connectionString, bool delivers = false, TimeSpan? keeps = null)
     {
         // Not the working directory, where the database writes: its files would be watched.
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = AppContext.BaseDirectory });
@@ -38,7 +38,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         {
             actors.AddWorkflow<TenSteps>().AddWorkflow<OneStep>().AddWorkflow<Sleeper>().AddWorkflow<Listener>().AddWorkflow<Transfers>();
             actors.Outbox.Add("bench", new HandlerSink((_, _) => Task.CompletedTask), "bench");
-            actors.OutboxOptions.Delivers = delivers;
+            (actors.OutboxOptions.Delivers, actors.Execution.KeepEndedFor) = (delivers, keeps);
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (FreePort(), FreePort());
         });
         var host = builder.Build();

@@ -96,6 +96,11 @@ public static class ActorsSiloHosting
                 () => provider.GetRequiredService<SiloLife>().LeaseLost(),
                 provider.GetRequiredService<ILogger<Sweeper>>());
         });
+        services.AddSingleton(provider => new Retention(
+            provider.GetRequiredService<EngineDatabase>(),
+            provider.GetRequiredService<PartitionSet>(),
+            settings.Execution.KeepEndedFor ?? Timeout.InfiniteTimeSpan,
+            provider.GetRequiredService<ILogger<Retention>>()));
         services.AddSingleton<MembershipWatch>();
         services.AddSingleton(provider => new ColdStart(
             provider.GetRequiredService<EngineDatabase>(),

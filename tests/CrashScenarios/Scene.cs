@@ -105,6 +105,19 @@ internal sealed class Scene : IAsyncDisposable
         }
     }
 
+    /// <summary>Deletes what ended more than a day ago, two runs a batch.</summary>
+    public Task RetainAsync() => new Retention(_engine.Engine.Context.Database, All(), TimeSpan.FromDays(1), NullLogger<Retention>.Instance) { BatchRuns = 2 }
+        .PassAsync(CancellationToken.None);
+
+    public async Task ExpectNoneAsync(string table)
+    {
+        await using var command = _world.CreateCommand($"select count(*) from {table}");
+        if (await command.ExecuteScalarAsync() is not 0L)
+        {
+            throw new InvalidOperationException($"{table} is not empty.");
+        }
+    }
+
     /// <summary>SQL of somebody else, in a commit of its own.</summary>
     public Task ExecuteAsync(string sql) => ExecuteAsync(_world, sql);
 

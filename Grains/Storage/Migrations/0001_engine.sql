@@ -48,6 +48,7 @@ create table actors.workflows (
 
 create unique index workflows_identity on actors.workflows (namespace, id) where latest;
 create index workflows_owner on actors.workflows (owner) where owner is not null;
+create index workflows_ended on actors.workflows (ended_at, instance) where ended_at is not null;
 create index workflows_fresh on actors.workflows (type) where epoch = 0;  -- started by SQL, and claimed by nobody yet
 
 -- What happened to a run, in the order in which its code was told. Replay reads nothing else.

@@ -1,0 +1,120 @@
+using System.Diagnostics;
+using Actors.Storage;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Actors.Partitions;
+
+/// <summary>
+/// Deletes runs that ended longer ago than they are kept for: journal, undelivered mail and row, in one transaction a batch. A run of which a message is
+/// still to be delivered, or is a dead letter, stays. Batches are small, and a pause as long as each follows it: the hot path hardly notices.
+/// </summary>
+internal sealed partial class Retention(EngineDatabase database, PartitionSet partitions, TimeSpan keep, ILogger<Retention> log)
+{
+    private const int PendingMax = 100_000;
+    private static readonly string FindPending = SqlText.Get("find_pending");
+    private static readonly string DeleteEnded = SqlText.Get("delete_ended");
+
+    /// <summary>Runs of a batch, at most.</summary>
+    public int BatchRuns { get; init; } = 500;
+
+    /// <summary>Journal rows of a batch, unless one run has more.</summary>
+    public int BatchRows { get; init; } = 10_000;
+
+    /// <summary>Passes until it is stopped, in the silo that holds the first partition. Postgres may come and go meanwhile.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        var failures = 0;
+        while (!stop.IsCancellationRequested)
+        {
+            var pause = TimeSpan.FromSeconds(Math.Clamp(keep.TotalSeconds / 10, 1, 60));
+            try
+            {
+                var deleted = Array.IndexOf(partitions.Partitions, (short)0) < 0 ? 0 : await PassAsync(stop);
+                failures = 0;
+                if (deleted > 0)
+                {
+                    LogDeleted(deleted, keep);
+                }
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception error)
+            {
+                LogFailed(++failures, error);
+                pause = PostgresFaults.Pause(failures);
+            }
+
+            await Task.Delay(pause, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Deletes all that is old enough now. Returns how many runs.</summary>
+    public async Task<long> PassAsync(CancellationToken stop)
+    {
+        var (pending, until) = await PendingAsync(stop);
+        var (deleted, at) = (0L, (Ended: DateTime.MinValue, Instance: 0L));
+        while (true)
+        {
+            var watch = Stopwatch.StartNew();
+            var batch = await DeleteAsync(pending, until, at, stop);
+            if (batch is not { } done)
+            {
+                return deleted;
+            }
+
+            deleted += done.Deleted;
+            at = (done.Ended, done.Instance);
+            await Task.Delay(watch.Elapsed, stop);
+        }
+    }
+
+    /// <summary>The runs that wait for their messages, and the time up to which these are all: with very many, later runs wait as well.</summary>
+    private ValueTask<(long[] Instances, DateTime Until)> PendingAsync(CancellationToken stop) => database.QueryAsync(
+        database.Engine,
+        "find pending",
+        batch => GroupBatch.Statement(batch, FindPending, Interval(keep), new NpgsqlParameter<int> { TypedValue = PendingMax }),
+        async reader =>
+        {
+            var (instances, rows, until) = (new HashSet<long>(), 0, DateTime.MaxValue);
+            for (; await reader.ReadAsync(stop); rows++)
+            {
+                instances.Add(reader.GetInt64(0));
+                until = reader.GetDateTime(1);
+            }
+
+            return (instances.ToArray(), rows == PendingMax ? until : DateTime.MaxValue);
+        },
+        stop);
+
+    private ValueTask<(long Deleted, DateTime Ended, long Instance)?> DeleteAsync(
+        long[] pending, DateTime until, (DateTime Ended, long Instance) after, CancellationToken stop) => database.QueryAsync<(long, DateTime, long)?>(
+        database.Engine,
+        "delete ended",
+        batch => GroupBatch.Statement(
+            batch,
+            DeleteEnded,
+            Interval(keep),
+            Time(until),
+            new NpgsqlParameter<long[]> { TypedValue = pending },
+            Time(after.Ended),
+            new NpgsqlParameter<long> { TypedValue = after.Instance },
+            new NpgsqlParameter<int> { TypedValue = BatchRuns },
+            new NpgsqlParameter<int> { TypedValue = BatchRows }),
+        async reader => await reader.ReadAsync(stop) ? (reader.GetInt64(0), reader.GetDateTime(1), reader.GetInt64(2)) : null,
+        stop);
+
+    private static NpgsqlParameter<TimeSpan> Interval(TimeSpan value) => new() { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Interval };
+
+    // The ends of DateTime are the infinities of Postgres.
+    private static NpgsqlParameter<DateTime> Time(DateTime value) => new() { TypedValue = DateTime.SpecifyKind(value, DateTimeKind.Utc), NpgsqlDbType = NpgsqlDbType.TimestampTz };
+
+    [LoggerMessage(411, LogLevel.Information, "{Deleted} runs that ended more than {Keep} ago were deleted.")]
+    private partial void LogDeleted(long deleted, TimeSpan keep);
+
+    [LoggerMessage(412, LogLevel.Warning, "Deleting ended runs failed {Failures} time(s) in a row; it goes on.")]
+    private partial void LogFailed(int failures, Exception error);
+}

@@ -1,0 +1,121 @@
+using Actors.Grains.Tests.Execution;
+using Actors.Partitions;
+using Actors.Storage;
+using Actors.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+using Xunit;
+
+namespace Actors.Grains.Tests.Partitions;
+
+/// <summary>Ended runs go when they are old enough, whole, in small batches; whatever somebody still needs stays.</summary>
+[EachPostgres]
+public sealed class RetentionTests
+{
+    private static readonly TimeSpan Day = TimeSpan.FromDays(1);
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task What_ended_long_ago_goes_with_its_history_and_its_id_starts_anew()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using var engine = await TestEngine.StartAsync(database.ConnectionString, actors => actors.AddWorkflow<Bulk>());
+        Assert.Equal(6, await engine.RunAsync<int, int>("old", "Bulk", 3));
+        Assert.Equal(8, await engine.RunAsync<int, int>("young", "Bulk", 4));
+        await ExecuteAsync(database, "update actors.workflows set ended_at = ended_at - interval '25 hours' where id = 'old'");
+        await engine.RestAsync("old");
+
+        Assert.Equal(1, await Over(engine.Engine.Context.Database).PassAsync(Cancel));
+
+        Assert.False((await engine.StatusAsync("old")).Found);
+        await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.ResultAsync<int>("old"));
+        Assert.Equal(0L, await ScalarAsync(database, "select count(*) from actors.journal j where not exists (select from actors.workflows w where w.instance = j.instance)"));
+        Assert.Equal(8, await engine.ResultAsync<int>("young"));
+        Assert.Equal(10, await engine.RunAsync<int, int>("old", "Bulk", 5));
+    }
+
+    [Theory]
+    [InlineData("status = 0, ended_at = null", "a run under way")]
+    [InlineData("status = 3, ended_at = null", "a run that is set aside")]
+    [InlineData("ended_at = now() - interval '23 hours'", "a run that ended lately")]
+    public async Task What_has_not_ended_or_not_long_ago_stays(string state, string what)
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using var store = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), new StatementProbe());
+        await MakeAsync(database, 1, 3);
+        await ExecuteAsync(database, $"update actors.workflows set {state} where instance = 2");
+        Assert.Equal(2, await Over(store).PassAsync(Cancel));
+        Assert.True(await ScalarAsync(database, "select min(instance) from actors.workflows") == 2, what);
+        Assert.Equal(3L, await ScalarAsync(database, "select count(*) from actors.journal"));
+    }
+
+    [Theory]
+    [InlineData("outbox (instance, at, ordinal, destination, topic, key) values (2, now() - interval '25 hours', 1, 'hook', 'topic', '')")]
+    [InlineData("dead_letters (id, instance, at, died_at, ordinal, attempts, destination, topic, key, reason) values (1, 2, now() - interval '25 hours', now(), 1, 9, 'hook', 'topic', '', 'down')")]
+    public async Task A_run_stays_while_a_message_of_it_is_undelivered(string message)
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using var store = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), new StatementProbe());
+        await MakeAsync(database, 1, 3);
+        await ExecuteAsync(database, $"insert into actors.{message}");
+        Assert.Equal(2, await Over(store).PassAsync(Cancel));
+        Assert.Equal(2L, await ScalarAsync(database, "select min(instance) from actors.workflows"));
+
+        await ExecuteAsync(database, "delete from actors.outbox; delete from actors.dead_letters");
+        Assert.Equal(1, await Over(store).PassAsync(Cancel));
+        Assert.Equal(0L, await ScalarAsync(database, "select (select count(*) from actors.workflows) + (select count(*) from actors.journal)"));
+    }
+
+    [Fact]
+    public async Task A_batch_is_bounded_in_runs_and_in_rows_and_a_long_run_goes_alone()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        var left = new List<long>();
+        var probe = new StatementProbe { After = async name => left.AddRange(name == "delete ended" ? [await ScalarAsync(database, "select count(*) from actors.workflows")] : []) };
+        await using var store = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), probe);
+        await MakeAsync(database, 1, 20);
+        await ExecuteAsync(database, "update actors.workflows set position = 999 where instance = 10; insert into actors.journal (instance, at, position, seq, kind, name) select 10, now(), p, p, 1, 'step' from generate_series(3, 999) p");
+        Assert.Equal(20, await Over(store, runs: 4, rows: 100).PassAsync(Cancel));
+        Assert.Equal(0L, await ScalarAsync(database, "select (select count(*) from actors.workflows) + (select count(*) from actors.journal)"));
+        Assert.Equal([16, 12, 10, 6, 2, 0, 0], left); // The tenth, of a thousand rows, ends its batch.
+    }
+
+    [Fact]
+    public async Task Two_silos_at_once_delete_each_run_once_and_never_wait_for_each_other()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using var one = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), new StatementProbe());
+        await using var two = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), new StatementProbe());
+        await MakeAsync(database, 1, 1000);
+        var deleted = await Task.WhenAll(Over(one, runs: 10).PassAsync(Cancel), Over(two, runs: 10).PassAsync(Cancel));
+        Assert.Equal(1000, deleted.Sum() + (await Over(one).PassAsync(Cancel)));
+        Assert.Equal(0L, await ScalarAsync(database, "select count(*) from actors.workflows"));
+    }
+
+    private static Retention Over(EngineDatabase database, int runs = 500, int rows = 10_000)
+    {
+        var partitions = new PartitionSet();
+        partitions.Hold(0, partitions);
+        return new Retention(database, partitions, Day, NullLogger<Retention>.Instance) { BatchRuns = runs, BatchRows = rows };
+    }
+
+    /// <summary>Runs that ended two days ago, with three rows each.</summary>
+    private static Task MakeAsync(TestDatabase database, int first, int last) => ExecuteAsync(database, $"""
+        insert into actors.workflows (instance, created_at, ended_at, run, epoch, position, partition, status, namespace, id, type)
+        select n, now(), now() - interval '2 days' + n * interval '1 second', gen_random_uuid(), 1, 2, n % 1024, 1, 'default', n, 'T' from generate_series({first}, {last}) n;
+        insert into actors.journal (instance, at, position, seq, kind, name) select n, now(), p, p, 1, 'step' from generate_series({first}, {last}) n, generate_series(0, 2) p;
+        """);
+
+    private static async Task ExecuteAsync(TestDatabase database, string sql)
+    {
+        await using var command = database.DataSource.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync(Cancel);
+    }
+
+    private static async Task<long> ScalarAsync(TestDatabase database, string sql)
+    {
+        await using var command = database.DataSource.CreateCommand(sql);
+        return (long)(await command.ExecuteScalarAsync(Cancel))!;
+    }
+}
