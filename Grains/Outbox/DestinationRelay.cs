@@ -17,6 +17,7 @@ namespace Actors.Outbox;
 /// <item>A snapshot that shows m2 shows m1, unless it is gone: m1 was visible before m2 was even sent.</item>
 /// <item>Each read takes a lane from its first row on, in one snapshot. No conclusion is drawn from two snapshots: a row that committed late behind
 /// the page's end makes its successors no heads, so they wait for the next pass, as it does.</item>
+/// <item>Reads begin at a floor, below which there is nothing, and never will be: <see cref="OutboxFloor"/>.</item>
 /// <item>A lane in memory is not read. It leaves memory after the commit that deleted, postponed or buried its rows, and the loop reads only between
 /// such commits: what it still holds is never read again.</item>
 /// <item>So a relay sends a message only after it saw its predecessor acknowledged, or gone: acknowledged to another relay, or dead. Either way the
@@ -50,6 +51,8 @@ internal sealed partial class DestinationRelay(
     private int _retrying;
 
     public string Name => destination;
+
+    public OutboxFloor Floor { get; } = new();
 
     private int Room => options.PageSize - (_lanes.Count - _retrying);
 
@@ -94,6 +97,7 @@ internal sealed partial class DestinationRelay(
             catch (Exception error) when (!stop.IsCancellationRequested)
             {
                 LogStatementFailed(logger, destination, backOff, error);
+                Floor.Forget();
                 await Task.Delay(backOff, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 backOff = backOff * 2 < DatabaseBackOffMax ? backOff * 2 : DatabaseBackOffMax;
                 _wake.Writer.TryWrite(true);
@@ -130,7 +134,7 @@ internal sealed partial class DestinationRelay(
 
         if (_acknowledged.Count > 0)
         {
-            var goOn = await table.DeleteAsync(destination, _acknowledged, stop);
+            var goOn = await table.DeleteAsync(destination, _acknowledged, Floor.Value, stop);
             Settle(_rested.Where(lane => !goOn.Contains(lane.Key)));
             _refill.AddRange(_rested.Where(lane => goOn.Contains(lane.Key)));
             _acknowledged.Clear();
@@ -192,7 +196,7 @@ internal sealed partial class DestinationRelay(
 
         var mine = partitions();
         var lanes = _refill.Where(lane => mine.Contains(lane.Partition)).Select(lane => lane.Key).ToList();
-        var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(destination, lanes, options.ReadAhead, stop);
+        var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(destination, lanes, options.ReadAhead, Floor.Value, stop);
         Settle(_refill);
         _refill.Clear();
         if (Send(rows, stop) < lanes.Count)
@@ -210,7 +214,7 @@ internal sealed partial class DestinationRelay(
 
         try
         {
-            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, stop);
+            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, Floor.Value, stop);
             Send(rows, stop, areRetries: true);
             if (wait is { } until)
             {
@@ -233,7 +237,7 @@ internal sealed partial class DestinationRelay(
 
         var begin = time.GetTimestamp();
         var (rows, end) = await table.ReadPageAsync(
-            destination, partitions(), _clock.After, options.PageSize * ScanFactor, Room, options.ReadAhead, _lanes.Keys, stop);
+            destination, partitions(), _clock.After, options.PageSize * ScanFactor, Room, options.ReadAhead, _lanes.Keys, Floor.Value, stop);
         _clock.PageRead(end, time.GetElapsedTime(begin), Send(rows, stop));
         if (end is not null)
         {
@@ -256,6 +260,7 @@ internal sealed partial class DestinationRelay(
     private int Send(List<OutboxRow> rows, CancellationToken stop, bool areRetries = false)
     {
         var started = 0;
+        Floor.Saw(rows.Count == 0 ? 0 : rows.Max(row => row.Id));
         for (var from = 0; from < rows.Count;)
         {
             var first = rows[from];

@@ -45,7 +45,7 @@ internal sealed partial class OutboxRelay
         }
     }
 
-    /// <summary>Moves all dead letters of a destination back, in order and with all their attempts before them; returns how many. Each goes before what its
+    /// <summary>Moves all dead letters of a destination back, in order and with all their attempts before them; returns how many. Each goes behind what its
     /// lane holds now. A thousand a commit: after an error those before it have moved.</summary>
     public async Task<int> RedriveAsync(string destination, CancellationToken cancellation = default)
     {
@@ -71,7 +71,7 @@ internal sealed partial class OutboxRelay
             {
                 if (_partitions().Length > 0)
                 {
-                    Wake(await _table.ReadPendingAsync(names, stop));
+                    await LookAsync(names, stop);
                 }
             }
             catch (Exception error) when (!stop.IsCancellationRequested)
@@ -87,19 +87,21 @@ internal sealed partial class OutboxRelay
         }
     }
 
-    private void Wake(List<(string Destination, bool Fresh, bool Due)> pending)
+    private async Task LookAsync(string[] names, CancellationToken stop)
     {
-        foreach (var (name, fresh, due) in pending)
+        var begun = _destinations.Select(destination => destination.Floor.BeginLook()).ToArray();
+        foreach (var look in await _table.ReadPendingAsync(names, [.. _destinations.Select(destination => destination.Floor.Value)], stop))
         {
-            var destination = _destinations.First(destination => destination.Name == name);
-            if (fresh)
+            var place = Array.IndexOf(names, look.Destination);
+            _destinations[place].Floor.Hear(begun[place], look);
+            if (look.Fresh)
             {
-                destination.Nudge();
+                _destinations[place].Nudge();
             }
 
-            if (due)
+            if (look.Due)
             {
-                destination.ReadRetries();
+                _destinations[place].ReadRetries();
             }
         }
     }

@@ -9,18 +9,21 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
 {
     private readonly StatementProbe _probe = probe ?? new StatementProbe();
 
-    public async Task<List<(string Destination, bool Fresh, bool Due)>> ReadPendingAsync(string[] destinations, CancellationToken cancellation)
+    /// <summary>A look at each destination. The floors, as in every read: nothing is below them.</summary>
+    public async Task<List<OutboxLook>> ReadPendingAsync(string[] destinations, long[] floors, CancellationToken cancellation)
     {
-        await using var command = Command("read_outbox_pending", [destinations]);
-        return await ReadAsync(command, reader => (reader.GetString(0), reader.GetBoolean(1), reader.GetBoolean(2)), cancellation);
+        await using var command = Command("read_outbox_pending", destinations, floors);
+        return await ReadAsync(command, reader => new OutboxLook(
+            reader.GetString(0), reader.GetBoolean(1), reader.GetBoolean(2), reader.IsDBNull(3) ? null : reader.GetInt64(3),
+            reader.GetInt64(4), reader.GetInt64(5), reader.GetString(6)), cancellation);
     }
 
     /// <summary>Lanes that begin behind <paramref name="after"/>, their rows together and in order; <c>End</c> is null at the end of the table.</summary>
     public async Task<(List<OutboxRow> Rows, long? End)> ReadPageAsync(
         string destination, short[] partitions, long after, int scan, int lanes, int rowsPerLane, IReadOnlyCollection<long> held,
-        CancellationToken cancellation)
+        long floor, CancellationToken cancellation)
     {
-        await using var command = Command("read_outbox_page", destination, partitions, after, scan, lanes, rowsPerLane, held.ToArray());
+        await using var command = Command("read_outbox_page", destination, partitions, Math.Max(after, floor - 1), scan, lanes, rowsPerLane, held.ToArray(), floor);
         long? end = null;
         var rows = await ReadRowsAsync(command, reader => end = reader.IsDBNull(0) ? null : reader.GetInt64(0), cancellation);
         return (rows, end);
@@ -28,24 +31,25 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
 
     /// <summary>Lanes whose first row is due again; <c>Wait</c> is the time until the next one is, null where none waits.</summary>
     public async Task<(List<OutboxRow> Rows, TimeSpan? Wait)> ReadRetriesAsync(
-        string destination, short[] partitions, int lanes, int rowsPerLane, IReadOnlyCollection<long> held, CancellationToken cancellation)
+        string destination, short[] partitions, int lanes, int rowsPerLane, IReadOnlyCollection<long> held, long floor, CancellationToken cancellation)
     {
-        await using var command = Command("read_outbox_retries", destination, partitions, lanes, rowsPerLane, held.ToArray());
+        await using var command = Command("read_outbox_retries", destination, partitions, lanes, rowsPerLane, held.ToArray(), floor);
         TimeSpan? wait = null;
         var rows = await ReadRowsAsync(command, reader => wait = reader.IsDBNull(0) ? null : reader.GetFieldValue<TimeSpan>(0), cancellation);
         return (rows, wait);
     }
 
-    public async Task<List<OutboxRow>> ReadLanesAsync(string destination, IReadOnlyCollection<long> lanes, int rowsPerLane, CancellationToken cancellation)
+    public async Task<List<OutboxRow>> ReadLanesAsync(
+        string destination, IReadOnlyCollection<long> lanes, int rowsPerLane, long floor, CancellationToken cancellation)
     {
-        await using var command = Command("read_outbox_lanes", destination, lanes.ToArray(), rowsPerLane);
+        await using var command = Command("read_outbox_lanes", destination, lanes.ToArray(), rowsPerLane, floor);
         return await ReadRowsAsync(command, _ => { }, cancellation);
     }
 
     /// <summary>Returns the lanes that go on.</summary>
-    public async Task<HashSet<long>> DeleteAsync(string destination, IReadOnlyCollection<OutboxRow> rows, CancellationToken cancellation)
+    public async Task<HashSet<long>> DeleteAsync(string destination, IReadOnlyCollection<OutboxRow> rows, long floor, CancellationToken cancellation)
     {
-        await using var command = Command("delete_outbox", destination, Lanes(rows), Ids(rows));
+        await using var command = Command("delete_outbox", destination, Lanes(rows), Ids(rows), floor);
         return [.. await ReadAsync(command, reader => reader.GetInt64(0), cancellation)];
     }
 

@@ -1,4 +1,4 @@
--- Called by OutboxTable after acknowledgements: $1 destination, $2 lanes, $3 ids. A repeat changes nothing. Returns the lanes that have
+-- Called by OutboxTable after acknowledgements: $1 destination, $2 lanes, $3 ids, $4 the floor. A repeat changes nothing. Returns the lanes that have
 -- rows left, wherever: another run's message with a lower id may have committed later. A row that this snapshot does not see commits
 -- later still, and a pass that begins later finds it.
 with acknowledged as materialized (
@@ -13,4 +13,4 @@ with acknowledged as materialized (
 select l.lane
 from (select a.lane, array_agg(a.id) as ids from acknowledged a group by a.lane) l
 where (select o.id from actors.outbox o
-       where o.lane = l.lane and o.destination = $1 and o.id <> all (l.ids) order by o.id limit 1) is not null
+       where o.lane = l.lane and o.destination = $1 and o.id >= $4 and o.id <> all (l.ids) order by o.id limit 1) is not null

@@ -1,5 +1,5 @@
 -- Called by OutboxTable: $1 destination, $2 partitions, $3 end of the last page, $4 rows to look at, $5 lanes, $6 rows a lane, $7 the
--- lanes that the relay holds. Takes the lanes whose first row stands in this page and has not failed, with their next rows. The
+-- lanes that the relay holds, $8 the floor, below which there is nothing. Takes the lanes whose first row stands in this page and has not failed, with their next rows. The
 -- snapshot alone proves the order: a row is read only behind every older row of its lane that exists. Each probe is a subquery with a
 -- limit, which the planner cannot turn into a join over the whole table. One row at least, without a message where none was found.
 with heads as materialized (
@@ -10,7 +10,7 @@ with heads as materialized (
           order by o.id limit $4) p
     where actors.partition_of(p.lane) = any ($2)
         and p.lane not in (select unnest($7::bigint[]))
-        and p.id = (select f.id from actors.outbox f where f.lane = p.lane and f.destination = $1 order by f.id limit 1)
+        and p.id = (select f.id from actors.outbox f where f.lane = p.lane and f.destination = $1 and f.id >= $8 order by f.id limit 1)
     order by p.id limit $5
 ), page_end as (
     -- Null where the table ended before the limits.
@@ -26,7 +26,7 @@ left join (
         o.key, o.payload, o.bytes, w.run, w.namespace, w.id as workflow, w.type, h.id as head
     from heads h
     cross join lateral (
-        select * from actors.outbox o where o.lane = h.lane and o.destination = $1 order by o.id limit $6) o
+        select * from actors.outbox o where o.lane = h.lane and o.destination = $1 and o.id >= $8 order by o.id limit $6) o
     cross join lateral (select * from actors.workflows w where w.instance = o.instance limit 1) w
 ) m on true
 order by m.head, m.id

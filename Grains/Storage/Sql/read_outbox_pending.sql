@@ -1,9 +1,15 @@
--- Called by OutboxTable once a poll interval: $1 destinations. Those with rows that have not failed, and those with failed rows that are due
--- (perhaps another relay's, which is gone): two index probes each.
-select p.name, p.fresh, p.due
-from (select d.name,
-             (select o.id from actors.outbox o where o.destination = d.name and o.next_at is null order by o.id limit 1) is not null as fresh,
-             (select o.id from actors.outbox o where o.destination = d.name and o.next_at <= actors.now()
-              order by o.next_at limit 1) is not null as due
-      from unnest($1::text[]) as d (name)) p
-where p.fresh or p.due
+-- Called by OutboxTable once a poll interval: $1 destinations, $2 their floors. Whether they have rows that have not failed, and failed rows that
+-- are due (perhaps another relay's, which is gone); and, for OutboxFloor, the lowest id that is left (with more than a thousand failed rows the
+-- floor as it was), the oldest transaction under way and the first one to come in this snapshot, and the server's timeline.
+select d.name, fresh.id is not null as fresh,
+    (select o.id from actors.outbox o where o.destination = d.name and o.next_at <= actors.now() order by o.next_at limit 1) is not null as due,
+    least(fresh.id, failed.id) as lowest,
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint as oldest_transaction,
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next_transaction,
+    left(pg_walfile_name(pg_current_wal_lsn()), 8) as timeline
+from unnest($1::text[], $2::bigint[]) as d (name, floor)
+left join lateral (
+    select o.id from actors.outbox o where o.destination = d.name and o.next_at is null and o.id >= d.floor order by o.id limit 1) fresh on true
+cross join lateral (
+    select case when count(*) > 1000 then d.floor else min(f.id) end as id
+    from (select o.id from actors.outbox o where o.destination = d.name and o.next_at is not null limit 1001) f) failed

@@ -139,13 +139,13 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         await using var transaction = await connection.BeginTransactionAsync(Cancel);
         await OutboxScene.PublishAsync(transaction, late, "k", 1);
         await scene.PublishAsync(other, "other", 9);
-        var (first, end) = await table.ReadPageAsync("hook", partitions, 0, scan: 1, lanes: 10, rowsPerLane: 10, [], Cancel);
+        var (first, end) = await table.ReadPageAsync("hook", partitions, 0, scan: 1, lanes: 10, rowsPerLane: 10, [], 0, Cancel);
         Assert.Equal("other", Assert.Single(first).Key);
         await transaction.CommitAsync(Cancel);
         await scene.PublishAsync(late, "k", 2);
-        var (second, _) = await table.ReadPageAsync("hook", partitions, end!.Value, 10, 10, 10, [], Cancel);
+        var (second, _) = await table.ReadPageAsync("hook", partitions, end!.Value, 10, 10, 10, [], 0, Cancel);
         Assert.Empty(second);
-        var (next, _) = await table.ReadPageAsync("hook", partitions, 0, 10, 10, 10, [first[0].Lane], Cancel);
+        var (next, _) = await table.ReadPageAsync("hook", partitions, 0, 10, 10, 10, [first[0].Lane], 0, Cancel);
         Assert.Equal([1, 2], next.Select(row => int.Parse(row.Payload.Data!)));
     }
 

@@ -36,14 +36,14 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
             """);
         await scene.ExecuteAsync("analyze actors.outbox, actors.workflows");
         var some = await scene.ReadAsync<long[]>("select array_agg(lane) from (select distinct lane from actors.outbox where destination = 'hook' limit 500) l");
-        var page = await PlanAsync("read_outbox_page", "hook", Partitions, 5_000L, 5_000, 500, 20, some);
+        var page = await PlanAsync("read_outbox_page", "hook", Partitions, 5_000L, 5_000, 500, 20, some, 5_001L);
         Assert.Contains("outbox_fresh", page);
-        var retries = await PlanAsync("read_outbox_retries", "hook", Partitions, 250, 20, some);
+        var retries = await PlanAsync("read_outbox_retries", "hook", Partitions, 250, 20, some, 1L);
         Assert.Contains("outbox_retries", retries);
-        var pending = await PlanAsync("read_outbox_pending", [new[] { "hook", "other" }]);
+        var pending = await PlanAsync("read_outbox_pending", new[] { "hook", "other" }, new[] { 1L, 5_000L });
         foreach (var plan in new[]
         {
-            page, retries, pending, await PlanAsync("read_outbox_lanes", "hook", some, 20), await PlanAsync("delete_outbox", "hook", some, some),
+            page, retries, pending, await PlanAsync("read_outbox_lanes", "hook", some, 20, 1L), await PlanAsync("delete_outbox", "hook", some, some, 1L),
             await PlanAsync("postpone_outbox", some, some, new short[some.Length], new TimeSpan[some.Length]),
             await PlanAsync("bury_outbox", some, some, new short[some.Length], some.Select(_ => "reason").ToArray()),
         })

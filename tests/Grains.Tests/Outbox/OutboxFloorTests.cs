@@ -1,0 +1,153 @@
+using Actors.Storage;
+using Actors.Support;
+using Npgsql;
+using Xunit;
+
+namespace Actors.Outbox;
+
+/// <summary>The floor rises behind what is delivered, never over what may still come, and spares reads what a held snapshot keeps in the indexes.</summary>
+[EachPostgres]
+public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxScene>, IAsyncLifetime
+{
+    private readonly OutboxFloor _floor = new();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => await scene.ClearAsync();
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    [Theory]
+    [InlineData(null, 11)]
+    [InlineData(4L, 4)]
+    [InlineData(30L, 11)]
+    public void It_rises_when_all_have_ended_that_may_have_drawn_a_lower_id(long? lowest, long expected)
+    {
+        _floor.Saw(10);
+        Look(lowest, oldest: 5, next: 7);
+        Look(lowest, oldest: 6, next: 9);
+        Assert.Equal(0, _floor.Value);
+        Look(lowest, oldest: 7, next: 9);
+        Assert.Equal(expected, _floor.Value);
+    }
+
+    [Fact]
+    public void What_is_seen_after_the_look_was_sent_does_not_count_for_it()
+    {
+        _floor.Saw(10);
+        var sent = _floor.BeginLook();
+        _floor.Saw(20);
+        _floor.Hear(sent, new OutboxLook("hook", false, false, null, 5, 7, "1"));
+        Look(null, oldest: 7, next: 7);
+        Assert.Equal(11, _floor.Value);
+    }
+
+    [Fact]
+    public void Another_timeline_and_a_failed_statement_begin_anew()
+    {
+        _floor.Saw(10);
+        Look(null, oldest: 7, next: 7);
+        var sent = _floor.BeginLook();
+        Look(null, oldest: 7, next: 7);
+        Assert.Equal(11, _floor.Value);
+        Look(null, oldest: 7, next: 7, timeline: "2");
+        Assert.Equal(0, _floor.Value);
+        _floor.Hear(sent, new OutboxLook("hook", false, false, null, 7, 7, "1"));
+        Look(null, oldest: 7, next: 7, timeline: "2");
+        Assert.Equal(0, _floor.Value);
+        _floor.Saw(5);
+        Look(null, oldest: 7, next: 7, timeline: "2");
+        Look(null, oldest: 7, next: 7, timeline: "2");
+        Assert.Equal(6, _floor.Value);
+        _floor.Forget();
+        Assert.Equal(0, _floor.Value);
+    }
+
+    [Fact]
+    public async Task A_message_whose_commit_comes_late_holds_it_down()
+    {
+        var (table, early, late) = (new OutboxTable(scene.DataSource), await scene.WorkflowAsync(), await scene.WorkflowAsync());
+        await using var connection = await scene.DataSource.OpenConnectionAsync(Cancel);
+        await using var transaction = await connection.BeginTransactionAsync(Cancel);
+        await OutboxScene.PublishAsync(transaction, late, "k", 1);
+        await scene.PublishAsync(early, "k", 2);
+        var row = Assert.Single((await table.ReadPageAsync("hook", [.. Enumerable.Range(0, 1024).Select(n => (short)n)], 0, 10, 10, 10, [], 0, Cancel)).Rows);
+        _floor.Saw(row.Id);
+        await table.DeleteAsync("hook", [row], 0, Cancel);
+        for (var looks = 0; looks < 5; looks++)
+        {
+            await LookAsync(table);
+            Assert.Equal(0, _floor.Value);
+        }
+
+        await transaction.CommitAsync(Cancel);
+        await LookAsync(table);
+        Assert.Equal(row.Id - 1, _floor.Value);
+        Assert.Equal(row.Id - 1, Assert.Single(await table.ReadLanesAsync("hook", [row.Lane], 10, _floor.Value, Cancel)).Id);
+    }
+
+    [Fact]
+    public async Task A_failed_message_holds_it_down_and_a_dead_letter_comes_back_above_it()
+    {
+        var (table, workflow) = (new OutboxTable(scene.DataSource), await scene.WorkflowAsync());
+        await scene.PublishAsync(workflow, "failed", 1);
+        await scene.PublishAsync(workflow, "dead", 2);
+        await scene.PublishAsync(workflow, "sent", 3);
+        var rows = (await table.ReadPageAsync("hook", [.. Enumerable.Range(0, 1024).Select(n => (short)n)], 0, 10, 10, 10, [], 0, Cancel)).Rows.OrderBy(r => r.Id).ToList();
+        _floor.Saw(rows[2].Id);
+        await table.PostponeAsync([new OutboxFailure(rows[0], 1, TimeSpan.FromHours(1), "")], Cancel);
+        await table.BuryAsync([new OutboxFailure(rows[1], 1, TimeSpan.Zero, "broken")], Cancel);
+        await table.DeleteAsync("hook", [rows[2]], 0, Cancel);
+        await LookAsync(table);
+        await LookAsync(table);
+        Assert.Equal(rows[0].Id, _floor.Value);
+        await table.DeleteAsync("hook", [rows[0]], _floor.Value, Cancel);
+        await LookAsync(table);
+        Assert.Equal(rows[2].Id + 1, _floor.Value);
+        Assert.Equal(1, await table.RedriveAsync("hook", 10, Cancel));
+        Assert.Single(await table.ReadLanesAsync("hook", [rows[1].Lane], 10, _floor.Value, Cancel));
+    }
+
+    [Fact]
+    public async Task Reads_do_not_walk_over_what_a_held_snapshot_keeps()
+    {
+        var (table, workflow) = (new OutboxTable(scene.DataSource), await scene.WorkflowAsync());
+        await using var connection = await scene.DataSource.OpenConnectionAsync(Cancel);
+        await using var snapshot = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, Cancel);
+        await new NpgsqlCommand("select count(*) from actors.outbox", connection).ExecuteScalarAsync(Cancel);
+        await scene.PublishAsync(workflow, "k", 1, count: 20_000);
+        var lane = await scene.ReadAsync<long>("select min(lane) from actors.outbox");
+        _floor.Saw(await scene.ReadAsync<long>("select max(id) from actors.outbox"));
+        await scene.ExecuteAsync("delete from actors.outbox");
+        await LookAsync(table);
+        await LookAsync(table);
+        await scene.PublishAsync(workflow, "k", 2);
+        Assert.InRange(await BlocksAsync("read_outbox_lanes", "hook", new[] { lane }, 10, 0L), 200, int.MaxValue);
+        Assert.InRange(await BlocksAsync("read_outbox_lanes", "hook", new[] { lane }, 10, _floor.Value), 1, 30);
+        Assert.InRange(await BlocksAsync("read_outbox_pending", new[] { "hook" }, new[] { _floor.Value }), 1, 30);
+    }
+
+    private void Look(long? lowest, long oldest, long next, string timeline = "1") =>
+        _floor.Hear(_floor.BeginLook(), new OutboxLook("hook", false, false, lowest, oldest, next, timeline));
+
+    private async Task LookAsync(OutboxTable table)
+    {
+        var begun = _floor.BeginLook();
+        _floor.Hear(begun, Assert.Single(await table.ReadPendingAsync(["hook"], [_floor.Value], Cancel)));
+    }
+
+    /// <summary>Pages that a statement looks at.</summary>
+    private async Task<long> BlocksAsync(string statement, params object[] values)
+    {
+        await using var database = new EngineDatabase(scene.ConnectionString, Guid.NewGuid(), 1, TimeSpan.FromMinutes(1), new StatementProbe());
+        await using var command = database.Engine.CreateCommand("explain (analyze, buffers, format json) " + SqlText.Get(statement));
+        foreach (var value in values)
+        {
+            command.Parameters.Add(new NpgsqlParameter { Value = value });
+        }
+
+        using var plan = System.Text.Json.JsonDocument.Parse((string)(await command.ExecuteScalarAsync(Cancel))!);
+        var top = plan.RootElement[0].GetProperty("Plan");
+        return top.GetProperty("Shared Hit Blocks").GetInt64() + top.GetProperty("Shared Read Blocks").GetInt64();
+    }
+}
