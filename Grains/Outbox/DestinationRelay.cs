@@ -17,7 +17,8 @@ namespace Actors.Outbox;
 /// <item>A snapshot that shows m2 shows m1, unless it is gone: m1 was visible before m2 was even sent.</item>
 /// <item>Each read takes a lane from its first row on, in one snapshot. No conclusion is drawn from two snapshots: a row that committed late behind
 /// the page's end makes its successors no heads, so they wait for the next pass, as it does.</item>
-/// <item>Reads begin at a floor, below which there is nothing, and never will be: <see cref="OutboxFloor"/>.</item>
+/// <item>Reads begin where there is nothing below, and never will be: at the <see cref="OutboxFloor"/>, or, in a lane that goes on, behind
+/// what it was sent of the ids that were settled when it was read (<see cref="Lane.End"/>).</item>
 /// <item>A lane in memory is not read. It leaves memory after the commit that deleted, postponed or buried its rows, and the loop reads only between
 /// such commits: what it still holds is never read again.</item>
 /// <item>So a relay sends a message only after it saw its predecessor acknowledged, or gone: acknowledged to another relay, or dead. Either way the
@@ -47,7 +48,7 @@ internal sealed partial class DestinationRelay(
     private readonly List<Lane> _rested = [];
     private readonly List<(Lane Lane, OutboxFailure Failure)> _postponed = [];
     private readonly List<(Lane Lane, OutboxFailure Failure)> _buried = [];
-    private readonly List<Lane> _refill = [];
+    private readonly List<(Lane Lane, long From)> _refill = [];
     private int _retrying;
 
     public string Name => destination;
@@ -134,9 +135,10 @@ internal sealed partial class DestinationRelay(
 
         if (_acknowledged.Count > 0)
         {
-            var goOn = await table.DeleteAsync(destination, _acknowledged, Floor.Value, stop);
+            var ends = _rested.ToDictionary(lane => lane.Key, lane => lane.End);
+            var goOn = await table.DeleteAsync(destination, _acknowledged, row => From(ends.GetValueOrDefault(row.Lane)), stop);
             Settle(_rested.Where(lane => !goOn.Contains(lane.Key)));
-            _refill.AddRange(_rested.Where(lane => goOn.Contains(lane.Key)));
+            _refill.AddRange(_rested.Where(lane => goOn.Contains(lane.Key)).Select(lane => (lane, lane.End)));
             _acknowledged.Clear();
             _rested.Clear();
         }
@@ -153,7 +155,7 @@ internal sealed partial class DestinationRelay(
         {
             await table.BuryAsync([.. _buried.Select(item => item.Failure)], stop);
             OutboxInstruments.DeadLettered(destination, _buried.Count);
-            _refill.AddRange(_buried.Select(item => item.Lane));
+            _refill.AddRange(_buried.Select(item => (item.Lane, item.Lane.Begin))); // What it queued is read again.
             _buried.Clear();
         }
     }
@@ -195,11 +197,12 @@ internal sealed partial class DestinationRelay(
         }
 
         var mine = partitions();
-        var lanes = _refill.Where(lane => mine.Contains(lane.Partition)).Select(lane => lane.Key).ToList();
-        var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(destination, lanes, options.ReadAhead, Floor.Value, stop);
-        Settle(_refill);
+        var settled = Floor.Settled;
+        var lanes = _refill.Where(item => mine.Contains(item.Lane.Partition)).ToDictionary(item => item.Lane.Key, item => From(item.From));
+        var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(destination, lanes, options.ReadAhead, stop);
+        Settle(_refill.Select(item => item.Lane));
         _refill.Clear();
-        if (Send(rows, stop) < lanes.Count)
+        if (Send(rows, lane => lanes[lane], settled, stop) < lanes.Count)
         {
             _clock.ForgetRetries();   // of a lane whose first row failed before
         }
@@ -214,8 +217,9 @@ internal sealed partial class DestinationRelay(
 
         try
         {
-            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, Floor.Value, stop);
-            Send(rows, stop, areRetries: true);
+            var (settled, floor) = (Floor.Settled, Floor.Value);
+            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, floor, stop);
+            Send(rows, _ => floor, settled, stop, areRetries: true);
             if (wait is { } until)
             {
                 _clock.RetryIn(until);
@@ -235,10 +239,10 @@ internal sealed partial class DestinationRelay(
             return;
         }
 
-        var begin = time.GetTimestamp();
+        var (settled, floor, begin) = (Floor.Settled, Floor.Value, time.GetTimestamp());
         var (rows, end) = await table.ReadPageAsync(
-            destination, partitions(), _clock.After, options.PageSize * ScanFactor, Room, options.ReadAhead, _lanes.Keys, Floor.Value, stop);
-        _clock.PageRead(end, time.GetElapsedTime(begin), Send(rows, stop));
+            destination, partitions(), _clock.After, options.PageSize * ScanFactor, Room, options.ReadAhead, _lanes.Keys, floor, stop);
+        _clock.PageRead(end, time.GetElapsedTime(begin), Send(rows, _ => floor, settled, stop));
         if (end is not null)
         {
             _wake.Writer.TryWrite(true);
@@ -256,22 +260,27 @@ internal sealed partial class DestinationRelay(
         }
     }
 
+    // After a failed statement nothing is known any more: this may be another server.
+    private long From(long id) => Floor.Value == 0 ? 0 : Math.Max(id, Floor.Value);
+
     /// <summary>Starts the lanes of these rows, which come lane by lane and each from its first row on. Returns how many.</summary>
-    private int Send(List<OutboxRow> rows, CancellationToken stop, bool areRetries = false)
+    /// <param name="begin">Where the read began in a lane.</param>
+    /// <param name="settled">As it was before the read.</param>
+    private int Send(List<OutboxRow> rows, Func<long, long> begin, long settled, CancellationToken stop, bool areRetries = false)
     {
         var started = 0;
         Floor.Saw(rows.Count == 0 ? 0 : rows.Max(row => row.Id));
         for (var from = 0; from < rows.Count;)
         {
             var first = rows[from];
-            var lane = new Lane(first.Lane, areRetries);
+            var lane = new Lane(first.Lane, areRetries, begin(first.Lane), settled);
             var due = true;
             for (; from < rows.Count && rows[from].Lane == first.Lane; from++)
             {
                 due &= rows[from].Due;
                 if (due)
                 {
-                    lane.Queue.Enqueue(rows[from]);
+                    lane.Enqueue(rows[from]);
                 }
             }
 

@@ -4,8 +4,12 @@ namespace Actors.Outbox;
 
 /// <summary>The next messages of one destination and key, or, without a key, of one run and destination, in order. One task sends them, one after the other.</summary>
 /// <param name="isRetry">Its first message has failed before.</param>
-internal sealed class Lane(long key, bool isRetry)
+/// <param name="begin">It had nothing below this id when it was read.</param>
+/// <param name="settled">As <see cref="OutboxFloor.Settled"/> was before the read.</param>
+internal sealed class Lane(long key, bool isRetry, long begin, long settled)
 {
+    private long _last;
+
     public long Key { get; } = key;
 
     public short Partition => Storage.Partition.OfLane(Key);
@@ -14,6 +18,17 @@ internal sealed class Lane(long key, bool isRetry)
 
     /// <summary>Filled while nothing is sent, then touched by the sending task alone.</summary>
     public Queue<OutboxRow> Queue { get; } = new();
+
+    public long Begin { get; } = begin;
+
+    /// <summary>Once all that was queued is acknowledged, the lane has nothing below this id: the read showed every message up to the settled one.</summary>
+    public long End => Math.Max(Begin, Math.Min(settled, _last) + 1);
+
+    public void Enqueue(OutboxRow row)
+    {
+        Queue.Enqueue(row);
+        _last = row.Id;
+    }
 
     public Task Sending { get; set; } = Task.CompletedTask;
 }

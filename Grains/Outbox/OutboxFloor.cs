@@ -17,12 +17,16 @@ internal sealed class OutboxFloor
 {
     private readonly Lock _lock = new();
     private long _value;
+    private long _settled;
     private long _seen;
     private long _generation;
     private string? _timeline;
     private (long Seen, long Transaction)? _waiting;
 
     public long Value => Volatile.Read(ref _value);
+
+    /// <summary>Every message with an id up to this one is visible by now, or gone: what a read that is sent from now on does not show of them is not there.</summary>
+    public long Settled => Volatile.Read(ref _settled);
 
     /// <summary>A committed row was read.</summary>
     public void Saw(long id)
@@ -66,6 +70,7 @@ internal sealed class OutboxFloor
             {
                 var floor = Math.Min(waiting.Seen + 1, look.LowestId ?? long.MaxValue);
                 Volatile.Write(ref _value, Math.Max(_value, floor));
+                Volatile.Write(ref _settled, waiting.Seen);
                 _waiting = (begun.Seen, look.NextTransaction);
             }
         }
@@ -79,6 +84,7 @@ internal sealed class OutboxFloor
             _generation++;
             (_seen, _timeline, _waiting) = (0, null, null);
             Volatile.Write(ref _value, 0);
+            Volatile.Write(ref _settled, 0);
         }
     }
 }

@@ -39,17 +39,20 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
         return (rows, wait);
     }
 
+    /// <param name="lanes">And below which id each has nothing.</param>
     public async Task<List<OutboxRow>> ReadLanesAsync(
-        string destination, IReadOnlyCollection<long> lanes, int rowsPerLane, long floor, CancellationToken cancellation)
+        string destination, IReadOnlyDictionary<long, long> lanes, int rowsPerLane, CancellationToken cancellation)
     {
-        await using var command = Command("read_outbox_lanes", destination, lanes.ToArray(), rowsPerLane, floor);
+        await using var command = Command("read_outbox_lanes", destination, lanes.Keys.ToArray(), rowsPerLane, lanes.Values.ToArray());
         return await ReadRowsAsync(command, _ => { }, cancellation);
     }
 
     /// <summary>Returns the lanes that go on.</summary>
-    public async Task<HashSet<long>> DeleteAsync(string destination, IReadOnlyCollection<OutboxRow> rows, long floor, CancellationToken cancellation)
+    /// <param name="from">Below it the row's lane has nothing.</param>
+    public async Task<HashSet<long>> DeleteAsync(
+        string destination, IReadOnlyCollection<OutboxRow> rows, Func<OutboxRow, long> from, CancellationToken cancellation)
     {
-        await using var command = Command("delete_outbox", destination, Lanes(rows), Ids(rows), floor);
+        await using var command = Command("delete_outbox", destination, Lanes(rows), Ids(rows), rows.Select(from).ToArray());
         return [.. await ReadAsync(command, reader => reader.GetInt64(0), cancellation)];
     }
 

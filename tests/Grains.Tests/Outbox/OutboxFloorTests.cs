@@ -73,7 +73,7 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         await scene.PublishAsync(early, "k", 2);
         var row = Assert.Single((await table.ReadPageAsync("hook", [.. Enumerable.Range(0, 1024).Select(n => (short)n)], 0, 10, 10, 10, [], 0, Cancel)).Rows);
         _floor.Saw(row.Id);
-        await table.DeleteAsync("hook", [row], 0, Cancel);
+        await table.DeleteAsync("hook", [row], _ => 0, Cancel);
         for (var looks = 0; looks < 5; looks++)
         {
             await LookAsync(table);
@@ -83,7 +83,7 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         await transaction.CommitAsync(Cancel);
         await LookAsync(table);
         Assert.Equal(row.Id - 1, _floor.Value);
-        Assert.Equal(row.Id - 1, Assert.Single(await table.ReadLanesAsync("hook", [row.Lane], 10, _floor.Value, Cancel)).Id);
+        Assert.Equal(row.Id - 1, Assert.Single(await table.ReadLanesAsync("hook", Lane(row), 10, Cancel)).Id);
     }
 
     [Fact]
@@ -97,15 +97,15 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         _floor.Saw(rows[2].Id);
         await table.PostponeAsync([new OutboxFailure(rows[0], 1, TimeSpan.FromHours(1), "")], Cancel);
         await table.BuryAsync([new OutboxFailure(rows[1], 1, TimeSpan.Zero, "broken")], Cancel);
-        await table.DeleteAsync("hook", [rows[2]], 0, Cancel);
+        await table.DeleteAsync("hook", [rows[2]], _ => 0, Cancel);
         await LookAsync(table);
         await LookAsync(table);
         Assert.Equal(rows[0].Id, _floor.Value);
-        await table.DeleteAsync("hook", [rows[0]], _floor.Value, Cancel);
+        await table.DeleteAsync("hook", [rows[0]], _ => _floor.Value, Cancel);
         await LookAsync(table);
         Assert.Equal(rows[2].Id + 1, _floor.Value);
         Assert.Equal(1, await table.RedriveAsync("hook", 10, Cancel));
-        Assert.Single(await table.ReadLanesAsync("hook", [rows[1].Lane], 10, _floor.Value, Cancel));
+        Assert.Single(await table.ReadLanesAsync("hook", Lane(rows[1]), 10, Cancel));
     }
 
     [Fact]
@@ -122,13 +122,27 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         await LookAsync(table);
         await LookAsync(table);
         await scene.PublishAsync(workflow, "k", 2);
-        Assert.InRange(await BlocksAsync("read_outbox_lanes", "hook", new[] { lane }, 10, 0L), 200, int.MaxValue);
-        Assert.InRange(await BlocksAsync("read_outbox_lanes", "hook", new[] { lane }, 10, _floor.Value), 1, 30);
+        Assert.InRange(await BlocksAsync("read_outbox_lanes", "hook", new[] { lane }, 10, new[] { 0L }), 200, int.MaxValue);
+        Assert.InRange(await BlocksAsync("read_outbox_lanes", "hook", new[] { lane }, 10, new[] { _floor.Value }), 1, 30);
         Assert.InRange(await BlocksAsync("read_outbox_pending", new[] { "hook" }, new[] { _floor.Value }), 1, 30);
+    }
+
+    [Theory]
+    [InlineData(0, 0, 9, 1)] // Nothing is settled.
+    [InlineData(0, 7, 9, 8)] // What commits late below nine must be read.
+    [InlineData(0, 20, 9, 10)]
+    [InlineData(5, 0, 9, 5)]
+    public void A_lane_goes_on_behind_what_it_was_sent_and_what_was_settled_before(long begin, long settled, long last, long expected)
+    {
+        var lane = new Lane(1, false, begin, settled);
+        lane.Enqueue(new OutboxRow(last, 1, 1, 0, true, default, "t", "k", default, default, "n", "w", "T"));
+        Assert.Equal(expected, lane.End);
     }
 
     private void Look(long? lowest, long oldest, long next, string timeline = "1") =>
         _floor.Hear(_floor.BeginLook(), new OutboxLook("hook", false, false, lowest, oldest, next, timeline));
+
+    private Dictionary<long, long> Lane(OutboxRow row) => new() { [row.Lane] = _floor.Value };
 
     private async Task LookAsync(OutboxTable table)
     {

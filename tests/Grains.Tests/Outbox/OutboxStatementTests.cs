@@ -43,7 +43,7 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
         var pending = await PlanAsync("read_outbox_pending", new[] { "hook", "other" }, new[] { 1L, 5_000L });
         foreach (var plan in new[]
         {
-            page, retries, pending, await PlanAsync("read_outbox_lanes", "hook", some, 20, 1L), await PlanAsync("delete_outbox", "hook", some, some, 1L),
+            page, retries, pending, await PlanAsync("read_outbox_lanes", "hook", some, 20, some.Select(_ => 1L).ToArray()), await PlanAsync("delete_outbox", "hook", some, some, some.Select(_ => 1L).ToArray()),
             await PlanAsync("postpone_outbox", some, some, new short[some.Length], new TimeSpan[some.Length]),
             await PlanAsync("bury_outbox", some, some, new short[some.Length], some.Select(_ => "reason").ToArray()),
         })
