@@ -10,7 +10,7 @@ create function actors.now() returns timestamptz language sql stable parallel sa
 
 -- The partition of a workflow: the first two bytes of SHA-256(namespace U+001F id), big-endian, modulo 1024. Equal to Partition.Of in C#.
 create function actors.partition_of(namespace text, id text) returns smallint language sql immutable strict parallel safe
-    return (('x' || left(encode(sha256(convert_to(namespace || chr(31) || id, 'UTF8')), 'hex'), 4))::bit(16)::integer % 1024)::smallint;
+    return (('x' || encode(substring(sha256(convert_to(namespace || chr(31) || id, 'UTF8')) for 2), 'hex'))::bit(16)::integer % 1024)::smallint;
 
 -- The partition of an outbox lane, so that one relay at a time has it. Equal to Partition.OfLane in C#.
 create function actors.partition_of(lane bigint) returns smallint language sql immutable strict parallel safe
