@@ -81,8 +81,7 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         }
 
         await transaction.CommitAsync(Cancel);
-        await LookAsync(table);
-        Assert.Equal(row.Id - 1, _floor.Value);
+        await UntilAsync(table, row.Id - 1);
         Assert.Equal(row.Id - 1, Assert.Single(await table.ReadLanesAsync("hook", Lane(row), 10, Cancel)).Id);
     }
 
@@ -98,12 +97,9 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         await table.PostponeAsync([new OutboxFailure(rows[0], 1, TimeSpan.FromHours(1), "")], Cancel);
         await table.BuryAsync([new OutboxFailure(rows[1], 1, TimeSpan.Zero, "broken")], Cancel);
         await table.DeleteAsync("hook", [rows[2]], _ => 0, Cancel);
-        await LookAsync(table);
-        await LookAsync(table);
-        Assert.Equal(rows[0].Id, _floor.Value);
+        await UntilAsync(table, rows[0].Id);
         await table.DeleteAsync("hook", [rows[0]], _ => _floor.Value, Cancel);
-        await LookAsync(table);
-        Assert.Equal(rows[2].Id + 1, _floor.Value);
+        await UntilAsync(table, rows[2].Id + 1);
         Assert.Equal(1, await table.RedriveAsync("hook", 10, Cancel));
         Assert.Single(await table.ReadLanesAsync("hook", Lane(rows[1]), 10, Cancel));
     }
@@ -117,10 +113,10 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         await new NpgsqlCommand("select count(*) from actors.outbox", connection).ExecuteScalarAsync(Cancel);
         await scene.PublishAsync(workflow, "k", 1, count: 20_000);
         var lane = await scene.ReadAsync<long>("select min(lane) from actors.outbox");
-        _floor.Saw(await scene.ReadAsync<long>("select max(id) from actors.outbox"));
+        var last = await scene.ReadAsync<long>("select max(id) from actors.outbox");
+        _floor.Saw(last);
         await scene.ExecuteAsync("delete from actors.outbox");
-        await LookAsync(table);
-        await LookAsync(table);
+        await UntilAsync(table, last + 1);
         await scene.PublishAsync(workflow, "k", 2);
         Assert.InRange(await BlocksAsync("read_outbox_lanes", "hook", new[] { lane }, 10, new[] { 0L }), 200, int.MaxValue);
         Assert.InRange(await BlocksAsync("read_outbox_lanes", "hook", new[] { lane }, 10, new[] { _floor.Value }), 1, 30);
@@ -143,6 +139,17 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         _floor.Hear(_floor.BeginLook(), new OutboxLook("hook", false, false, lowest, oldest, next, timeline));
 
     private Dictionary<long, long> Lane(OutboxRow row) => new() { [row.Lane] = _floor.Value };
+
+    /// <summary>Transactions of other databases on the server count too: it takes as long as they do.</summary>
+    private async Task UntilAsync(OutboxTable table, long expected)
+    {
+        for (var watch = System.Diagnostics.Stopwatch.StartNew(); _floor.Value < expected && watch.Elapsed < TimeSpan.FromSeconds(30);)
+        {
+            await LookAsync(table);
+        }
+
+        Assert.Equal(expected, _floor.Value);
+    }
 
     private async Task LookAsync(OutboxTable table)
     {
