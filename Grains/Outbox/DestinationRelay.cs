@@ -135,8 +135,8 @@ internal sealed partial class DestinationRelay(
 
         if (_acknowledged.Count > 0)
         {
-            var ends = _rested.ToDictionary(lane => lane.Key, lane => lane.End);
-            var goOn = await table.DeleteAsync(destination, _acknowledged, row => From(ends.GetValueOrDefault(row.Lane)), stop);
+            var ends = _rested.ToDictionary(lane => lane.Key, lane => Floor.From(lane.Generation, lane.End));
+            var goOn = await table.DeleteAsync(destination, _acknowledged, row => ends.GetValueOrDefault(row.Lane), stop);
             Settle(_rested.Where(lane => !goOn.Contains(lane.Key)));
             _refill.AddRange(_rested.Where(lane => goOn.Contains(lane.Key)).Select(lane => (lane, lane.End)));
             _acknowledged.Clear();
@@ -197,12 +197,12 @@ internal sealed partial class DestinationRelay(
         }
 
         var mine = partitions();
-        var settled = Floor.Settled;
-        var lanes = _refill.Where(item => mine.Contains(item.Lane.Partition)).ToDictionary(item => item.Lane.Key, item => From(item.From));
+        var known = Floor.Read();
+        var lanes = _refill.Where(item => mine.Contains(item.Lane.Partition)).ToDictionary(item => item.Lane.Key, item => Floor.From(item.Lane.Generation, item.From));
         var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(destination, lanes, options.ReadAhead, stop);
         Settle(_refill.Select(item => item.Lane));
         _refill.Clear();
-        if (Send(rows, lane => lanes[lane], settled, stop) < lanes.Count)
+        if (Send(rows, lane => lanes[lane], known, stop) < lanes.Count)
         {
             _clock.ForgetRetries();   // of a lane whose first row failed before
         }
@@ -217,9 +217,9 @@ internal sealed partial class DestinationRelay(
 
         try
         {
-            var (settled, floor) = (Floor.Settled, Floor.Value);
-            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, floor, stop);
-            Send(rows, _ => floor, settled, stop, areRetries: true);
+            var known = Floor.Read();
+            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, known.Floor, stop);
+            Send(rows, _ => known.Floor, known, stop, areRetries: true);
             if (wait is { } until)
             {
                 _clock.RetryIn(until);
@@ -239,10 +239,10 @@ internal sealed partial class DestinationRelay(
             return;
         }
 
-        var (settled, floor, begin) = (Floor.Settled, Floor.Value, time.GetTimestamp());
+        var (known, begin) = (Floor.Read(), time.GetTimestamp());
         var (rows, end) = await table.ReadPageAsync(
-            destination, partitions(), _clock.After, options.PageSize * ScanFactor, Room, options.ReadAhead, _lanes.Keys, floor, stop);
-        _clock.PageRead(end, time.GetElapsedTime(begin), Send(rows, _ => floor, settled, stop));
+            destination, partitions(), _clock.After, options.PageSize * ScanFactor, Room, options.ReadAhead, _lanes.Keys, known.Floor, stop);
+        _clock.PageRead(end, time.GetElapsedTime(begin), Send(rows, _ => known.Floor, known, stop));
         if (end is not null)
         {
             _wake.Writer.TryWrite(true);
@@ -260,20 +260,17 @@ internal sealed partial class DestinationRelay(
         }
     }
 
-    // After a failed statement nothing is known any more: this may be another server.
-    private long From(long id) => Floor.Value == 0 ? 0 : Math.Max(id, Floor.Value);
-
     /// <summary>Starts the lanes of these rows, which come lane by lane and each from its first row on. Returns how many.</summary>
     /// <param name="begin">Where the read began in a lane.</param>
-    /// <param name="settled">As it was before the read.</param>
-    private int Send(List<OutboxRow> rows, Func<long, long> begin, long settled, CancellationToken stop, bool areRetries = false)
+    /// <param name="known">What was known before the read.</param>
+    private int Send(List<OutboxRow> rows, Func<long, long> begin, (long Generation, long Floor, long Settled) known, CancellationToken stop, bool areRetries = false)
     {
         var started = 0;
         Floor.Saw(rows.Count == 0 ? 0 : rows.Max(row => row.Id));
         for (var from = 0; from < rows.Count;)
         {
             var first = rows[from];
-            var lane = new Lane(first.Lane, areRetries, begin(first.Lane), settled);
+            var lane = new Lane(first.Lane, areRetries, begin(first.Lane), known.Settled, known.Generation);
             var due = true;
             for (; from < rows.Count && rows[from].Lane == first.Lane; from++)
             {

@@ -5,8 +5,9 @@ namespace Actors.Outbox;
 /// <summary>The next messages of one destination and key, or, without a key, of one run and destination, in order. One task sends them, one after the other.</summary>
 /// <param name="isRetry">Its first message has failed before.</param>
 /// <param name="begin">It had nothing below this id when it was read.</param>
-/// <param name="settled">As <see cref="OutboxFloor.Settled"/> was before the read.</param>
-internal sealed class Lane(long key, bool isRetry, long begin, long settled)
+/// <param name="settled">Up to this id every message was visible, or gone, before the read.</param>
+/// <param name="generation">Of the floor, before the read.</param>
+internal sealed class Lane(long key, bool isRetry, long begin, long settled, long generation)
 {
     private long _last;
 
@@ -20,6 +21,8 @@ internal sealed class Lane(long key, bool isRetry, long begin, long settled)
     public Queue<OutboxRow> Queue { get; } = new();
 
     public long Begin { get; } = begin;
+
+    public long Generation { get; } = generation;
 
     /// <summary>Once all that was queued is acknowledged, the lane has nothing below this id: the read showed every message up to the settled one.</summary>
     public long End => Math.Max(Begin, Math.Min(settled, _last) + 1);

@@ -8,7 +8,8 @@ namespace Actors.Outbox;
 /// </summary>
 /// <remarks>
 /// Why it is no cursor: an id is drawn by a transaction that has its number by then (the fence comes first). The relay has read a committed row
-/// with id M; a look at the database that was sent later says X, the first transaction number not given out. Whoever drew an id up to M has a number
+/// with id M; a look at the database that was sent later says X, the first transaction number not given out (a snapshot's xmax is lower: it is the first
+/// after those that have ended). Whoever drew an id up to M has a number
 /// below X. Once a look says that all transactions below X have ended, what it shows of the ids up to M is all there ever will be: the floor is the
 /// lowest of those that are left, or M + 1. Ids only go up: messages that are driven again get new ones, and a sequence that Postgres recovers
 /// is not behind what was committed. A standby that was promoted without the last commits may be, so another timeline begins anew.
@@ -17,7 +18,7 @@ internal sealed class OutboxFloor
 {
     private readonly Lock _lock = new();
     private long _value;
-    private long _settled;
+    private long _settled; // Every message with an id up to this one is visible by now, or gone.
     private long _seen;
     private long _generation;
     private string? _timeline;
@@ -25,8 +26,23 @@ internal sealed class OutboxFloor
 
     public long Value => Volatile.Read(ref _value);
 
-    /// <summary>Every message with an id up to this one is visible by now, or gone: what a read that is sent from now on does not show of them is not there.</summary>
-    public long Settled => Volatile.Read(ref _settled);
+    /// <summary>Take it before a read; what it says holds for that read, however late the read is.</summary>
+    public (long Generation, long Floor, long Settled) Read()
+    {
+        lock (_lock)
+        {
+            return (_generation, _value, _settled);
+        }
+    }
+
+    /// <summary>Where to go on in a lane that was read in this generation up to there; after a failed statement at the beginning.</summary>
+    public long From(long generation, long id)
+    {
+        lock (_lock)
+        {
+            return generation == _generation ? Math.Max(id, _value) : _value;
+        }
+    }
 
     /// <summary>A committed row was read.</summary>
     public void Saw(long id)
@@ -70,7 +86,7 @@ internal sealed class OutboxFloor
             {
                 var floor = Math.Min(waiting.Seen + 1, look.LowestId ?? long.MaxValue);
                 Volatile.Write(ref _value, Math.Max(_value, floor));
-                Volatile.Write(ref _settled, waiting.Seen);
+                _settled = waiting.Seen;
                 _waiting = (begun.Seen, look.NextTransaction);
             }
         }
@@ -82,9 +98,8 @@ internal sealed class OutboxFloor
         lock (_lock)
         {
             _generation++;
-            (_seen, _timeline, _waiting) = (0, null, null);
+            (_seen, _settled, _timeline, _waiting) = (0, 0, null, null);
             Volatile.Write(ref _value, 0);
-            Volatile.Write(ref _settled, 0);
         }
     }
 }

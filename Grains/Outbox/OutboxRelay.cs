@@ -77,6 +77,7 @@ internal sealed partial class OutboxRelay
             catch (Exception error) when (!stop.IsCancellationRequested)
             {
                 LogPollFailed(_logger, _options.PollInterval, error);
+                Array.ForEach(_destinations, destination => destination.Floor.Forget());
             }
             catch (Exception)
             {

@@ -13,6 +13,9 @@ namespace Actors.Partitions;
 internal sealed partial class Retention(EngineDatabase database, PartitionSet partitions, TimeSpan keep, ILogger<Retention> log)
 {
     private const int PendingMax = 100_000;
+
+    // A message of a run's last entry is younger than the run's end by less than this.
+    private static readonly TimeSpan Slack = TimeSpan.FromMinutes(1);
     private static readonly string FindPending = SqlText.Get("find_pending");
     private static readonly string DeleteEnded = SqlText.Get("delete_ended");
 
@@ -72,21 +75,26 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
         }
     }
 
-    /// <summary>The runs that wait for their messages, and the time up to which these are all: with very many, later runs wait as well.</summary>
+    /// <summary>The runs that wait for their messages, and the end of this pass: with very many of them, later runs wait as well.</summary>
     private ValueTask<(long[] Instances, DateTime Until)> PendingAsync(CancellationToken stop) => database.QueryAsync(
         database.Engine,
         "find pending",
-        batch => GroupBatch.Statement(batch, FindPending, Interval(keep), new NpgsqlParameter<int> { TypedValue = PendingMax }),
+        batch => GroupBatch.Statement(batch, FindPending, new NpgsqlParameter<TimeSpan> { TypedValue = keep, NpgsqlDbType = NpgsqlDbType.Interval }, new NpgsqlParameter<int> { TypedValue = PendingMax }),
         async reader =>
         {
-            var (instances, rows, until) = (new HashSet<long>(), 0, DateTime.MaxValue);
-            for (; await reader.ReadAsync(stop); rows++)
+            var (instances, rows, until, last) = (new HashSet<long>(), 0, DateTime.MinValue, DateTime.MaxValue);
+            while (await reader.ReadAsync(stop))
             {
-                instances.Add(reader.GetInt64(0));
-                until = reader.GetDateTime(1);
+                until = reader.GetDateTime(0);
+                if (!reader.IsDBNull(1))
+                {
+                    instances.Add(reader.GetInt64(1));
+                    (last, rows) = (reader.GetDateTime(2), rows + 1);
+                }
             }
 
-            return (instances.ToArray(), rows == PendingMax ? until : DateTime.MaxValue);
+            // Those that were not read are younger than the last one that was.
+            return (instances.ToArray(), rows == PendingMax && last - Slack < until ? last - Slack : until);
         },
         stop);
 
@@ -97,7 +105,6 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
         batch => GroupBatch.Statement(
             batch,
             DeleteEnded,
-            Interval(keep),
             Time(until),
             new NpgsqlParameter<long[]> { TypedValue = pending },
             Time(after.Ended),
@@ -107,9 +114,7 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
         async reader => await reader.ReadAsync(stop) ? (reader.GetInt64(0), reader.GetDateTime(1), reader.GetInt64(2)) : null,
         stop);
 
-    private static NpgsqlParameter<TimeSpan> Interval(TimeSpan value) => new() { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Interval };
-
-    // The ends of DateTime are the infinities of Postgres.
+    // DateTime.MinValue is Postgres' -infinity.
     private static NpgsqlParameter<DateTime> Time(DateTime value) => new() { TypedValue = DateTime.SpecifyKind(value, DateTimeKind.Utc), NpgsqlDbType = NpgsqlDbType.TimestampTz };
 
     [LoggerMessage(411, LogLevel.Information, "{Deleted} runs that ended more than {Keep} ago were deleted.")]

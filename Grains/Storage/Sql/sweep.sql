@@ -10,8 +10,8 @@ with renewed as (
     where not i.undelivered and i.id = any (array(
         select m.id
         from actors.inbox m
-        cross join lateral (select w.status from actors.workflows w where w.instance = m.instance limit 1) w
-        where not m.undelivered and w.status in (1, 2)))
+        left join lateral (select w.status from actors.workflows w where w.instance = m.instance limit 1) w on true
+        where not m.undelivered and (w.status is null or w.status in (1, 2))))
 ), fresh as materialized (
     select w.namespace, w.id
     from actors.workflows w

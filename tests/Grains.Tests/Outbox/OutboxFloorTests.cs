@@ -85,6 +85,30 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         Assert.Equal(row.Id - 1, Assert.Single(await table.ReadLanesAsync("hook", Lane(row), 10, Cancel)).Id);
     }
 
+    /// <summary>Transactions get their numbers in one order, ids in another, and end in a third: a snapshot's xmax knows only those that have ended.</summary>
+    [Fact]
+    public async Task A_late_message_of_a_younger_transaction_holds_it_down_too()
+    {
+        var (table, early, late) = (new OutboxTable(scene.DataSource), await scene.WorkflowAsync(), await scene.WorkflowAsync());
+        await using var first = await scene.DataSource.OpenConnectionAsync(Cancel);
+        await using var older = await first.BeginTransactionAsync(Cancel);
+        await new NpgsqlCommand("select pg_current_xact_id()", first).ExecuteScalarAsync(Cancel);
+        await using var second = await scene.DataSource.OpenConnectionAsync(Cancel);
+        await using var younger = await second.BeginTransactionAsync(Cancel);
+        await OutboxScene.PublishAsync(younger, late, "k", 1);
+        await OutboxScene.PublishAsync(older, early, "k", 2);
+        await older.CommitAsync(Cancel);
+        _floor.Saw(await scene.ReadAsync<long>("select max(id) from actors.outbox"));
+        for (var looks = 0; looks < 5; looks++)
+        {
+            await LookAsync(table);
+        }
+
+        Assert.Equal(0, _floor.Value);
+        await younger.CommitAsync(Cancel);
+        await UntilAsync(table, await scene.ReadAsync<long>("select min(id) from actors.outbox"));
+    }
+
     [Fact]
     public async Task A_failed_message_holds_it_down_and_a_dead_letter_comes_back_above_it()
     {
@@ -130,9 +154,21 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
     [InlineData(5, 0, 9, 5)]
     public void A_lane_goes_on_behind_what_it_was_sent_and_what_was_settled_before(long begin, long settled, long last, long expected)
     {
-        var lane = new Lane(1, false, begin, settled);
+        var lane = new Lane(1, false, begin, settled, 0);
         lane.Enqueue(new OutboxRow(last, 1, 1, 0, true, default, "t", "k", default, default, "n", "w", "T"));
         Assert.Equal(expected, lane.End);
+    }
+
+    [Fact]
+    public void A_lane_of_an_earlier_server_is_read_from_its_beginning()
+    {
+        _floor.Saw(10);
+        Look(null, oldest: 7, next: 7);
+        Look(null, oldest: 7, next: 7);
+        var known = _floor.Read();
+        Assert.Equal((11, 20), (_floor.From(known.Generation, 5), _floor.From(known.Generation, 20)));
+        _floor.Forget();
+        Assert.Equal(0, _floor.From(known.Generation, 20));
     }
 
     private void Look(long? lowest, long oldest, long next, string timeline = "1") =>

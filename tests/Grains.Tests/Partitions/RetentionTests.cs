@@ -67,6 +67,44 @@ public sealed class RetentionTests
         Assert.Equal(0L, await ScalarAsync(database, "select (select count(*) from actors.workflows) + (select count(*) from actors.journal)"));
     }
 
+    /// <summary>The end of a pass is one moment, whatever time its batches take; and a message is younger than the end of its run, by some statements.</summary>
+    [Theory]
+    [InlineData("- interval '1 day' + interval '1 second'")]
+    [InlineData("- interval '1 day' - interval '1 second'")]
+    public async Task A_run_that_comes_of_age_during_a_pass_keeps_its_messages(string ended)
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        var probe = new StatementProbe { After = name => name == "find pending" ? Task.Delay(2000, Cancel) : Task.CompletedTask };
+        await using var store = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), probe);
+        await MakeAsync(database, 1, 2);
+        await ExecuteAsync(database, $"""
+            update actors.workflows set ended_at = now() {ended} where instance = 2;
+            insert into actors.outbox (instance, at, ordinal, destination, topic, key) select 2, ended_at + interval '1500 ms', 1, 'hook', 'topic', '' from actors.workflows where instance = 2
+            """);
+        Assert.Equal(1, await Over(store).PassAsync(Cancel));
+        Assert.Equal(2L, await ScalarAsync(database, "select min(instance) from actors.workflows"));
+    }
+
+    [Fact]
+    public async Task Mail_that_commits_after_its_run_is_gone_is_marked_undelivered()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using var engine = await TestEngine.StartAsync(database.ConnectionString, actors => actors.AddWorkflow<Bulk>());
+        await ExecuteAsync(database, "insert into actors.inbox (instance, at, message_id, name) values (77, now(), 'late', 'mail')");
+        using var stop = new CancellationTokenSource();
+        var sweeping = new Sweeper(
+            engine.Engine.Context.Database, new PartitionSet(), ["Bulk"], new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
+            engine.Engine.WakeAsync, () => 0, () => [], engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance).RunAsync(stop.Token);
+        for (var watch = System.Diagnostics.Stopwatch.StartNew(); await ScalarAsync(database, "select count(*) from actors.inbox where undelivered") == 0;)
+        {
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20));
+            await Task.Delay(10, Cancel);
+        }
+
+        await stop.CancelAsync();
+        await sweeping;
+    }
+
     [Fact]
     public async Task A_batch_is_bounded_in_runs_and_in_rows_and_a_long_run_goes_alone()
     {

@@ -1,0 +1,126 @@
+using Npgsql;
+
+namespace Actors.Faults;
+
+/// <summary>What must be true, each under its name: during the run, and when everything has ended.</summary>
+internal sealed class Checks(Rig rig, Load load, Findings findings)
+{
+    private const long Money = Bank.Accounts * 1000L;
+    private const int ClaimsMax = 100;
+    private const long MemoryMaxMiB = 1500;
+
+    /// <summary>Reads the bank again and again, each time in a snapshot of its own, while Postgres is there.</summary>
+    public async Task WatchMoneyAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                var sum = await rig.ScalarAsync<decimal>("select sum(balance) from accounts");
+                Looked("money_constant", 1, sum == Money ? [] : [$"{sum} during the run"]);
+            }
+            catch (Exception error) when (error is NpgsqlException or IOException or System.Net.Sockets.SocketException)
+            {
+                // Postgres is away.
+            }
+
+            await Task.Delay(200, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <param name="ended">All callers got their results.</param>
+    public async Task AfterAsync(bool ended)
+    {
+        var open = load.History.Where(asked => asked.Result is null).Select(asked => asked.Id).ToList();
+        Looked("all_end", load.History.Count, ended ? [] : [.. open.Select(id => $"{id} did not end")]);
+        await SqlAsync("money_constant", "select 1", $"select 'sum ' || sum(balance) from accounts having sum(balance) <> {Money}");
+        await SqlAsync("transactions_exactly_once", "select count(*) from moves", "select workflow || ' ' || number || ': ' || count(*) from moves group by workflow, number having count(*) <> 1");
+        await SqlAsync("timers_once_and_not_early", "select count(*) from wakes", "select workflow || ' ' || number || ': due ' || min(due) || ', woke ' || min(woke) || ', ' || count(*) from wakes group by workflow, number having count(*) <> 1 or min(woke) < min(due)");
+        await SqlAsync(
+            "every_round_is_there",
+            "select count(*) from actors.workflows where id like 'bank-%' and status = 1",
+            """
+            select w.id || ': ' || m.moves || ' moves, ' || m.wakes || ' wakes, input ' || j.payload
+            from actors.workflows w join actors.journal j on j.instance = w.instance and j.position = 0
+            cross join lateral (select (select count(*) from moves where workflow = w.id) as moves, (select count(*) from wakes where workflow = w.id) as wakes) m
+            where w.id like 'bank-%' and w.status = 1 and (m.moves <> (j.payload->>'rounds')::int or m.wakes <> m.moves)
+            """);
+        await SqlAsync(
+            "positions_without_gaps",
+            "select count(*) from actors.journal",
+            """
+            select w.id || ': position ' || w.position || ', ' || count(j.*) || ' rows, ' || min(j.position) || ' to ' || max(j.position)
+            from actors.workflows w left join actors.journal j on j.instance = w.instance
+            group by w.instance having count(j.*) <> w.position + 1 or min(j.position) <> 0 or max(j.position) <> w.position
+            """);
+        await SqlAsync("all_completed", "select count(*) from actors.workflows", "select id || ' has status ' || status from actors.workflows where status <> 1");
+        await SqlAsync("claims_bounded", "select count(*) from actors.workflows", $"select id || ': epoch ' || epoch from actors.workflows where epoch > {ClaimsMax}");
+        await SqlAsync("nothing_left", "select 1", "select 'outbox ' || count(*) from actors.outbox having count(*) > 0 union all select 'dead letters ' || count(*) from actors.dead_letters having count(*) > 0 union all select 'timers ' || count(*) from actors.timers having count(*) > 0");
+        await OutsideAsync();
+        await ResultsAsync();
+        foreach (var silo in rig.Silos)
+        {
+            silo.Measure();
+            Looked("memory_bounded", 1, silo.PeakMiB > MemoryMaxMiB ? [$"{silo.Name} had {silo.PeakMiB} MiB"] : []);
+        }
+    }
+
+    private async Task OutsideAsync()
+    {
+        var lines = (await File.ReadAllLinesAsync(rig.EffectsFile)).Select(line => line.Split(' ')).ToList();
+        var messages = lines.Where(line => line is ["message", ..]).Select(line => (Account: line[1], Version: long.Parse(line[2], System.Globalization.CultureInfo.InvariantCulture), Nonce: line[3], Id: line[4])).ToList();
+        var committed = await ReadAsync("select w.run || ':' || n from actors.workflows w cross join lateral generate_series(1, (select coalesce(sum(messages), 0) from actors.journal j where j.instance = w.instance)) n");
+        var delivered = messages.Select(message => message.Id).ToHashSet();
+        Looked("outbox_delivers_all", committed.Count, committed.Where(id => !delivered.Contains(id)).Select(id => $"{id} was never delivered"));
+        Looked("outbox_delivers_only_committed", delivered.Count, delivered.Except(committed).Select(id => $"{id} was delivered, and is in no journal"));
+        var aborted = lines.Where(line => line is ["aborted", ..]).Select(line => line[1]).ToHashSet();
+        Looked("nothing_of_an_aborted_transaction", aborted.Count, messages.Where(message => aborted.Contains(message.Nonce)).Select(message => message.Id));
+        Looked("message_ids_stable", messages.Count, messages.GroupBy(message => message.Id).Where(same => same.Distinct().Count() > 1).Select(same => string.Join(" | ", same.Distinct())));
+        var versions = new Dictionary<string, long>();
+        foreach (var message in messages.DistinctBy(message => message.Id))
+        {
+            var last = versions.GetValueOrDefault(message.Account);
+            Looked("order_per_key", 1, message.Version > last ? [] : [$"account {message.Account}: {message.Id} of version {message.Version} came first after {last}"]);
+            versions[message.Account] = Math.Max(last, message.Version);
+        }
+
+        var effects = lines.Where(line => line is ["effect", ..]).Select(line => (Step: $"{line[1]} {line[2]}", Key: line[3])).ToList();
+        Looked("idempotency_keys_stable", effects.Count, effects.GroupBy(effect => effect.Step).Where(same => same.Select(e => e.Key).Distinct().Count() > 1).Select(same => same.Key));
+        Looked("idempotency_keys_unique", effects.Count, effects.GroupBy(effect => effect.Key).Where(same => same.Select(e => e.Step).Distinct().Count() > 1).Select(same => same.Key));
+    }
+
+    private async Task ResultsAsync()
+    {
+        foreach (var asked in load.History.Where(asked => asked.Result is not null))
+        {
+            var again = await rig.Workflows.Get<IBank>(asked.Id).ResultAsync();
+            Looked("results_final", 1, again == asked.Result ? [] : [$"{asked.Id}: {asked.Result}, later {again}"]);
+            Looked("acknowledged_exactly_once", 1, asked.Result == asked.Sum ? [] : [$"{asked.Id}: {asked.Result}, asked {asked.Sum}"]);
+        }
+    }
+
+    private async Task SqlAsync(string check, string count, string differences) =>
+        Looked(check, Convert.ToInt64((await rig.ScalarAsync<object>(count)), System.Globalization.CultureInfo.InvariantCulture), await ReadAsync(differences));
+
+    private void Looked(string check, long at, IEnumerable<string> differences)
+    {
+        findings.Looked(check, at);
+        foreach (var difference in differences)
+        {
+            findings.Add(check, difference);
+        }
+    }
+
+    private async Task<HashSet<string>> ReadAsync(string sql)
+    {
+        var rows = new HashSet<string>();
+        await using var command = rig.Database.CreateCommand(sql);
+        await using var reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+        {
+            rows.Add(reader.GetString(0));
+        }
+
+        return rows;
+    }
+}

@@ -1,0 +1,59 @@
+namespace Actors.Faults;
+
+/// <summary>Differences between what must be true and what is, by the name of the check.</summary>
+internal sealed class Findings
+{
+    private readonly Dictionary<string, List<string>> _found = [];
+    private readonly Dictionary<string, long> _checked = [];
+
+    public int Count
+    {
+        get
+        {
+            lock (_found)
+            {
+                return _found.Values.Sum(list => list.Count);
+            }
+        }
+    }
+
+    public void Add(string check, string what)
+    {
+        lock (_found)
+        {
+            if (!_found.TryGetValue(check, out var list))
+            {
+                _found[check] = list = [];
+            }
+
+            list.Add(what);
+        }
+    }
+
+    /// <summary>The check looked at so many things more.</summary>
+    public void Looked(string check, long at)
+    {
+        lock (_found)
+        {
+            _checked[check] = _checked.GetValueOrDefault(check) + at;
+        }
+    }
+
+    public void Print()
+    {
+        lock (_found)
+        {
+            Console.WriteLine("| check | looked at | differences |");
+            Console.WriteLine("|---|---|---|");
+            foreach (var check in _checked.Keys.Union(_found.Keys).Order(StringComparer.Ordinal))
+            {
+                Console.WriteLine($"| {check} | {_checked.GetValueOrDefault(check)} | {_found.GetValueOrDefault(check)?.Count ?? 0} |");
+            }
+
+            foreach (var (check, list) in _found)
+            {
+                list.Take(10).ToList().ForEach(what => Console.WriteLine($"DIFFERENCE {check}: {what}"));
+            }
+        }
+    }
+}

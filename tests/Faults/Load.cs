@@ -1,0 +1,153 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace Actors.Faults;
+
+/// <summary>What an outside client asked for one workflow, and what it was told.</summary>
+internal sealed record Asked(string Id, long Sum)
+{
+    public long? Result { get; set; }
+}
+
+/// <summary>
+/// Callers outside of the cluster: each starts a workflow, sends its signals, and waits for the result, repeating with the same ids whatever was not
+/// acknowledged. Its history is what the checks hold the database to.
+/// </summary>
+internal sealed class Load(Rig rig, int seed, Findings findings)
+{
+    private const int Callers = 24;
+    private const int Signals = 3;
+
+    // Twice the client's time-out: a call that is slower than this hangs.
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(15);
+
+    private readonly CancellationTokenSource _noMore = new();
+    private readonly CancellationTokenSource _giveUp = new();
+    private Task _running = Task.CompletedTask;
+
+    public ConcurrentQueue<Asked> History { get; } = [];
+
+    public int Repeats;
+
+    public void Start() => _running = Task.WhenAll(Enumerable.Range(0, Callers).Select(caller => Task.Run(() => CallAsync(caller))));
+
+    /// <summary>Starts nothing more, and waits until everything has ended. False: something did not, in this time.</summary>
+    public async Task<bool> EndAsync(TimeSpan limit)
+    {
+        await _noMore.CancelAsync();
+        await Task.WhenAny(_running, Task.Delay(limit));
+        var ended = _running.IsCompleted;
+        await _giveUp.CancelAsync();
+        await _running;
+        return ended;
+    }
+
+    /// <summary>How long a small workflow takes from now on, however often it must be asked for.</summary>
+    public async Task<TimeSpan> ProbeAsync(string id, TimeSpan limit)
+    {
+        var watch = Stopwatch.StartNew();
+        using var until = new CancellationTokenSource(limit);
+        var workflow = rig.Workflows.Get<IBank>(id);
+        while (true)
+        {
+            try
+            {
+                await workflow.StartAsync(new BankJob(0, 0), cancellation: until.Token);
+                await workflow.ResultAsync(until.Token);
+                return watch.Elapsed;
+            }
+            catch (WorkflowUnavailableException)
+            {
+                // Again.
+            }
+            catch (OperationCanceledException) when (until.IsCancellationRequested)
+            {
+                return TimeSpan.MaxValue;
+            }
+        }
+    }
+
+    private async Task CallAsync(int caller)
+    {
+        var random = new Random((seed * 1000) + caller);
+        for (var i = 0; !_noMore.IsCancellationRequested; i++)
+        {
+            var amounts = Enumerable.Range(0, Signals).Select(_ => (long)random.Next(1, 1_000_000)).ToArray();
+            var asked = new Asked($"bank-{caller}-{i}", amounts.Sum());
+            History.Enqueue(asked);
+            try
+            {
+                await DriveAsync(asked, amounts, random);
+            }
+            catch (OperationCanceledException) when (_giveUp.IsCancellationRequested)
+            {
+                return; // The campaign says which did not end.
+            }
+            catch (Exception error)
+            {
+                findings.Add("typed_errors", $"{asked.Id}: {error}");
+            }
+        }
+    }
+
+    private async Task DriveAsync(Asked asked, long[] amounts, Random random)
+    {
+        var workflow = rig.Workflows.Get<IBank>(asked.Id);
+        await AcknowledgedAsync("start", asked.Id, stop => workflow.StartAsync(new BankJob(1 + random.Next(5), amounts.Length), cancellation: stop));
+        for (var n = 0; n < amounts.Length; n++)
+        {
+            var (amount, messageId) = (amounts[n], $"{asked.Id}-{n}");
+            await AcknowledgedAsync("signal", asked.Id, stop => workflow.SignalAsync(w => w.Add(amount), messageId, stop));
+            if (random.Next(3) == 0)
+            {
+                await AcknowledgedAsync("signal", asked.Id, stop => workflow.SignalAsync(w => w.Add(amount), messageId, stop)); // Again on purpose.
+            }
+        }
+
+        while (asked.Result is null)
+        {
+            try
+            {
+                asked.Result = await workflow.ResultAsync(_giveUp.Token);
+            }
+            catch (WorkflowUnavailableException)
+            {
+                Interlocked.Increment(ref Repeats);
+            }
+        }
+
+        if (asked.Result != asked.Sum)
+        {
+            findings.Add("acknowledged_exactly_once", $"{asked.Id} added up to {asked.Result}, the acknowledged signals to {asked.Sum}");
+        }
+    }
+
+    private async Task AcknowledgedAsync(string what, string id, Func<CancellationToken, Task> call)
+    {
+        while (true)
+        {
+            _giveUp.Token.ThrowIfCancellationRequested();
+            var watch = Stopwatch.StartNew();
+            try
+            {
+                await call(_giveUp.Token);
+                return;
+            }
+            catch (WorkflowUnavailableException)
+            {
+                Interlocked.Increment(ref Repeats);
+            }
+            catch (WorkflowEndedException) when (what == "signal")
+            {
+                return; // A repeat of one that was handled: the workflow ends when it has them all. Whether it had shows in the sum.
+            }
+            finally
+            {
+                if (watch.Elapsed > CallLimit)
+                {
+                    findings.Add("no_hang", $"{what} of {id} took {watch.Elapsed.TotalSeconds:F1} s");
+                }
+            }
+        }
+    }
+}

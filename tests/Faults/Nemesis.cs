@@ -1,0 +1,186 @@
+using System.Diagnostics;
+using Npgsql;
+
+namespace Actors.Faults;
+
+/// <summary>Injects faults one after the other, as a seed says, and measures after each how long the system takes to work again.</summary>
+internal sealed class Nemesis
+{
+    private readonly Rig _rig;
+    private readonly Load _load;
+    private readonly Random _random;
+    private readonly Dictionary<string, Func<Task>> _faults;
+    private readonly Stopwatch _watch = Stopwatch.StartNew();
+
+    public Nemesis(Rig rig, Load load, int seed)
+    {
+        (_rig, _load, _random) = (rig, load, new Random(seed));
+        _faults = new()
+        {
+            ["kill"] = () => KillAsync(1),
+            ["kill two"] = () => KillAsync(2),
+            ["kill all"] = () => KillAsync(Rig.SiloCount),
+            ["freeze"] = FreezeAsync,
+            ["terminate"] = TerminateAsync,
+            ["same name twice"] = TwinAsync,
+            ["backends"] = BackendsAsync,
+            ["postgres restart"] = RestartAsync,
+            ["postmaster"] = PostmasterAsync,
+            ["table lock"] = TableLockAsync,
+            ["cut off from postgres"] = () => OnProxyAsync(proxy => { proxy.Refuses = true; proxy.Reset(); }, 500, 8000),
+            ["reset"] = () => OnProxyAsync(proxy => proxy.Reset(), 0, 0),
+            ["half open"] = () => OnProxyAsync(proxy => proxy.Stall(), 500, 12_000),
+            ["slow"] = () => OnProxyAsync(proxy => proxy.DelayMs = 20, 1000, 6000),
+            ["answers lost"] = () => OnProxyAsync(proxy => proxy.LoseAnswers(_random.Next(1, 20)), 500, 1500),
+            ["requests lost"] = () => OnProxyAsync(proxy => proxy.LoseRequests(_random.Next(1, 20)), 500, 1500),
+            ["sink down"] = SinkDownAsync,
+            ["sink frozen"] = SinkFrozenAsync,
+        };
+    }
+
+    public static readonly string[] Names =
+    [
+        "kill", "kill two", "kill all", "freeze", "terminate", "same name twice", "backends", "postgres restart", "postmaster", "table lock",
+        "cut off from postgres", "reset", "half open", "slow", "answers lost", "requests lost", "sink down", "sink frozen",
+    ];
+
+    /// <summary>How long it took from the end of each fault until a new workflow had ended.</summary>
+    public Dictionary<string, List<TimeSpan>> Recoveries { get; } = [];
+
+    public async Task RunAsync(TimeSpan duration, string? only)
+    {
+        // Every kind once, in an order that the seed makes, then again.
+        var bag = new Queue<string>();
+        while (_watch.Elapsed < duration)
+        {
+            if (bag.Count == 0)
+            {
+                var kinds = only is null ? Names.ToArray() : [only];
+                _random.Shuffle(kinds);
+                bag = new Queue<string>(kinds);
+            }
+
+            var name = bag.Dequeue();
+            Say(name);
+            await _faults[name]();
+            var recovery = await _load.ProbeAsync($"probe-{_watch.ElapsedMilliseconds}", TimeSpan.FromSeconds(90));
+            if (!Recoveries.TryGetValue(name, out var list))
+            {
+                Recoveries[name] = list = [];
+            }
+
+            list.Add(recovery);
+            await Task.Delay(_random.Next(300, 1500));
+        }
+    }
+
+    private void Say(string line) => Console.WriteLine($"{_watch.Elapsed.TotalSeconds,7:F1} s  {line}");
+
+    private SiloSlot[] Some(int count)
+    {
+        var silos = _rig.Silos.ToArray();
+        _random.Shuffle(silos);
+        return silos[..count];
+    }
+
+    private async Task KillAsync(int count)
+    {
+        var silos = Some(count);
+        foreach (var silo in silos)
+        {
+            silo.IsHeldDown = true;
+            silo.Measure();
+            silo.Process.Kill();
+        }
+
+        await Task.Delay(_random.Next(0, 2000));
+        foreach (var silo in silos)
+        {
+            silo.IsHeldDown = false;
+        }
+    }
+
+    private async Task FreezeAsync()
+    {
+        var silo = Some(1)[0];
+        silo.Process.Signal("STOP");
+        await Task.Delay(_random.Next(500, 15_000));
+        silo.Process.Signal("CONT");
+    }
+
+    private async Task TerminateAsync()
+    {
+        var silo = Some(1)[0];
+        var process = silo.Process;
+        silo.Measure();
+        process.Signal("TERM");
+        await process.ExitedAsync().WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
+    private async Task TwinAsync()
+    {
+        using var twin = _rig.StartTwin(Some(1)[0]);
+        await Task.WhenAny(twin.Ready, Task.Delay(TimeSpan.FromSeconds(20)));
+        await Task.Delay(_random.Next(500, 3000));
+    }
+
+    private async Task BackendsAsync()
+    {
+        for (var i = _random.Next(1, 6); i > 0; i--)
+        {
+            await _rig.ExecuteAsync("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'actors %' and random() < 0.5");
+            await Task.Delay(_random.Next(10, 300));
+        }
+    }
+
+    private async Task RestartAsync()
+    {
+        await _rig.StopPostgresAsync();
+        await Task.Delay(_random.Next(0, 3000));
+        await _rig.StartPostgresAsync();
+    }
+
+    private async Task PostmasterAsync()
+    {
+        using (var kill = Process.Start("kill", ["-KILL", $"{_rig.PostmasterId()}"]))
+        {
+            await kill.WaitForExitAsync();
+        }
+
+        await Task.Delay(_random.Next(0, 3000));
+        await _rig.StartPostgresAsync();
+    }
+
+    private async Task TableLockAsync()
+    {
+        await using var connection = await _rig.Database.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        var table = new[] { "actors.workflows", "actors.journal", "actors.outbox", "accounts" }[_random.Next(4)];
+        await using var command = new NpgsqlCommand($"lock table {table} in share row exclusive mode", connection);
+        await command.ExecuteNonQueryAsync();
+        await Task.Delay(_random.Next(300, 4000));
+        await transaction.RollbackAsync();
+    }
+
+    private async Task OnProxyAsync(Action<FaultProxy> harm, int leastMs, int mostMs)
+    {
+        var proxy = Some(1)[0].Proxy;
+        harm(proxy);
+        await Task.Delay(_random.Next(leastMs, mostMs + 1));
+        proxy.Heal();
+    }
+
+    private async Task SinkDownAsync()
+    {
+        _rig.Sink.Kill();
+        await Task.Delay(_random.Next(100, 4000));
+        await _rig.StartSinkAsync();
+    }
+
+    private async Task SinkFrozenAsync()
+    {
+        _rig.Sink.Signal("STOP");
+        await Task.Delay(_random.Next(1000, 8000));
+        _rig.Sink.Signal("CONT");
+    }
+}

@@ -1,0 +1,224 @@
+using System.Net;
+using System.Net.Sockets;
+using Actors.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Actors.Faults;
+
+/// <summary>A Postgres, three silos with a proxy each before it, an effect sink and an outside client: all processes of this campaign alone.</summary>
+internal sealed class Rig : IAsyncDisposable
+{
+    public const string ConnectionVariable = "ACTORS_FAULTS_DATABASE";
+    public const int SiloCount = 3;
+
+    private readonly PostgresSettings _settings;
+    private readonly List<SiloSlot> _silos = [];
+    private readonly CancellationTokenSource _stop = new();
+    private readonly int _sinkPort = FreePort();
+    private string _postgresFolder = "";
+    private Child? _sink;
+    private IHost? _client;
+    private Task _supervisor = Task.CompletedTask;
+
+    private Rig(PostgresSettings settings, string folder) => (_settings, Folder) = (settings, folder);
+
+    /// <summary>Logs of the processes, and what the outside world was told.</summary>
+    public string Folder { get; }
+
+    public string EffectsFile => Path.Combine(Folder, "effects");
+
+    /// <summary>Straight to the server: for checks and for the nemesis.</summary>
+    public NpgsqlDataSource Database { get; private set; } = null!;
+
+    public IReadOnlyList<SiloSlot> Silos => _silos;
+
+    public IWorkflowClient Workflows => _client!.Services.GetRequiredService<IWorkflowClient>();
+
+    public static async Task<Rig> StartAsync(string root)
+    {
+        var folder = Path.Combine(root, ".actors", "faults-run");
+        if (Directory.Exists(folder))
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        Directory.CreateDirectory(folder);
+        var rig = new Rig(PostgresSettings.FromEnvironment(root) with { Name = "faults", ConnectionString = null }, folder);
+        try
+        {
+            await rig.BeginAsync();
+            return rig;
+        }
+        catch
+        {
+            await rig.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>In a child: its input ends with the campaign, and so does the child, whatever ended the campaign.</summary>
+    public static async Task EndWithParentAsync()
+    {
+        await Console.In.ReadToEndAsync();
+        Environment.Exit(1);
+    }
+
+    public async Task StartPostgresAsync() => await EmbeddedPostgres.StartAsync(_settings);
+
+    public Task StopPostgresAsync() => EmbeddedPostgres.StopAsync(_settings with { Major = null });
+
+    public int PostmasterId() => int.Parse(File.ReadLines(Path.Combine(_postgresFolder, "data", "postmaster.pid")).First(), System.Globalization.CultureInfo.InvariantCulture);
+
+    public Child Sink => _sink!;
+
+    public async Task StartSinkAsync()
+    {
+        _sink?.Dispose();
+        _sink = new Child(Path.Combine(Folder, "sink.log"), null, "sink", EffectsFile, $"{_sinkPort}");
+        await _sink.Ready.WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    /// <summary>A silo like slot number one, with its name, on other ports.</summary>
+    public Child StartTwin(SiloSlot of) => StartSilo(of.Name, of.Proxy, FreePort(), FreePort());
+
+    public async Task<T> ScalarAsync<T>(string sql)
+    {
+        await using var command = Database.CreateCommand(sql);
+        return (T)(await command.ExecuteScalarAsync())!;
+    }
+
+    public async Task ExecuteAsync(string sql)
+    {
+        await using var command = Database.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _supervisor;
+        if (_client is not null)
+        {
+            await ((Task)_client.StopAsync(new CancellationTokenSource(TimeSpan.FromSeconds(5)).Token)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _client.Dispose();
+        }
+
+        _silos.ForEach(silo => silo.Dispose());
+        _sink?.Dispose();
+        if (Database is not null)
+        {
+            await Database.DisposeAsync();
+        }
+
+        await StopPostgresAsync();
+    }
+
+    private async Task BeginAsync()
+    {
+        var server = await EmbeddedPostgres.StartAsync(_settings, Console.Error.WriteLine);
+        _postgresFolder = server.Folder!;
+        await using (var admin = NpgsqlDataSource.Create(server.ConnectionString))
+        {
+            foreach (var sql in new[] { "drop database if exists actors_faults with (force)", "create database actors_faults" })
+            {
+                await using var command = admin.CreateCommand(sql);
+                await command.ExecuteNonQueryAsync();
+            }
+        }
+
+        var to = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 60 };
+        Database = NpgsqlDataSource.Create(to.ConnectionString);
+        await ExecuteAsync($"""
+            create table accounts (id int primary key, balance bigint not null, version bigint not null);
+            insert into accounts select n, 1000, 0 from generate_series(0, {Bank.Accounts - 1}) n;
+            create table moves (workflow text, number int);
+            create table wakes (workflow text, number int, due timestamptz, woke timestamptz);
+            """);
+        await StartSinkAsync();
+        for (var number = 0; number < SiloCount; number++)
+        {
+            var (proxy, siloPort, gatewayPort) = (new FaultProxy(() => to.Port), FreePort(), FreePort());
+            var name = $"silo-{number}";
+            _silos.Add(new SiloSlot(name, proxy, () => StartSilo(name, proxy, siloPort, gatewayPort)));
+            await _silos[0].Process.Ready.WaitAsync(TimeSpan.FromSeconds(60)); // The first one makes the schema.
+        }
+
+        await Task.WhenAll(_silos.Select(silo => silo.Process.Ready)).WaitAsync(TimeSpan.FromSeconds(60));
+        _supervisor = SuperviseAsync();
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = AppContext.BaseDirectory });
+        builder.Logging.ClearProviders();
+        builder.AddActorsClient(to.ConnectionString, client => client.ResponseTimeout = TimeSpan.FromSeconds(5));
+        _client = builder.Build();
+        await _client.StartAsync();
+    }
+
+    private Child StartSilo(string name, FaultProxy proxy, int siloPort, int gatewayPort)
+    {
+        var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = Password(), ApplicationName = null, CommandTimeout = 30, Host = "127.0.0.1", Port = proxy.Port };
+        return new Child(Path.Combine(Folder, $"{name}.log"), to.ConnectionString, "silo", name, $"{siloPort}", $"{gatewayPort}", $"{_sinkPort}");
+    }
+
+    private string Password() => File.ReadAllText(Path.Combine(_postgresFolder, "password"));
+
+    /// <summary>As Kubernetes does: a silo that ended is started again.</summary>
+    private async Task SuperviseAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            foreach (var silo in _silos.Where(silo => !silo.IsHeldDown && silo.Process.HasExited))
+            {
+                silo.Start();
+            }
+
+            await Task.Delay(300, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
+
+/// <summary>A place for a silo: its process comes and goes, its ports, its name and its way to Postgres stay.</summary>
+internal sealed class SiloSlot : IDisposable
+{
+    private readonly Func<Child> _start;
+
+    public SiloSlot(string name, FaultProxy proxy, Func<Child> start)
+    {
+        (Name, Proxy, _start) = (name, proxy, start);
+        Process = start();
+    }
+
+    public string Name { get; }
+
+    public FaultProxy Proxy { get; }
+
+    public Child Process { get; private set; }
+
+    /// <summary>The supervisor leaves it down.</summary>
+    public volatile bool IsHeldDown;
+
+    /// <summary>The most memory that a process here had, in MiB.</summary>
+    public long PeakMiB { get; private set; }
+
+    public void Start()
+    {
+        Process.Dispose();
+        Process = _start();
+    }
+
+    public void Measure() => PeakMiB = Math.Max(PeakMiB, Process.HasExited ? 0 : Process.PeakMiB());
+
+    public void Dispose()
+    {
+        Process.Dispose();
+        Proxy.Dispose();
+    }
+}
