@@ -13,7 +13,7 @@ internal static class EffectSink
         using var listener = new TcpListener(IPAddress.Loopback, port);
         listener.Start();
         Console.WriteLine("READY");
-        _ = Rig.EndWithParentAsync();
+        Rig.EndWithParent();
         var one = new SemaphoreSlim(1, 1);
         while (true)
         {

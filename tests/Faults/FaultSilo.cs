@@ -27,7 +27,7 @@ internal static class FaultSilo
         using var host = builder.Build();
         await host.StartAsync();
         Console.WriteLine("READY");
-        _ = Rig.EndWithParentAsync();
+        Rig.EndWithParent();
         await host.WaitForShutdownAsync();
         return Environment.ExitCode;
     }

@@ -60,11 +60,12 @@ internal sealed class Rig : IAsyncDisposable
     }
 
     /// <summary>In a child: its input ends with the campaign, and so does the child, whatever ended the campaign.</summary>
-    public static async Task EndWithParentAsync()
+    public static void EndWithParent() => new Thread(() =>
     {
-        await Console.In.ReadToEndAsync();
+        Console.In.ReadToEnd();
         Environment.Exit(1);
-    }
+    })
+    { IsBackground = true }.Start();
 
     public async Task StartPostgresAsync() => await EmbeddedPostgres.StartAsync(_settings);
 
