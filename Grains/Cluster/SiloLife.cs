@@ -79,7 +79,7 @@ internal sealed partial class SiloLife(
         turns.Start();
         _running = [Task.Run(() => sweeper.RunAsync(_stop.Token), CancellationToken.None), Task.Run(() => watch.RunAsync(_stop.Token), CancellationToken.None),
             relays.Delivers ? Task.Run(() => relay.RunAsync(_stop.Token), CancellationToken.None) : Task.CompletedTask, Task.Run(RestAsync, CancellationToken.None),
-            engine.Context.Options.KeepEndedFor is null ? Task.CompletedTask : Task.Run(() => retention.RunAsync(_stop.Token), CancellationToken.None)];
+            Task.Run(() => retention.RunAsync(_stop.Token), CancellationToken.None)];
         health.Active = true;
         return Task.CompletedTask;
     }

@@ -59,7 +59,7 @@ internal sealed partial class WorkflowEngine
         var loaded = await Context.Claims.ReadAsync(id) ?? throw NotFound(id);
         if (loaded.History.Count == 0)
         {
-            throw new MovedException(fenced: false); // Retention took it just now.
+            throw NotFound(id); // Retention took it just now.
         }
 
         return await Task.Run(() => Replay.Query(Context, loaded, query));
@@ -90,14 +90,19 @@ internal sealed partial class WorkflowEngine
         }
     }
 
-    public Task<StatusReply> StatusAsync(WorkflowId id) => RepeatAsync(async () =>
+    public async Task<StatusReply> StatusAsync(WorkflowId id)
     {
-        var row = await Context.Claims.LookAsync(id);
-        return row is null
-            ? new StatusReply(null, false, default, "", 0, 0, 0, null, default, null, null)
-            : new StatusReply(
+        try
+        {
+            var row = await Context.Claims.LookAsync(id) ?? throw NotFound(id);
+            return new StatusReply(
                 null, true, row.Run, row.Type, (int)row.Status, row.Position, row.Epoch, row.Owner, row.CreatedAt, row.EndedAt, await ProblemAsync(row));
-    });
+        }
+        catch (WorkflowNotFoundException)
+        {
+            return new StatusReply(null, false, default, "", 0, 0, 0, null, default, null, null);
+        }
+    }
 
     /// <summary>True when the run had been set aside and goes on now.</summary>
     public async Task<bool> ResumeAsync(WorkflowId id)
@@ -178,7 +183,7 @@ internal sealed partial class WorkflowEngine
         "read last row",
         batch => GroupBatch.Statement(
             batch, ReadLastRow, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<short> { TypedValue = (short)kind }),
-        async reader => await reader.ReadAsync() ? RowReading.Payload(reader, 1) : throw new MovedException(fenced: false)); // Retention took it just now.
+        async reader => await reader.ReadAsync() ? RowReading.Payload(reader, 1) : throw NotFound(row.Id)); // Retention took it just now.
 
     /// <summary>A run may leave memory between being found and being asked; then it is looked for again. Not when another owner has it.</summary>
     private static async Task<T> RepeatAsync<T>(Func<Task<T>> call)

@@ -99,7 +99,7 @@ public static class ActorsSiloHosting
         services.AddSingleton(provider => new Retention(
             provider.GetRequiredService<EngineDatabase>(),
             provider.GetRequiredService<PartitionSet>(),
-            settings.Execution.KeepEndedFor ?? Timeout.InfiniteTimeSpan,
+            settings.Execution.KeepEndedFor,
             provider.GetRequiredService<ILogger<Retention>>()));
         services.AddSingleton<MembershipWatch>();
         services.AddSingleton(provider => new ColdStart(

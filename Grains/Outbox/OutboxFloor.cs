@@ -24,7 +24,7 @@ internal sealed class OutboxFloor
     private string? _timeline;
     private (long Seen, long Transaction)? _waiting;
 
-    public long Value => Volatile.Read(ref _value);
+    public long Value => Read().Floor;
 
     /// <summary>Take it before a read; what it says holds for that read, however late the read is.</summary>
     public (long Generation, long Floor, long Settled) Read()
@@ -85,7 +85,7 @@ internal sealed class OutboxFloor
             else if (look.OldestTransaction >= waiting.Transaction)
             {
                 var floor = Math.Min(waiting.Seen + 1, look.LowestId ?? long.MaxValue);
-                Volatile.Write(ref _value, Math.Max(_value, floor));
+                _value = Math.Max(_value, floor);
                 _settled = waiting.Seen;
                 _waiting = (begun.Seen, look.NextTransaction);
             }
@@ -98,8 +98,7 @@ internal sealed class OutboxFloor
         lock (_lock)
         {
             _generation++;
-            (_seen, _settled, _timeline, _waiting) = (0, 0, null, null);
-            Volatile.Write(ref _value, 0);
+            (_value, _seen, _settled, _timeline, _waiting) = (0, 0, 0, null, null);
         }
     }
 }

@@ -10,7 +10,7 @@ namespace Actors.Partitions;
 /// Deletes runs that ended longer ago than they are kept for: journal, undelivered mail and row, in one transaction a batch. A run of which a message is
 /// still to be delivered, or is a dead letter, stays. Batches are small, and a pause as long as each follows it: the hot path hardly notices.
 /// </summary>
-internal sealed partial class Retention(EngineDatabase database, PartitionSet partitions, TimeSpan keep, ILogger<Retention> log)
+internal sealed partial class Retention(EngineDatabase database, PartitionSet partitions, TimeSpan? keep, ILogger<Retention> log)
 {
     private const int PendingMax = 100_000;
 
@@ -25,20 +25,20 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
     /// <summary>Journal rows of a batch, unless one run has more.</summary>
     public int BatchRows { get; init; } = 10_000;
 
-    /// <summary>Passes until it is stopped, in the silo that holds the first partition. Postgres may come and go meanwhile.</summary>
+    /// <summary>Passes until it is stopped, in the silo that holds the first partition; nothing where runs are kept for ever. Postgres may come and go meanwhile.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
         var failures = 0;
-        while (!stop.IsCancellationRequested)
+        while (keep is { } age && !stop.IsCancellationRequested)
         {
-            var pause = TimeSpan.FromSeconds(Math.Clamp(keep.TotalSeconds / 10, 1, 60));
+            var pause = TimeSpan.FromSeconds(Math.Clamp(age.TotalSeconds / 10, 1, 60));
             try
             {
                 var deleted = Array.IndexOf(partitions.Partitions, (short)0) < 0 ? 0 : await PassAsync(stop);
                 failures = 0;
                 if (deleted > 0)
                 {
-                    LogDeleted(deleted, keep);
+                    LogDeleted(deleted, age);
                 }
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -79,7 +79,7 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
     private ValueTask<(long[] Instances, DateTime Until)> PendingAsync(CancellationToken stop) => database.QueryAsync(
         database.Engine,
         "find pending",
-        batch => GroupBatch.Statement(batch, FindPending, new NpgsqlParameter<TimeSpan> { TypedValue = keep, NpgsqlDbType = NpgsqlDbType.Interval }, new NpgsqlParameter<int> { TypedValue = PendingMax }),
+        batch => GroupBatch.Statement(batch, FindPending, Interval(keep!.Value), new NpgsqlParameter<int> { TypedValue = PendingMax }, Interval(Slack)),
         async reader =>
         {
             var (instances, rows, until, last) = (new HashSet<long>(), 0, DateTime.MinValue, DateTime.MaxValue);
@@ -113,6 +113,8 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
             new NpgsqlParameter<int> { TypedValue = BatchRows }),
         async reader => await reader.ReadAsync(stop) ? (reader.GetInt64(0), reader.GetDateTime(1), reader.GetInt64(2)) : null,
         stop);
+
+    private static NpgsqlParameter<TimeSpan> Interval(TimeSpan value) => new() { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Interval };
 
     // DateTime.MinValue is Postgres' -infinity.
     private static NpgsqlParameter<DateTime> Time(DateTime value) => new() { TypedValue = DateTime.SpecifyKind(value, DateTimeKind.Utc), NpgsqlDbType = NpgsqlDbType.TimestampTz };

@@ -6,43 +6,36 @@ namespace Actors.Faults;
 /// <summary>Injects faults one after the other, as a seed says, and measures after each how long the system takes to work again.</summary>
 internal sealed class Nemesis
 {
+    private static readonly Dictionary<string, Func<Nemesis, Task>> Faults = new()
+    {
+        ["kill"] = nemesis => nemesis.KillAsync(1),
+        ["kill two"] = nemesis => nemesis.KillAsync(2),
+        ["kill all"] = nemesis => nemesis.KillAsync(Rig.SiloCount),
+        ["freeze"] = nemesis => nemesis.FreezeAsync(),
+        ["terminate"] = nemesis => nemesis.TerminateAsync(),
+        ["same name twice"] = nemesis => nemesis.TwinAsync(),
+        ["backends"] = nemesis => nemesis.BackendsAsync(),
+        ["postgres restart"] = nemesis => nemesis.RestartAsync(),
+        ["postmaster"] = nemesis => nemesis.PostmasterAsync(),
+        ["table lock"] = nemesis => nemesis.TableLockAsync(),
+        ["cut off from postgres"] = nemesis => nemesis.OnProxyAsync(proxy => { proxy.Refuses = true; proxy.Reset(); }, 500, 8000),
+        ["reset"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.Reset(), 0, 0),
+        ["half open"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 500, 12_000),
+        ["slow"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.DelayMs = 20, 1000, 6000),
+        ["answers lost"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.LoseAnswers(nemesis._random.Next(1, 20)), 500, 1500),
+        ["requests lost"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.LoseRequests(nemesis._random.Next(1, 20)), 500, 1500),
+        ["sink down"] = nemesis => nemesis.SinkDownAsync(),
+        ["sink frozen"] = nemesis => nemesis.SinkFrozenAsync(),
+    };
+
     private readonly Rig _rig;
     private readonly Load _load;
     private readonly Random _random;
-    private readonly Dictionary<string, Func<Task>> _faults;
     private readonly Stopwatch _watch = Stopwatch.StartNew();
 
-    public Nemesis(Rig rig, Load load, int seed)
-    {
-        (_rig, _load, _random) = (rig, load, new Random(seed));
-        _faults = new()
-        {
-            ["kill"] = () => KillAsync(1),
-            ["kill two"] = () => KillAsync(2),
-            ["kill all"] = () => KillAsync(Rig.SiloCount),
-            ["freeze"] = FreezeAsync,
-            ["terminate"] = TerminateAsync,
-            ["same name twice"] = TwinAsync,
-            ["backends"] = BackendsAsync,
-            ["postgres restart"] = RestartAsync,
-            ["postmaster"] = PostmasterAsync,
-            ["table lock"] = TableLockAsync,
-            ["cut off from postgres"] = () => OnProxyAsync(proxy => { proxy.Refuses = true; proxy.Reset(); }, 500, 8000),
-            ["reset"] = () => OnProxyAsync(proxy => proxy.Reset(), 0, 0),
-            ["half open"] = () => OnProxyAsync(proxy => proxy.Stall(), 500, 12_000),
-            ["slow"] = () => OnProxyAsync(proxy => proxy.DelayMs = 20, 1000, 6000),
-            ["answers lost"] = () => OnProxyAsync(proxy => proxy.LoseAnswers(_random.Next(1, 20)), 500, 1500),
-            ["requests lost"] = () => OnProxyAsync(proxy => proxy.LoseRequests(_random.Next(1, 20)), 500, 1500),
-            ["sink down"] = SinkDownAsync,
-            ["sink frozen"] = SinkFrozenAsync,
-        };
-    }
+    public Nemesis(Rig rig, Load load, int seed) => (_rig, _load, _random) = (rig, load, new Random(seed));
 
-    public static readonly string[] Names =
-    [
-        "kill", "kill two", "kill all", "freeze", "terminate", "same name twice", "backends", "postgres restart", "postmaster", "table lock",
-        "cut off from postgres", "reset", "half open", "slow", "answers lost", "requests lost", "sink down", "sink frozen",
-    ];
+    public static IReadOnlyCollection<string> Names => Faults.Keys;
 
     /// <summary>How long it took from the end of each fault until a new workflow had ended.</summary>
     public Dictionary<string, List<TimeSpan>> Recoveries { get; } = [];
@@ -55,14 +48,14 @@ internal sealed class Nemesis
         {
             if (bag.Count == 0)
             {
-                var kinds = only is null ? Names.ToArray() : [only];
+                var kinds = only is null ? Faults.Keys.ToArray() : [only];
                 _random.Shuffle(kinds);
                 bag = new Queue<string>(kinds);
             }
 
             var name = bag.Dequeue();
             Say(name);
-            await _faults[name]();
+            await Faults[name](this);
             var recovery = await _load.ProbeAsync($"probe-{_watch.ElapsedMilliseconds}", TimeSpan.FromSeconds(90));
             if (!Recoveries.TryGetValue(name, out var list))
             {

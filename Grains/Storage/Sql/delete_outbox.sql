@@ -1,5 +1,5 @@
--- Called by OutboxTable after acknowledgements: $1 destination, $2 lanes, $3 ids, $4 below which id the lane has nothing. A repeat changes nothing. Returns the lanes that have
--- rows left, wherever: another run's message with a lower id may have committed later. A row that this snapshot does not see commits
+-- Called by OutboxTable after acknowledgements: $1 destination, $2 lanes, $3 ids, $4 below which id the lane has nothing.
+-- A repeat changes nothing. Returns the lanes that have rows left, wherever: another run's message with a lower id may have committed later. A row that this snapshot does not see commits
 -- later still, and a pass that begins later finds it.
 with acknowledged as materialized (
     select * from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as a (lane, id, begin)

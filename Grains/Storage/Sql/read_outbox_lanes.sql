@@ -1,5 +1,5 @@
--- Called by OutboxTable: $1 destination, $2 lanes, $3 rows a lane, $4 the id below which each has nothing. The next rows of lanes whose earlier rows are gone. Order as in
--- read_outbox_page; due is false where the row failed before, and waits.
+-- Called by OutboxTable: $1 destination, $2 lanes, $3 rows a lane, $4 the id below which each has nothing.
+-- The next rows of lanes whose earlier rows are gone. Order as in read_outbox_page; due is false where the row failed before, and waits.
 select null as unused, o.id, o.lane, o.ordinal, o.attempts, coalesce(o.next_at <= actors.now(), true) as due,
     o.at, o.topic, o.key, o.payload, o.bytes, w.run, w.namespace, w.id as workflow, w.type
 from unnest($2::bigint[], $4::bigint[]) with ordinality as l (lane, begin, place)

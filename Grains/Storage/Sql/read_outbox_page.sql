@@ -1,5 +1,6 @@
 -- Called by OutboxTable: $1 destination, $2 partitions, $3 end of the last page, $4 rows to look at, $5 lanes, $6 rows a lane, $7 the
--- lanes that the relay holds, $8 the floor, below which there is nothing. Takes the lanes whose first row stands in this page and has not failed, with their next rows. The
+-- lanes that the relay holds, $8 the floor, below which there is nothing.
+-- Takes the lanes whose first row stands in this page and has not failed, with their next rows. The
 -- snapshot alone proves the order: a row is read only behind every older row of its lane that exists. Each probe is a subquery with a
 -- limit, which the planner cannot turn into a join over the whole table. One row at least, without a message where none was found.
 with heads as materialized (

@@ -1,5 +1,5 @@
--- Called by OutboxTable: $1 destination, $2 partitions, $3 lanes, $4 rows a lane, $5 the lanes that the relay holds, $6 the floor. Takes the lanes
--- whose first row failed and is due again, with their next rows, and the time until the next one is due. One row at least,
+-- Called by OutboxTable: $1 destination, $2 partitions, $3 lanes, $4 rows a lane, $5 the lanes that the relay holds, $6 the floor.
+-- Takes the lanes whose first row failed and is due again, with their next rows, and the time until the next one is due. One row at least,
 -- without a message where none was found. Order as in read_outbox_page.
 with heads as materialized (
     select r.id, r.lane, r.next_at

@@ -35,6 +35,21 @@ public sealed class RetentionTests
         Assert.Equal(10, await engine.RunAsync<int, int>("old", "Bulk", 5));
     }
 
+    [Fact]
+    public async Task Whoever_asks_for_a_run_while_it_is_deleted_is_told_that_it_is_not_there()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        var probe = new StatementProbe();
+        await using var engine = await TestEngine.StartAsync(database.ConnectionString, actors => actors.AddWorkflow<Bulk>(), probe: probe);
+        probe.Before = name => name == "read last row" ? ExecuteAsync(database, "delete from actors.journal; delete from actors.workflows") : Task.CompletedTask;
+        await engine.RunAsync<int, int>("completed", "Bulk", 1);
+        await engine.RestAsync("completed");
+        await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.ResultAsync<int>("completed"));
+        await MakeAsync(database, 1, 1);
+        await ExecuteAsync(database, "update actors.workflows set status = 2");
+        Assert.False((await engine.StatusAsync("1")).Found);
+    }
+
     [Theory]
     [InlineData("status = 0, ended_at = null", "a run under way")]
     [InlineData("status = 3, ended_at = null", "a run that is set aside")]
@@ -42,7 +57,7 @@ public sealed class RetentionTests
     public async Task What_has_not_ended_or_not_long_ago_stays(string state, string what)
     {
         await using var database = await TestDatabase.CreateAsync();
-        await using var store = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), new StatementProbe());
+        await using var store = Connect(database);
         await MakeAsync(database, 1, 3);
         await ExecuteAsync(database, $"update actors.workflows set {state} where instance = 2");
         Assert.Equal(2, await Over(store).PassAsync(Cancel));
@@ -56,7 +71,7 @@ public sealed class RetentionTests
     public async Task A_run_stays_while_a_message_of_it_is_undelivered(string message)
     {
         await using var database = await TestDatabase.CreateAsync();
-        await using var store = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), new StatementProbe());
+        await using var store = Connect(database);
         await MakeAsync(database, 1, 3);
         await ExecuteAsync(database, $"insert into actors.{message}");
         Assert.Equal(2, await Over(store).PassAsync(Cancel));
@@ -75,7 +90,7 @@ public sealed class RetentionTests
     {
         await using var database = await TestDatabase.CreateAsync();
         var probe = new StatementProbe { After = name => name == "find pending" ? Task.Delay(2000, Cancel) : Task.CompletedTask };
-        await using var store = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), probe);
+        await using var store = Connect(database, probe);
         await MakeAsync(database, 1, 2);
         await ExecuteAsync(database, $"""
             update actors.workflows set ended_at = now() {ended} where instance = 2;
@@ -111,7 +126,7 @@ public sealed class RetentionTests
         await using var database = await TestDatabase.CreateAsync();
         var left = new List<long>();
         var probe = new StatementProbe { After = async name => left.AddRange(name == "delete ended" ? [await ScalarAsync(database, "select count(*) from actors.workflows")] : []) };
-        await using var store = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), probe);
+        await using var store = Connect(database, probe);
         await MakeAsync(database, 1, 20);
         await ExecuteAsync(database, "update actors.workflows set position = 999 where instance = 10; insert into actors.journal (instance, at, position, seq, kind, name) select 10, now(), p, p, 1, 'step' from generate_series(3, 999) p");
         Assert.Equal(20, await Over(store, runs: 4, rows: 100).PassAsync(Cancel));
@@ -123,13 +138,16 @@ public sealed class RetentionTests
     public async Task Two_silos_at_once_delete_each_run_once_and_never_wait_for_each_other()
     {
         await using var database = await TestDatabase.CreateAsync();
-        await using var one = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), new StatementProbe());
-        await using var two = new EngineDatabase(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), new StatementProbe());
+        await using var one = Connect(database);
+        await using var two = Connect(database);
         await MakeAsync(database, 1, 1000);
         var deleted = await Task.WhenAll(Over(one, runs: 10).PassAsync(Cancel), Over(two, runs: 10).PassAsync(Cancel));
         Assert.Equal(1000, deleted.Sum() + (await Over(one).PassAsync(Cancel)));
         Assert.Equal(0L, await ScalarAsync(database, "select count(*) from actors.workflows"));
     }
+
+    private static EngineDatabase Connect(TestDatabase database, StatementProbe? probe = null) =>
+        new(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), probe ?? new StatementProbe());
 
     private static Retention Over(EngineDatabase database, int runs = 500, int rows = 10_000)
     {
