@@ -39,7 +39,7 @@ internal static class Recovery
             await first.KillAsync();
         }
 
-        var before = await ScalarAsync<long>(source, steps);
+        var before = await source.ScalarAsync<long>(steps);
         var watch = Stopwatch.StartNew();
         await using var silo = await ChildSilo.StartAsync(connectionString);
         await UntilAsync(source, $"select ({steps}) > {before}");
@@ -49,19 +49,7 @@ internal static class Recovery
         return new Run(left, resumed, last, left / (last - resumed));
     }
 
-    private static async Task UntilAsync(NpgsqlDataSource source, string condition)
-    {
-        while (!await ScalarAsync<bool>(source, condition))
-        {
-            await Task.Delay(50);
-        }
-    }
-
-    private static async Task<T> ScalarAsync<T>(NpgsqlDataSource source, string sql)
-    {
-        await using var command = source.CreateCommand(sql);
-        return (T)(await command.ExecuteScalarAsync())!;
-    }
+    private static Task UntilAsync(NpgsqlDataSource source, string condition) => source.UntilAsync(condition, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(5));
 
     private sealed record Run(long Left, double FirstSeconds, double LastSeconds, double Rate);
 }

@@ -48,26 +48,10 @@ internal sealed class SiloUnderTest : IAsyncDisposable
 
     public IWorkflowClient Workflows => _host.Services.GetRequiredService<IWorkflowClient>();
 
-    public async Task<T> ScalarAsync<T>(string sql)
-    {
-        await using var command = _database.CreateCommand(sql);
-        return (T)(await command.ExecuteScalarAsync())!;
-    }
+    public Task<T> ScalarAsync<T>(string sql) => _database.ScalarAsync<T>(sql);
 
     /// <summary>Looks once a second until the query gives true.</summary>
-    public async Task UntilAsync(string sql, TimeSpan? limit = null)
-    {
-        var watch = Stopwatch.StartNew();
-        while (!await ScalarAsync<bool>(sql))
-        {
-            if (watch.Elapsed > (limit ?? TimeSpan.FromSeconds(120)))
-            {
-                throw new TimeoutException($"Never true: {sql}");
-            }
-
-            await Task.Delay(1000);
-        }
-    }
+    public Task UntilAsync(string sql, TimeSpan? limit = null) => _database.UntilAsync(sql, TimeSpan.FromSeconds(1), limit ?? TimeSpan.FromSeconds(120));
 
     /// <summary>Commands that this process sends to Postgres, Orleans' own among them, as Npgsql counts them.</summary>
     public static async Task<double> CommandsPerSecondAsync(TimeSpan duration)

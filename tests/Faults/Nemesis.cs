@@ -107,13 +107,13 @@ internal sealed class Nemesis
         var process = silo.Process;
         silo.Measure();
         process.Signal("TERM");
-        await process.ExitedAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        await process.ExitedAsync();
     }
 
     private async Task TwinAsync()
     {
         using var twin = _rig.StartTwin(Some(1)[0]);
-        await Task.WhenAny(twin.Ready, Task.Delay(TimeSpan.FromSeconds(20)));
+        await Task.WhenAny(twin.ReadyAsync(), Task.Delay(TimeSpan.FromSeconds(20)));
         await Task.Delay(_random.Next(500, 3000));
     }
 

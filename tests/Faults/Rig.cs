@@ -1,6 +1,7 @@
-using System.Net;
-using System.Net.Sockets;
+using System.Diagnostics;
+using System.Globalization;
 using Actors.Hosting;
+using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -17,9 +18,9 @@ internal sealed class Rig : IAsyncDisposable
     private readonly PostgresSettings _settings;
     private readonly List<SiloSlot> _silos = [];
     private readonly CancellationTokenSource _stop = new();
-    private readonly int _sinkPort = FreePort();
+    private readonly int _sinkPort = ReadyProcess.FreePort();
     private string _postgresFolder = "";
-    private Child? _sink;
+    private ReadyProcess? _sink;
     private IHost? _client;
     private Task _supervisor = Task.CompletedTask;
 
@@ -71,19 +72,19 @@ internal sealed class Rig : IAsyncDisposable
 
     public Task StopPostgresAsync() => EmbeddedPostgres.StopAsync(_settings with { Major = null });
 
-    public int PostmasterId() => int.Parse(File.ReadLines(Path.Combine(_postgresFolder, "data", "postmaster.pid")).First(), System.Globalization.CultureInfo.InvariantCulture);
+    public int PostmasterId() => int.Parse(File.ReadLines(Path.Combine(_postgresFolder, "data", "postmaster.pid")).First(), CultureInfo.InvariantCulture);
 
-    public Child Sink => _sink!;
+    public ReadyProcess Sink => _sink!;
 
     public async Task StartSinkAsync()
     {
         _sink?.Dispose();
-        _sink = new Child(Path.Combine(Folder, "sink.log"), null, "sink", EffectsFile, $"{_sinkPort}");
-        await _sink.Ready.WaitAsync(TimeSpan.FromSeconds(30));
+        _sink = Start("sink", null, "sink", EffectsFile, $"{_sinkPort}");
+        await _sink.ReadyAsync();
     }
 
     /// <summary>A silo like slot number one, with its name, on other ports.</summary>
-    public Child StartTwin(SiloSlot of) => StartSilo(of.Name, of.Proxy, FreePort(), FreePort());
+    public ReadyProcess StartTwin(SiloSlot of) => StartSilo(of.Name, of.Proxy, ReadyProcess.FreePort(), ReadyProcess.FreePort());
 
     public async Task<T> ScalarAsync<T>(string sql)
     {
@@ -141,13 +142,13 @@ internal sealed class Rig : IAsyncDisposable
         await StartSinkAsync();
         for (var number = 0; number < SiloCount; number++)
         {
-            var (proxy, siloPort, gatewayPort) = (new FaultProxy(() => to.Port), FreePort(), FreePort());
+            var (proxy, siloPort, gatewayPort) = (new FaultProxy(() => to.Port), ReadyProcess.FreePort(), ReadyProcess.FreePort());
             var name = $"silo-{number}";
             _silos.Add(new SiloSlot(name, proxy, () => StartSilo(name, proxy, siloPort, gatewayPort)));
-            await _silos[0].Process.Ready.WaitAsync(TimeSpan.FromSeconds(60)); // The first one makes the schema.
+            await _silos[0].Process.ReadyAsync(); // The first one makes the schema.
         }
 
-        await Task.WhenAll(_silos.Select(silo => silo.Process.Ready)).WaitAsync(TimeSpan.FromSeconds(60));
+        await Task.WhenAll(_silos.Select(silo => silo.Process.ReadyAsync()));
         _supervisor = SuperviseAsync();
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders();
@@ -156,10 +157,10 @@ internal sealed class Rig : IAsyncDisposable
         await _client.StartAsync();
     }
 
-    private Child StartSilo(string name, FaultProxy proxy, int siloPort, int gatewayPort)
+    private ReadyProcess StartSilo(string name, FaultProxy proxy, int siloPort, int gatewayPort)
     {
         var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = Password(), ApplicationName = null, CommandTimeout = 30, Host = "127.0.0.1", Port = proxy.Port };
-        return new Child(Path.Combine(Folder, $"{name}.log"), to.ConnectionString, "silo", name, $"{siloPort}", $"{gatewayPort}", $"{_sinkPort}");
+        return Start(name, to.ConnectionString, "silo", name, $"{siloPort}", $"{gatewayPort}", $"{_sinkPort}");
     }
 
     private string Password() => File.ReadAllText(Path.Combine(_postgresFolder, "password"));
@@ -178,20 +179,21 @@ internal sealed class Rig : IAsyncDisposable
         }
     }
 
-    private static int FreePort()
+    /// <summary>This program again, as another part.</summary>
+    private ReadyProcess Start(string log, string? connectionString, params string[] arguments)
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        var start = new ProcessStartInfo(Environment.ProcessPath!, arguments);
+        start.Environment[ConnectionVariable] = connectionString;
+        return new ReadyProcess(start, Path.Combine(Folder, $"{log}.log"));
     }
 }
 
 /// <summary>A place for a silo: its process comes and goes, its ports, its name and its way to Postgres stay.</summary>
 internal sealed class SiloSlot : IDisposable
 {
-    private readonly Func<Child> _start;
+    private readonly Func<ReadyProcess> _start;
 
-    public SiloSlot(string name, FaultProxy proxy, Func<Child> start)
+    public SiloSlot(string name, FaultProxy proxy, Func<ReadyProcess> start)
     {
         (Name, Proxy, _start) = (name, proxy, start);
         Process = start();
@@ -201,7 +203,7 @@ internal sealed class SiloSlot : IDisposable
 
     public FaultProxy Proxy { get; }
 
-    public Child Process { get; private set; }
+    public ReadyProcess Process { get; private set; }
 
     /// <summary>The supervisor leaves it down.</summary>
     public volatile bool IsHeldDown;

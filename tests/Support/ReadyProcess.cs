@@ -1,0 +1,132 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Actors.Support;
+
+/// <summary>A program of ours as a process that says READY, and can be killed, frozen and told to stop. Keeps what it printed. Killed at the end, whatever the test did.</summary>
+public sealed class ReadyProcess : IDisposable
+{
+    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly List<string> _output = [];
+    private readonly Process _process;
+    private readonly string? _logFile;
+
+    /// <param name="logFile">What it prints is appended here, and not kept in memory.</param>
+    public ReadyProcess(ProcessStartInfo start, string? logFile = null)
+    {
+        _logFile = logFile;
+        (start.RedirectStandardInput, start.RedirectStandardOutput, start.RedirectStandardError) = (true, true, true);
+        _process = new Process { StartInfo = start, EnableRaisingEvents = true };
+        _process.OutputDataReceived += (_, line) => Heard(line.Data);
+        _process.ErrorDataReceived += (_, line) => Heard(line.Data);
+        _process.Exited += (_, _) => _ready.TrySetException(new InvalidOperationException($"The process ended before it was ready:\n{Output}"));
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    public int Id => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
+    public int ExitCode => _process.ExitCode;
+
+    /// <summary>Everything that the process printed so far, or the file that has it.</summary>
+    public string Output
+    {
+        get
+        {
+            lock (_output)
+            {
+                return _logFile ?? string.Join('\n', _output);
+            }
+        }
+    }
+
+    /// <summary>A port of the loopback address that was free just now.</summary>
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    public async Task ReadyAsync()
+    {
+        try
+        {
+            await _ready.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException($"The process did not get ready:\n{Output}");
+        }
+    }
+
+    /// <summary>SIGKILL, and the process is gone.</summary>
+    public void Kill()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+        }
+
+        _process.WaitForExit();
+    }
+
+    public Task ExitedAsync() => _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+
+    /// <param name="signal">As kill names it: STOP, CONT, TERM.</param>
+    public void Signal(string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+    }
+
+    /// <summary>The most memory that it ever had, in MiB; 0 where the system does not tell.</summary>
+    public long PeakMiB()
+    {
+        try
+        {
+            var line = File.ReadLines($"/proc/{_process.Id}/status").FirstOrDefault(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
+            return line is null ? 0 : long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return 0;
+        }
+    }
+
+    public void Dispose()
+    {
+        Kill();
+        _process.Dispose();
+    }
+
+    private void Heard(string? line)
+    {
+        if (line is null)
+        {
+            return;
+        }
+
+        lock (_output)
+        {
+            if (_logFile is null)
+            {
+                _output.Add(line);
+            }
+            else
+            {
+                File.AppendAllText(_logFile, line + "\n");
+            }
+        }
+
+        if (line == "READY")
+        {
+            _ready.TrySetResult();
+        }
+    }
+}
