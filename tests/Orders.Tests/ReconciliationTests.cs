@@ -80,7 +80,7 @@ public sealed class ReconciliationTests : IAsyncLifetime
     [InlineData("update actors.workflows set status = 3 where id = 'o-2'", "order o-2: its workflow has been set aside")]
     [InlineData("update actors.journal set messages = 2 where instance = 1 and position = 2", "order o-1: 3 messages were committed, 2 came")]
     [InlineData("update actors.journal set messages = 0 where instance = 1 and position = 2", "was never committed")]
-    [InlineData("insert into actors.outbox (instance, at, ordinal, destination, topic, key) values (1, now(), 3, 'd', 't', 'k')", "outbox: 1 messages")]
+    [InlineData("insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key) values (1, 1, now(), 3, 'd', 't', 'k')", "outbox: 1 messages")]
     [InlineData("insert into actors.journal (instance, at, position, seq, kind, name) values (3, now(), 3, 0, 8, 'Ship'), (3, now(), 4, 3, 7, '')", "order o-3 was shipped in time")]
     public async Task Damage_in_the_database_is_found(string damage, string difference)
     {

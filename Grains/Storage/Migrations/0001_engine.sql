@@ -16,6 +16,11 @@ create function actors.partition_of(namespace text, id text) returns smallint la
 create function actors.partition_of(lane bigint) returns smallint language sql immutable strict parallel safe
     return (lane & 1023)::smallint;
 
+-- The outbox lane of a message. With a key it is (destination, key), whatever the run; without one (destination, run), whose numbers lie
+-- side by side. Every statement that writes outbox rows calls it: a generated column would be parsed anew in each.
+create function actors.lane_of(instance bigint, destination text, key text) returns bigint language sql immutable parallel safe
+    return case when key = '' then instance # hashtextextended(destination, 0) else hashtextextended(destination || chr(31) || key, 0) end;
+
 -- Ends a transaction whose group lost a row: nothing of the group is written. Caught by SQLSTATE.
 create function actors.require(passed bigint, wanted bigint) returns bigint language plpgsql immutable parallel safe as $$
 begin
@@ -92,14 +97,13 @@ create table actors.inbox (
 create index inbox_unread on actors.inbox (id) where not undelivered;
 
 -- Messages of committed entries that are not delivered yet: a row a message and destination. The message's id is run:ordinal.
--- A lane is delivered in the order of id; its rows stand together in the primary key. With a key it is (destination, key), whatever the
--- run; without one (destination, run), whose numbers lie side by side. Two lanes of a destination whose numbers collide are one: they
--- wait for each other, and nothing else. Lanes of two destinations never meet: whatever reads a lane compares the destination too.
+-- A lane is delivered in the order of id; its rows stand together in the primary key. Two lanes of a destination whose numbers collide
+-- are one: they wait for each other, and nothing else. Lanes of two destinations never meet: whatever reads a lane compares the
+-- destination too.
 create table actors.outbox (
     id          bigint generated always as identity,  -- drawn in the round trip of the COMMIT: what was committed before it was sent is lower
     instance    bigint      not null,
-    lane        bigint      not null generated always as (
-        case when key = '' then instance # hashtextextended(destination, 0) else hashtextextended(destination || chr(31) || key, 0) end) stored,
+    lane        bigint      not null,            -- actors.lane_of
     at          timestamptz not null,
     next_at     timestamptz,                     -- not before this, after a failure
     ordinal     integer     not null,            -- counts the messages of the run from 1
@@ -155,12 +159,15 @@ begin
     where w.instance = for_instance and w.epoch = at_epoch and w.position = at_position and w.owner = for_owner and w.status = 0
         and (not_before is null or not_before <= actors.now())
         and (new_status not in (1, 2) or not exists (select from actors.inbox i where i.instance = for_instance and not i.undelivered));
-    perform actors.require(case when found then 1 else 0 end, 1);
+    if not found then
+        raise exception 'the row did not pass the fence' using errcode = 'AC001';
+    end if;
     insert into actors.journal (instance, at, position, seq, kind, messages, name, message_id, payload, bytes)
     values (for_instance, actors.now(), at_position + 1, row_seq, row_kind, row_messages, row_name, row_message_id, row_payload, row_bytes);
     if out_ordinal is not null then
-        insert into actors.outbox (instance, at, ordinal, destination, topic, key, payload, bytes)
-        values (for_instance, actors.now(), out_ordinal, out_destination, out_topic, out_key, out_payload, out_bytes);
+        insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload, bytes)
+        values (for_instance, actors.lane_of(for_instance, out_destination, out_key), actors.now(), out_ordinal, out_destination, out_topic,
+            out_key, out_payload, out_bytes);
     end if;
     return actors.now();
 end $$;

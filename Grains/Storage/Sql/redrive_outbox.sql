@@ -5,8 +5,8 @@ with oldest as (
 ), back as (
     delete from actors.dead_letters d using oldest o where d.id = o.id returning d.*
 ), moved as (
-    insert into actors.outbox (instance, at, ordinal, destination, topic, key, payload, bytes)
-    select b.instance, b.at, b.ordinal, b.destination, b.topic, b.key, b.payload, b.bytes from back b order by b.id
+    insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload, bytes)
+    select b.instance, actors.lane_of(b.instance, b.destination, b.key), b.at, b.ordinal, b.destination, b.topic, b.key, b.payload, b.bytes from back b order by b.id
     returning 1
 )
 select count(*) from moved

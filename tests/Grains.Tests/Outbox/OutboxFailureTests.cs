@@ -18,8 +18,8 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
     {
         var workflow = await scene.WorkflowAsync();
         await scene.ExecuteAsync($"""
-            insert into actors.outbox (instance, at, ordinal, destination, topic, key, payload)
-            select {workflow}, actors.now(), n, 'dead', 'orders', 'k' || n % 2500, to_json(n)
+            insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload)
+            select {workflow}, actors.lane_of({workflow}, 'dead', 'k' || n % 2500), actors.now(), n, 'dead', 'orders', 'k' || n % 2500, to_json(n)
             from generate_series(100000, 104999) n
             """);
         await scene.PublishAsync(workflow, "k", 0, count: 200);
@@ -191,8 +191,8 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
         await scene.PublishAsync(other, "other", 1);
         await sink.UntilDeliveredAsync(1);   // it has looked for failed rows, and found none
         await scene.ExecuteAsync($"""
-            insert into actors.outbox (instance, at, next_at, attempts, ordinal, destination, topic, key, payload)
-            values ({left}, actors.now(), actors.now() + interval '1 hour', 1, 1, 'hook', 'orders', 'k', '2')
+            insert into actors.outbox (instance, lane, at, next_at, attempts, ordinal, destination, topic, key, payload)
+            values ({left}, actors.lane_of({left}, 'hook', 'k'), actors.now(), actors.now() + interval '1 hour', 1, 1, 'hook', 'orders', 'k', '2')
             """);
         await scene.PublishAsync(left, "k", 3);
         await scene.PublishAsync(other, "other", 4);

@@ -86,8 +86,8 @@ public sealed class OutboxScene : IAsyncLifetime
         InsertOf(instance, key, value, destination, count, Interlocked.Add(ref _ordinal, count));
 
     private static string InsertOf(long instance, string key, int value, string destination, int count, int ordinal) => $"""
-        insert into actors.outbox (instance, at, ordinal, destination, topic, key, payload)
-        select {instance}, actors.now(), {ordinal} + n, '{destination}', 'orders', '{key}', to_json({value} + n)
+        insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload)
+        select {instance}, actors.lane_of({instance}, '{destination}', '{key}'), actors.now(), {ordinal} + n, '{destination}', 'orders', '{key}', to_json({value} + n)
         from generate_series(0, {count - 1}) n
         """;
 }

@@ -25,14 +25,16 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
             select 1000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 0, 'default', 'plan-' || n, 'Checkout' from generate_series(1, 20000) n
             """);
         await scene.ExecuteAsync("""
-            insert into actors.outbox (instance, at, next_at, attempts, ordinal, destination, topic, key, payload)
-            select 1000000 + n % 20000 + 1, actors.now(), case when n % 10 = 0 then actors.now() end, n % 2, n,
-                case when n % 3 = 0 then 'hook' else 'other' end, 'orders', case when n % 2 = 0 then 'k' || n % 10000 else '' end, to_json(n) from generate_series(1, 60000) n
+            insert into actors.outbox (instance, lane, at, next_at, attempts, ordinal, destination, topic, key, payload)
+            select m.instance, actors.lane_of(m.instance, m.destination, m.key), actors.now(), case when n % 10 = 0 then actors.now() end, n % 2, n,
+                m.destination, 'orders', m.key, to_json(n)
+            from generate_series(1, 60000) n cross join lateral (select 1000000 + n % 20000 + 1 as instance,
+                case when n % 3 = 0 then 'hook' else 'other' end as destination, case when n % 2 = 0 then 'k' || n % 10000 else '' end as key) m
             """);
         // One lane with a backlog, which every probe of it must not read.
         await scene.ExecuteAsync("""
-            insert into actors.outbox (instance, at, ordinal, destination, topic, key, payload)
-            select 1000001, actors.now(), n, 'hook', 'orders', 'long', to_json(n) from generate_series(60001, 90000) n
+            insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload)
+            select 1000001, actors.lane_of(1000001, 'hook', 'long'), actors.now(), n, 'hook', 'orders', 'long', to_json(n) from generate_series(60001, 90000) n
             """);
         await scene.ExecuteAsync("analyze actors.outbox, actors.workflows");
         var some = await scene.ReadAsync<long[]>("select array_agg(lane) from (select distinct lane from actors.outbox where destination = 'hook' limit 500) l");
@@ -118,8 +120,8 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
             select 2000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 0, 'default', 'fast-' || n, 'Checkout' from generate_series(1, {Count / 4}) n
             """);
         await scene.ExecuteAsync($$"""
-            insert into actors.outbox (instance, at, ordinal, destination, topic, key, payload)
-            select 2000001 + n % {{Count / 4}}, actors.now(), n, 'hook', 'orders', 'k' || n % {{Count / 4}}, '{"order": "o-1", "amount": 1999}' from generate_series(1, {{Count}}) n
+            insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload)
+            select 2000001 + n % {{Count / 4}}, actors.lane_of(0, 'hook', 'k' || n % {{Count / 4}}), actors.now(), n, 'hook', 'orders', 'k' || n % {{Count / 4}}, '{"order": "o-1", "amount": 1999}' from generate_series(1, {{Count}}) n
             """);
         var (left, done) = (Count, new TaskCompletionSource());
         var sink = new HandlerSink((_, _) =>

@@ -66,7 +66,7 @@ public sealed class RetentionTests
     }
 
     [Theory]
-    [InlineData("outbox (instance, at, ordinal, destination, topic, key) values (2, now() - interval '25 hours', 1, 'hook', 'topic', '')")]
+    [InlineData("outbox (instance, lane, at, ordinal, destination, topic, key) values (2, 1, now() - interval '25 hours', 1, 'hook', 'topic', '')")]
     [InlineData("dead_letters (id, instance, at, died_at, ordinal, attempts, destination, topic, key, reason) values (1, 2, now() - interval '25 hours', now(), 1, 9, 'hook', 'topic', '', 'down')")]
     public async Task A_run_stays_while_a_message_of_it_is_undelivered(string message)
     {
@@ -94,7 +94,7 @@ public sealed class RetentionTests
         await MakeAsync(database, 1, 2);
         await ExecuteAsync(database, $"""
             update actors.workflows set ended_at = now() {ended} where instance = 2;
-            insert into actors.outbox (instance, at, ordinal, destination, topic, key) select 2, ended_at + interval '1500 ms', 1, 'hook', 'topic', '' from actors.workflows where instance = 2
+            insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key) select 2, 1, ended_at + interval '1500 ms', 1, 'hook', 'topic', '' from actors.workflows where instance = 2
             """);
         Assert.Equal(1, await Over(store).PassAsync(Cancel));
         Assert.Equal(2L, await ScalarAsync(database, "select min(instance) from actors.workflows"));

@@ -159,8 +159,8 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         select instance, now(), p, p, 1, 'step', '1' from made, generate_series(0, 2) p;
         insert into actors.timers (instance, due_at, seq) select {runs}0 + n, now() + n * interval '1 minute', 1 from generate_series(1, {runs}) n;
         insert into actors.inbox (instance, at, message_id, name) select {runs}0 + n, now(), 'm', 'mail' from generate_series(1, {runs}, 10) n;
-        insert into actors.outbox (instance, at, ordinal, destination, topic, key)
-        select {runs}0 + n, now(), 1, 'hook', 'topic', 'key' from generate_series(1, {runs}, 3) n;
+        insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key)
+        select {runs}0 + n, actors.lane_of({runs}0 + n, 'hook', 'key'), now(), 1, 'hook', 'topic', 'key' from generate_series(1, {runs}, 3) n;
         """);
 
     [GeneratedRegex(@"\$\d+")]
