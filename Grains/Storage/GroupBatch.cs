@@ -6,8 +6,9 @@ namespace Actors.Storage;
 /// <summary>Writes the statements of a group, as arrays, in the order in which they must run. A statement without rows is left out.</summary>
 internal static class GroupBatch
 {
-    private static readonly GroupStatement StartWorkflows = new("start_workflows");
-    private static readonly GroupStatement AppendStarts = new("append_starts");
+    private static readonly string StartWorkflows = SqlText.Get("start_workflows");
+    private static readonly string AppendStarts = SqlText.Get("append_starts");
+    private static readonly string CommitStart = SqlText.Get("commit_start");
     private static readonly string RetireRun = SqlText.Get("retire_run");
     private static readonly GroupStatement ClearInbox = new("clear_inbox");
     private static readonly GroupStatement RefuseInbox = new("refuse_inbox");
@@ -19,7 +20,7 @@ internal static class GroupBatch
     private static readonly GroupStatement ClearTimers = new("clear_timers");
     private static readonly string CommitTransition = SqlText.Get("commit_transition");
 
-    /// <summary>The starts; the last statement returns (instance, at) of the runs that were made.</summary>
+    /// <summary>The starts; the last statement returns (instance, at) of the runs that were made, and no time for one that was not.</summary>
     public static void AddStarts(NpgsqlBatch batch, IReadOnlyList<Start> starts, Guid silo)
     {
         foreach (var start in starts.Where(start => start.Retires is not null))
@@ -27,10 +28,16 @@ internal static class GroupBatch
             Statement(batch, RetireRun, new NpgsqlParameter<long> { TypedValue = start.Retires!.Value });
         }
 
+        if (starts is [var alone])
+        {
+            AddStart(batch, alone, silo);
+            return;
+        }
+
         var instances = Array(starts, s => s.Instance, NpgsqlDbType.Bigint);
         Statement(
             batch,
-            StartWorkflows.For(starts.Count),
+            StartWorkflows,
             instances,
             Array(starts, s => s.Run, NpgsqlDbType.Uuid),
             Array(starts, s => s.Partition, NpgsqlDbType.Smallint),
@@ -40,12 +47,25 @@ internal static class GroupBatch
             Array(starts, s => s.Type, NpgsqlDbType.Text));
         Statement(
             batch,
-            AppendStarts.For(starts.Count),
+            AppendStarts,
             instances.Clone(),
             Array(starts, s => s.Type, NpgsqlDbType.Text),
             Json(starts, s => s.Input),
             Bytes(starts, s => s.Input));
     }
+
+    private static void AddStart(NpgsqlBatch batch, Start start, Guid silo) => Statement(
+        batch,
+        CommitStart,
+        One(start.Instance, NpgsqlDbType.Bigint),
+        One(start.Run, NpgsqlDbType.Uuid),
+        One(start.Partition, NpgsqlDbType.Smallint),
+        One(start.Id.Namespace, NpgsqlDbType.Text),
+        One(start.Id.Id, NpgsqlDbType.Text),
+        One(silo, NpgsqlDbType.Uuid),
+        One(start.Type, NpgsqlDbType.Text),
+        One(JsonOf(start.Input), NpgsqlDbType.Json),
+        One(BytesOf(start.Input), NpgsqlDbType.Bytea));
 
     /// <summary>The entries. Every statement but append_journal returns nothing or a count; append_journal returns the time of the rows.</summary>
     /// <param name="entries">In the order of instances, each at most once.</param>

@@ -119,12 +119,12 @@ internal sealed partial class JournalWriter : IAsyncDisposable
             },
             async reader =>
             {
-                // Told apart by their columns: append_starts returns two, append_journal one time, the fence one number.
+                // Told apart by their columns: the starts return two, append_journal one time, the fence one number.
                 do
                 {
                     while (await reader.ReadAsync())
                     {
-                        if (reader.FieldCount == 2)
+                        if (reader.FieldCount == 2 && !reader.IsDBNull(1))
                         {
                             made[reader.GetInt64(0)] = reader.GetFieldValue<DateTimeOffset>(1);
                         }

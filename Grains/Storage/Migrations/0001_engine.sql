@@ -172,6 +172,23 @@ begin
     return actors.now();
 end $$;
 
+-- One start of a silo in one statement: what start_workflows.sql and append_starts.sql do for a group. Returns the time of row 0, of an
+-- earlier try if that made the run; null when the id is taken.
+create function actors.commit_start(
+    new_instance bigint, new_run uuid, new_partition smallint, new_namespace text, new_id text, for_owner uuid, new_type text,
+    row_payload json, row_bytes bytea) returns timestamptz language plpgsql as $$
+begin
+    insert into actors.workflows (instance, created_at, run, owner, epoch, position, partition, status, namespace, id, type)
+    values (new_instance, actors.now(), new_run, for_owner, 1, 0, new_partition, 0, new_namespace, new_id, new_type)
+    on conflict do nothing;
+    if not found then
+        return (select j.at from actors.journal j where j.instance = new_instance and j.position = 0);
+    end if;
+    insert into actors.journal (instance, at, position, seq, kind, name, payload, bytes)
+    values (new_instance, actors.now(), 0, 0, 0, new_type, row_payload, row_bytes);
+    return actors.now();
+end $$;
+
 -- Starts many workflows in the caller's transaction, in one pass over the arrays; ids that exist as the same type are left as they are.
 -- They are found by the sweep, as runs of epoch 0. Returns how many it made.
 create function actors.start_workflows(
