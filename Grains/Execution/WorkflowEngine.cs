@@ -84,7 +84,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
                 throw new WorkflowUnavailableException($"Workflow '{id}': this silo is shutting down, repeat the start.");
             }
 
-            var start = new Start(id, request.Type, await numbers.TakeAsync(), Guid.NewGuid(), Partition.Of(id), input) { Retires = retires };
+            var start = new Start(id, request.Type, await numbers.TakeAsync(), Guid.NewGuid(), input) { Retires = retires };
             var reply = _residents.ContainsKey(id) ? new CommitReply(CommitOutcome.Fenced, default, 0) : await Context.Journal.StartAsync(start);
             if (reply.Outcome == CommitOutcome.Committed)
             {

@@ -13,7 +13,7 @@ internal sealed class Lane(long key, bool isRetry, long begin, long settled, lon
 
     public long Key { get; } = key;
 
-    public short Partition => Storage.Partition.OfLane(Key);
+    public short Partition => Storage.Partition.Of(Key);
 
     public bool IsRetry { get; } = isRetry;
 

@@ -45,7 +45,7 @@ internal sealed class Entry
 }
 
 /// <summary>A new run, owned by the silo that makes it.</summary>
-internal sealed record Start(WorkflowId Id, string Type, long Instance, Guid Run, short Partition, Wire.Payload Input)
+internal sealed record Start(WorkflowId Id, string Type, long Instance, Guid Run, Wire.Payload Input)
 {
     /// <summary>The ended run that gives up the id to this one.</summary>
     public long? Retires { get; init; }

@@ -8,13 +8,9 @@
 create function actors.now() returns timestamptz language sql stable parallel safe
     return statement_timestamp();
 
--- The partition of a workflow: the first two bytes of SHA-256(namespace U+001F id), big-endian, modulo 1024. Equal to Partition.Of in C#.
-create function actors.partition_of(namespace text, id text) returns smallint language sql immutable strict parallel safe
-    return (('x' || encode(substring(sha256(convert_to(namespace || chr(31) || id, 'UTF8')) for 2), 'hex'))::bit(16)::integer % 1024)::smallint;
-
--- The partition of an outbox lane, so that one relay at a time has it. Equal to Partition.OfLane in C#.
-create function actors.partition_of(lane bigint) returns smallint language sql immutable strict parallel safe
-    return (lane & 1023)::smallint;
+-- The partition of a run, by its instance, and of an outbox lane: which silo's sweep or relay looks after it. Equal to Partition.Of in C#.
+create function actors.partition_of(number bigint) returns smallint language sql immutable strict parallel safe
+    return (number & 1023)::smallint;
 
 -- The outbox lane of a message. With a key it is (destination, key), whatever the run; without one (destination, run), whose numbers lie
 -- side by side. Every statement that writes outbox rows calls it: a generated column would be parsed anew in each.
@@ -42,7 +38,6 @@ create table actors.workflows (
     owner       uuid,                            -- the silo in whose memory the run is, else null
     epoch       integer     not null,            -- raised by every claim
     position    integer     not null,            -- of the last journal row
-    partition   smallint    not null,
     status      smallint    not null,            -- 0 running, 1 completed, 2 failed, 3 set aside
     crash_count smallint    not null default 0,  -- claims from dead owners since the last commit
     latest      boolean     not null default true,
@@ -175,11 +170,11 @@ end $$;
 -- One start of a silo in one statement: what start_workflows.sql and append_starts.sql do for a group. Returns the time of row 0, of an
 -- earlier try if that made the run; null when the id is taken.
 create function actors.commit_start(
-    new_instance bigint, new_run uuid, new_partition smallint, new_namespace text, new_id text, for_owner uuid, new_type text,
+    new_instance bigint, new_run uuid, new_namespace text, new_id text, for_owner uuid, new_type text,
     row_payload json, row_bytes bytea) returns timestamptz language plpgsql as $$
 begin
-    insert into actors.workflows (instance, created_at, run, owner, epoch, position, partition, status, namespace, id, type)
-    values (new_instance, actors.now(), new_run, for_owner, 1, 0, new_partition, 0, new_namespace, new_id, new_type)
+    insert into actors.workflows (instance, created_at, run, owner, epoch, position, status, namespace, id, type)
+    values (new_instance, actors.now(), new_run, for_owner, 1, 0, 0, new_namespace, new_id, new_type)
     on conflict do nothing;
     if not found then
         return (select j.at from actors.journal j where j.instance = new_instance and j.position = 0);
@@ -207,14 +202,12 @@ begin
         raise exception 'a workflow id is 1 to 200 bytes, a namespace 1 to 100, without control characters' using errcode = 'AC003';
     end if;
     begin
-        insert into actors.workflows (instance, created_at, run, epoch, position, partition, status, namespace, id, type)
-        select blocks[(n + 999) / 1000] + (n - 1) % 1000, actors.now(), gen_random_uuid(), 0, 0, actors.partition_of(start_workflows.namespace, i), 0,
-               start_workflows.namespace, i, start_workflows.type
+        insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type)
+        select blocks[(n + 999) / 1000] + (n - 1) % 1000, actors.now(), gen_random_uuid(), 0, 0, 0, start_workflows.namespace, i, start_workflows.type
         from unnest(ids) with ordinality as s (i, n);
     exception when unique_violation then  -- The way for ids that exist costs twice as much.
-        insert into actors.workflows (instance, created_at, run, epoch, position, partition, status, namespace, id, type)
-        select blocks[(n + 999) / 1000] + (n - 1) % 1000, actors.now(), gen_random_uuid(), 0, 0, actors.partition_of(start_workflows.namespace, i), 0,
-               start_workflows.namespace, i, start_workflows.type
+        insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type)
+        select blocks[(n + 999) / 1000] + (n - 1) % 1000, actors.now(), gen_random_uuid(), 0, 0, 0, start_workflows.namespace, i, start_workflows.type
         from unnest(ids) with ordinality as s (i, n)
         on conflict do nothing;
     end;

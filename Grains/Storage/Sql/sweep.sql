@@ -15,32 +15,32 @@ with renewed as (
 ), fresh as materialized (
     select w.namespace, w.id
     from actors.workflows w
-    where w.epoch = 0 and w.status = 0 and w.partition = any($4) and w.type = any($5) limit $7
+    where w.epoch = 0 and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.type = any($5) limit $7
 )
 select 0 as kind, null as namespace, null as id, actors.now() as now from renewed
 union all
 (select 1, w.namespace, w.id, null
 from actors.timers t
 cross join lateral (select * from actors.workflows w where w.instance = t.instance limit 1) w
-where t.due_at <= actors.now() + $3 and w.owner is null and w.status = 0 and w.partition = any($4) and w.type = any($5)
+where t.due_at <= actors.now() + $3 and w.owner is null and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.type = any($5)
 order by t.due_at limit $6)
 union all
 (select 2, w.namespace, w.id, null
 from actors.inbox i
 cross join lateral (select * from actors.workflows w where w.instance = i.instance limit 1) w
-where not i.undelivered and w.status = 0 and (i.name = '' or w.partition = any($4)) and w.type = any($5)
+where not i.undelivered and w.status = 0 and (i.name = '' or actors.partition_of(w.instance) = any($4)) and w.type = any($5)
 order by i.id limit $6)
 union all
 (select 3, w.namespace, w.id, null
 from actors.silos s
 cross join lateral (
     select * from actors.workflows w
-    where w.owner = s.id and w.status = 0 and w.partition = any($4) and w.type = any($5) limit $6) w
+    where w.owner = s.id and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.type = any($5) limit $6) w
 where s.dead_at is not null limit $6)
 union all
 select 4, f.namespace, f.id, null from fresh f
 union all
 (select 4, w.namespace, w.id, null
 from actors.workflows w
-where $8 and w.epoch = 0 and w.status = 0 and w.type = any($5) and w.created_at < actors.now() - interval '10 seconds' and w.partition <> all($4)
+where $8 and w.epoch = 0 and w.status = 0 and w.type = any($5) and w.created_at < actors.now() - interval '10 seconds' and actors.partition_of(w.instance) <> all($4)
 limit least($7, 100))

@@ -111,8 +111,8 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         var workflow = await scene.WorkflowAsync();
         var twin = await scene.ReadAsync<long>($"select {workflow} # hashtextextended('hook', 0) # hashtextextended('other', 0)");
         await scene.ExecuteAsync($"""
-            insert into actors.workflows (instance, created_at, run, epoch, position, partition, status, namespace, id, type)
-            values ({twin}, actors.now(), gen_random_uuid(), 1, 1, 0, 0, 'default', 'twin', 'Checkout')
+            insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type)
+            values ({twin}, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'twin', 'Checkout')
             """);
         await scene.PublishAsync(workflow, "", 0, count: 2);
         await scene.PublishAsync(twin, "", 10, "other", count: 2);
@@ -226,7 +226,7 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         await scene.PublishAsync(others, "k", 1);
         await scene.PublishAsync(mine, "", 2);
         var partition = await scene.ReadAsync<short>("select actors.partition_of(lane) from actors.outbox where key = ''");
-        var further = Actors.Storage.Partition.OfLane(await scene.ReadAsync<long>("select lane from actors.outbox where key = 'k'"));
+        var further = Actors.Storage.Partition.Of(await scene.ReadAsync<long>("select lane from actors.outbox where key = 'k'"));
         Assert.NotEqual(partition, further);
         var given = new short[] { partition };
         await using var running = scene.Run(OutboxScene.Route(sink), partitions: () => Volatile.Read(ref given));

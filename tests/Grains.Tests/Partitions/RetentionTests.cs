@@ -158,8 +158,8 @@ public sealed class RetentionTests
 
     /// <summary>Runs that ended two days ago, with three rows each.</summary>
     private static Task MakeAsync(TestDatabase database, int first, int last) => ExecuteAsync(database, $"""
-        insert into actors.workflows (instance, created_at, ended_at, run, epoch, position, partition, status, namespace, id, type)
-        select n, now(), now() - interval '2 days' + n * interval '1 second', gen_random_uuid(), 1, 2, n % 1024, 1, 'default', n, 'T' from generate_series({first}, {last}) n;
+        insert into actors.workflows (instance, created_at, ended_at, run, epoch, position, status, namespace, id, type)
+        select n, now(), now() - interval '2 days' + n * interval '1 second', gen_random_uuid(), 1, 2, 1, 'default', n, 'T' from generate_series({first}, {last}) n;
         insert into actors.journal (instance, at, position, seq, kind, name) select n, now(), p, p, 1, 'step' from generate_series({first}, {last}) n, generate_series(0, 2) p;
         """);
 

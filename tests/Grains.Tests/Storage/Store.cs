@@ -61,7 +61,7 @@ internal sealed class Store : IAsyncDisposable
     public Task RegisterAsync() => SiloRegistry.RegisterAsync(Database, "test", "127.0.0.1:1@1", TimeSpan.FromHours(1));
 
     public async Task<Start> NewStartAsync(string id, string type = Type) =>
-        new(new WorkflowId(id), type, await _numbers.TakeAsync(), Guid.NewGuid(), Partition.Of(new WorkflowId(id)), Json("1"));
+        new(new WorkflowId(id), type, await _numbers.TakeAsync(), Guid.NewGuid(), Json("1"));
 
     /// <summary>A run that this silo owns, at epoch 1 and position 0.</summary>
     public async Task<Start> StartAsync(string id, string type = Type)
