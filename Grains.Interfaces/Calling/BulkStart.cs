@@ -63,12 +63,13 @@ internal sealed class BulkStart(DbTransaction transaction, string type, string @
     private async Task<long> InsertAsync(long made, List<(string Id, Payload Input)> chunk, CancellationToken cancellation)
     {
         await using var command = transaction.Connection!.CreateCommand();
-        (command.Transaction, command.CommandText) = (transaction, "select actors.start_workflows(@namespace, @type, @ids, @payloads::json[], @bytes)");
+        (command.Transaction, command.CommandText) = (transaction, "select actors.start_workflows(@namespace, @type, @ids, @payloads::json[], @bytes, @runs)");
         Add(command, "namespace", @namespace);
         Add(command, "type", type);
         Add(command, "ids", chunk.Select(start => start.Id).ToArray());
         Add(command, "payloads", chunk.Select(start => start.Input is { Encoded: false, Data: { } json } ? Encoding.UTF8.GetString(json) : null).ToArray());
         Add(command, "bytes", chunk.Select(start => start.Input.Encoded ? start.Input.Data : null).ToArray());
+        Add(command, "runs", chunk.Select(_ => Guid.NewGuid()).ToArray());
         try
         {
             return made + (long)(await command.ExecuteScalarAsync(cancellation))!;
