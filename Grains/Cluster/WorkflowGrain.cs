@@ -9,7 +9,7 @@ namespace Actors.Cluster;
 /// The mailbox of one workflow: finds its run in this silo's engine and hands calls on. It holds no state, and decides nothing: two of
 /// them at once, which Orleans allows for a while, are sorted out by the fence.
 /// </summary>
-[Reentrant, RandomPlacement]
+[Reentrant, ResourceOptimizedPlacement]
 internal sealed class WorkflowGrain(WorkflowEngine engine) : Grain, IWorkflowGrain
 {
     private WorkflowId _id;
