@@ -26,6 +26,15 @@ begin
     return passed;
 end $$;
 
+-- The names that a caller of the functions below gives: refused (AC003) where nothing can have such a name, never passed over in silence.
+create function actors.require_name(what text, name text, size integer, size_max integer) returns void language plpgsql immutable parallel safe as $$
+begin
+    if size is null or size not between 1 and size_max or name ~ '[\u0001-\u001f\u007f-\u009f]'  -- not [:cntrl:]: locales differ
+        or what = 'namespace' and position('/' in name) > 0 then
+        raise exception 'a % is 1 to % long, without control characters, a namespace without / too', what, size_max using errcode = 'AC003';
+    end if;
+end $$;
+
 -- Instances are numbered by their makers, who take a thousand numbers at a time.
 create sequence actors.instances as bigint increment by 1000;
 
@@ -194,12 +203,13 @@ declare
     made bigint;
     other text;
 begin
-    if cardinality(payloads) <> wanted or cardinality(bytes) <> wanted then
+    if wanted is null or coalesce(cardinality(payloads), cardinality(bytes)) is distinct from wanted or cardinality(bytes) <> wanted then
         raise exception 'there are % ids, but % payloads', wanted, cardinality(payloads) using errcode = 'AC003';
     end if;
-    if exists (select from unnest(ids) i where octet_length(i) not between 1 and 200 or i ~ '[\u0001-\u001f\u007f-\u009f]' or i is null)
-        or octet_length(start_workflows.namespace) not between 1 and 100 or start_workflows.namespace ~ '[\u0001-\u001f\u007f-\u009f/]' then  -- not [:cntrl:]: locales differ
-        raise exception 'a workflow id is 1 to 200 bytes, a namespace 1 to 100, without control characters' using errcode = 'AC003';
+    perform actors.require_name('namespace', namespace, octet_length(namespace), 100);
+    perform actors.require_name('workflow type', type, length(type), 200);
+    if exists (select from unnest(ids) i where octet_length(i) not between 1 and 200 or i ~ '[\u0001-\u001f\u007f-\u009f]' or i is null) then
+        raise exception 'a workflow id is 1 to 200 bytes, without control characters' using errcode = 'AC003';
     end if;
     begin
         insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type)
@@ -243,10 +253,8 @@ declare
     target bigint;
 begin
     -- Mail of the engine itself has neither id nor name: a reason to look, and no message.
-    if length(send.message_id) not between 1 and 200 or length(send.name) not between 1 and 200
-        or send.message_id ~ '[\u0001-\u001f\u007f-\u009f]' or send.name ~ '[\u0001-\u001f\u007f-\u009f]' then
-        raise exception 'a message id and a name are 1 to 200 characters, without control characters' using errcode = 'AC003';
-    end if;
+    perform actors.require_name('namespace', namespace, octet_length(namespace), 100), actors.require_name('workflow id', id, octet_length(id), 200),
+        actors.require_name('message id', message_id, length(message_id), 200), actors.require_name('name', name, length(name), 200);
     select w.instance into target from actors.workflows w
     where w.namespace = send.namespace and w.id = send.id and w.latest and w.status in (0, 3);
     if target is null then
