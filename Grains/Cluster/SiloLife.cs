@@ -55,7 +55,7 @@ internal sealed partial class SiloLife(
             try
             {
                 var database = engine.Context.Database;
-                await (options.Migrate ? Migrator.MigrateAsync(database.Users, cancellation) : Migrator.CheckAsync(database.Users, cancellation));
+                await (options.Migrate ? Migrator.MigrateAsync(database.Users, database.Probe, cancellation) : Migrator.CheckAsync(database.Users, cancellation));
                 await engine.StartAsync();
                 await cold.RetireDeadMembersAsync(here.SiloAddress, cancellation);
                 await SiloRegistry.RegisterAsync(database, options.SiloName, here.SiloAddress.ToParsableString(), options.LeaseDuration);

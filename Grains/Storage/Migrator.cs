@@ -24,6 +24,10 @@ public static class Migrator
     public static Task MigrateAsync(NpgsqlDataSource dataSource, CancellationToken cancellation) =>
         MigrateAsync(dataSource, Migration.Embedded, BinaryGeneration, cancellation);
 
+    /// <summary>The same, its round trips counted, and its process killed where a crash test says.</summary>
+    internal static Task MigrateAsync(NpgsqlDataSource dataSource, StatementProbe probe, CancellationToken cancellation) =>
+        MigrateAsync(dataSource, Migration.Embedded, BinaryGeneration, cancellation, probe);
+
     /// <summary>Returns when the schema serves this binary, and never writes. Migrations of newer binaries do not matter.</summary>
     /// <exception cref="SchemaMissingException">There is no schema.</exception>
     /// <exception cref="SchemaBehindException">A migration of this binary is not applied.</exception>
@@ -33,11 +37,11 @@ public static class Migrator
         CheckAsync(dataSource, Migration.Embedded, BinaryGeneration, cancellation);
 
     internal static async Task MigrateAsync(
-        NpgsqlDataSource dataSource, IReadOnlyList<Migration> migrations, int generation, CancellationToken cancellation)
+        NpgsqlDataSource dataSource, IReadOnlyList<Migration> migrations, int generation, CancellationToken cancellation, StatementProbe? probe = null)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellation);
         if (Pending(connection, migrations, generation, await ReadAsync(connection, cancellation)).Count == 0) return;
-        while (await ApplyNextAsync(connection, migrations, generation, cancellation)) { }
+        while (await ApplyNextAsync(connection, migrations, generation, probe ?? new StatementProbe(), cancellation)) { }
     }
 
     internal static async Task CheckAsync(
@@ -52,25 +56,28 @@ public static class Migrator
 
     /// <summary>Applies the first pending migration in a transaction of its own; false when there is none.</summary>
     private static async Task<bool> ApplyNextAsync(
-        NpgsqlConnection connection, IReadOnlyList<Migration> migrations, int generation, CancellationToken cancellation)
+        NpgsqlConnection connection, IReadOnlyList<Migration> migrations, int generation, StatementProbe probe, CancellationToken cancellation)
     {
         await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellation);
-        await ExecuteAsync(connection, SqlText.Get("bound_migration"), cancellation);
-        await ExecuteAsync(connection, SqlText.Get("lock_migrations"), cancellation);
+        await ExecuteAsync(connection, probe, SqlText.Get("bound_migration"), cancellation);
+        await ExecuteAsync(connection, probe, SqlText.Get("lock_migrations"), cancellation);
         var pending = Pending(connection, migrations, generation, await ReadAsync(connection, cancellation));
         if (pending.Count == 0) return false;
         try
         {
-            await ExecuteAsync(connection, pending[0].Sql, cancellation);
+            await ExecuteAsync(connection, probe, pending[0].Sql, cancellation);
             await ExecuteAsync(
-                connection, SqlText.Get("record_migration"), cancellation, pending[0].Number, pending[0].Name, pending[0].Checksum);
+                connection, probe, SqlText.Get("record_migration"), cancellation, pending[0].Number, pending[0].Name, pending[0].Checksum);
         }
         catch (NpgsqlException error)
         {
             throw new MigrationFailedException(connection.Database, pending[0], error);
         }
-        await transaction.CommitAsync(cancellation);
-        return true;
+        return await probe.AroundAsync("migrate", async () =>
+        {
+            await transaction.CommitAsync(cancellation);
+            return true;
+        });
     }
 
     private static List<Migration> Pending(NpgsqlConnection connection, IReadOnlyList<Migration> migrations, int generation, Schema? schema)
@@ -98,11 +105,11 @@ public static class Migrator
         return schema;
     }
 
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation, params object[] values)
+    private static async Task ExecuteAsync(NpgsqlConnection connection, StatementProbe probe, string sql, CancellationToken cancellation, params object[] values)
     {
         await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         foreach (var value in values) command.Parameters.Add(new NpgsqlParameter { Value = value });
-        await command.ExecuteNonQueryAsync(cancellation);
+        await probe.AroundAsync("migrate", () => command.ExecuteNonQueryAsync(cancellation));
     }
 
     private sealed class Schema

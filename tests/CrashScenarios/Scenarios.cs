@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using Actors.Execution;
+using Actors.Storage;
 
 namespace Actors.CrashScenarios;
 
@@ -34,6 +35,21 @@ internal static class Scenarios
             await scene.ExpectAsync("w", 3);
             await scene.UntilOutboxIsEmptyAsync();
         }),
+        ["failed deliveries"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Refused", 3);
+            await scene.ExpectAsync("w", 3);
+            await scene.UntilOutboxIsEmptyAsync();
+        }),
+        ["redrive"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Refused", 3);
+            await scene.ExpectAsync("w", 3);
+            await scene.UntilOutboxIsEmptyAsync(); // Delivered or buried; an earlier process may have come further.
+            scene.World.Mended = true;
+            await scene.RedriveAsync();
+            await scene.UntilOutboxIsEmptyAsync();
+        }),
         ["sleep"] = open => InAsync(open, async scene =>
         {
             await scene.StartAsync("w", "Sleeps", 4);
@@ -52,6 +68,25 @@ internal static class Scenarios
             await scene.ExecuteAsync("select actors.send('default', 'w', 'm-one', 'Go', '[\"one\"]'), actors.send('default', 'w', 'm-two', 'Go', '[\"two\"]')");
             scene.Sweep();
             await scene.ExpectAsync("w", "one two");
+        }),
+        ["mail that cannot be read"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Waits", 1);
+            await scene.ExecuteAsync("select actors.send('default', 'w', 'm-unfit', 'Go', '[1, 2]'), actors.send('default', 'w', 'm-one', 'Go', '[\"one\"]')");
+            scene.Sweep();
+            await scene.ExpectAsync("w", "one");
+            await scene.ExpectRowsAsync("actors.inbox where message_id = 'm-unfit'", 1);
+        }),
+        ["lost answer"] = open => InAsync(open, async scene =>
+        {
+            await Task.WhenAll(scene.StartAsync("w", "Buys", "w"), scene.StartAsync("v", "Steps", 1));
+            await scene.ExpectAsync("w", 2);
+            await scene.ExpectAsync("v", 5);
+        }),
+        ["migration"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Steps", 1);
+            await scene.ExpectAsync("w", 5);
         }),
         ["start in SQL"] = open => InAsync(open, async scene =>
         {
@@ -75,8 +110,8 @@ internal static class Scenarios
                 select -n, now(), p, p, 1, 'step' from generate_series(1, 6) n, generate_series(0, 2) p on conflict do nothing;
                 """);
             await scene.RetainAsync();
-            await scene.ExpectNoneAsync("actors.workflows");
-            await scene.ExpectNoneAsync("actors.journal");
+            await scene.ExpectRowsAsync("actors.workflows", 0);
+            await scene.ExpectRowsAsync("actors.journal", 0);
         }),
         ["query"] = open => InAsync(open, async scene =>
         {
@@ -112,11 +147,13 @@ internal static class Scenarios
         {
             await InAsync(open, async scene =>
             {
-                await Task.WhenAll(scene.StartAsync("w", "Waits", 1), scene.StartAsync("v", "Steps", 1));
+                await Task.WhenAll(scene.StartAsync("w", "Waits", 1), scene.StartAsync("v", "Lingers", 5));
                 await scene.Engine.Engine.DrainAsync(TimeSpan.FromSeconds(10));
+                await SiloRegistry.RemoveAsync(scene.Engine.Engine.Context.Database);
             });
             await InAsync(open, async scene =>
             {
+                scene.World.Mended = true;
                 await scene.ExpectAsync("v", 5);
                 await SignalAsync(scene, "one");
                 await scene.ExpectAsync("w", "one");
@@ -142,6 +179,7 @@ internal static class Scenarios
                 scene.World.Mended = true;
             }
 
+            await scene.Engine.SendAsync("w", "note", "for when it goes on", "m-note");
             await scene.Engine.Engine.ResumeAsync(new WorkflowId("w"));
             await scene.ExpectAsync("w", 6);
         }),

@@ -24,6 +24,7 @@ internal sealed class Scene : IAsyncDisposable
     private readonly Sweeper _sweeper;
     private readonly NpgsqlDataSource _world;
     private readonly List<Task> _running = [];
+    private OutboxRelay? _relay;
 
     private Scene(TestEngine engine, NpgsqlDataSource world)
     {
@@ -42,9 +43,34 @@ internal sealed class Scene : IAsyncDisposable
     public static async Task PlayAsync(string name, string connectionString, string folder, StatementProbe probe)
     {
         await using var world = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString) { ApplicationName = "world", MaxPoolSize = 4 });
+        if (name == "migration")
+        {
+            await MigrateAsync(world, probe);
+        }
+
+        await using var proxy = new CutProxy(connectionString);
+        if (name == "lost answer")
+        {
+            connectionString = proxy.ConnectionString;
+            var commits = 0;
+            probe.Before = statement => statement.StartsWith("commit", StringComparison.Ordinal) && Interlocked.Increment(ref commits) % 3 == 0
+                ? proxy.CutNextAsync(Cut.Answer) : Task.CompletedTask;
+        }
+
         await ExecuteAsync(world, "create table if not exists business (note text); create table if not exists effects (key text, attempt int)");
         await ExecuteAsync(world, "update actors.silos set dead_at = actors.now() where dead_at is null"); // As a supervisor would, who saw them end.
-        await Scenarios.All[name](() => OpenAsync(connectionString, folder, probe, world, relays: name == "outbox delivery"));
+        await Scenarios.All[name](() => OpenAsync(connectionString, folder, probe, world, relays: name is "outbox delivery" or "failed deliveries" or "redrive"));
+    }
+
+    /// <summary>From nothing, or from where an earlier process died in it.</summary>
+    private static async Task MigrateAsync(NpgsqlDataSource world, StatementProbe probe)
+    {
+        await ExecuteAsync(world, """
+            do $$ begin
+                if to_regclass('migrating') is null then drop schema actors cascade; create table migrating (); end if;
+            end $$
+            """);
+        await Migrator.MigrateAsync(world, probe, CancellationToken.None);
     }
 
     public static async Task<Scene> OpenAsync(string connectionString, string folder, StatementProbe probe, NpgsqlDataSource world, bool relays)
@@ -109,17 +135,19 @@ internal sealed class Scene : IAsyncDisposable
     public Task RetainAsync() => new Retention(_engine.Engine.Context.Database, All(), TimeSpan.FromDays(1), NullLogger<Retention>.Instance) { BatchRuns = 2 }
         .PassAsync(CancellationToken.None);
 
-    public async Task ExpectNoneAsync(string table)
+    public async Task ExpectRowsAsync(string rows, long count)
     {
-        await using var command = _world.CreateCommand($"select count(*) from {table}");
-        if (await command.ExecuteScalarAsync() is not 0L)
+        await using var command = _world.CreateCommand($"select count(*) from {rows}");
+        if (await command.ExecuteScalarAsync() is var found && !Equals(found, count))
         {
-            throw new InvalidOperationException($"{table} is not empty.");
+            throw new InvalidOperationException($"{found} {rows}, not {count}.");
         }
     }
 
     /// <summary>SQL of somebody else, in a commit of its own.</summary>
     public Task ExecuteAsync(string sql) => ExecuteAsync(_world, sql);
+
+    public Task RedriveAsync() => _relay!.RedriveAsync("file");
 
     public async Task UntilOutboxIsEmptyAsync()
     {
@@ -153,16 +181,22 @@ internal sealed class Scene : IAsyncDisposable
         return partitions;
     }
 
-    private static void Configure(ActorsBuilder builder, string folder, NpgsqlDataSource world)
+    private static void Configure(ActorsBuilder builder, string folder, NpgsqlDataSource source)
     {
-        builder.Services.AddSingleton(new World(world));
+        var world = new World(source);
+        builder.Services.AddSingleton(world);
         builder.AddWorkflow<Steps>().AddWorkflow<Retries>().AddWorkflow<Buys>().AddWorkflow<Publishes>().AddWorkflow<Sleeps>()
-            .AddWorkflow<Waits>().AddWorkflow<Fails>().AddWorkflow<Broken>();
+            .AddWorkflow<Waits>().AddWorkflow<Fails>().AddWorkflow<Broken>().AddWorkflow<Refused>().AddWorkflow<Lingers>();
         var file = new Lock();
         builder.Outbox.Add(
             "file",
             new HandlerSink((message, _) =>
             {
+                if (message.Topic == "refused" && !world.Mended)
+                {
+                    throw new TimeoutException("Nobody takes it yet.");
+                }
+
                 lock (file)
                 {
                     // Kept by the system whatever becomes of this process.
@@ -178,8 +212,9 @@ internal sealed class Scene : IAsyncDisposable
     {
         var (context, partitions) = (_engine.Engine.Context, All().Partitions);
         var routes = _engine.Builder.Outbox;
-        var relay = new OutboxRelay(
-            context.Database.Engine, routes, context.Payloads, new OutboxOptions { PollInterval = TimeSpan.FromMilliseconds(200) }, () => partitions,
+        var options = new OutboxOptions { PollInterval = TimeSpan.FromMilliseconds(200), AttemptsMax = 2, BackOffFirst = TimeSpan.FromMilliseconds(1) };
+        var relay = _relay = new OutboxRelay(
+            context.Database.Engine, routes, context.Payloads, options, () => partitions,
             TimeProvider.System, NullLogger<OutboxRelay>.Instance, probe);
         context.Journal.OutboxWritten = relay.Nudge;
         _running.Add(Task.Run(() => relay.RunAsync(_stop.Token)));

@@ -5,7 +5,7 @@ namespace Actors.CrashScenarios;
 /// <summary>The world outside: a table that steps write to on connections of their own, so that a crash cannot take it back.</summary>
 public sealed class World(NpgsqlDataSource source)
 {
-    /// <summary>False: <see cref="Broken"/> does what no workflow may do.</summary>
+    /// <summary>False: <see cref="Broken"/> does what no workflow may do, the step of <see cref="Lingers"/> does not end, and nobody takes messages of topic "refused".</summary>
     public bool Mended { get; set; }
 
     public async Task<int> EffectAsync(StepContext step, int value)
@@ -70,6 +70,26 @@ public sealed class Publishes(World world) : Workflow<int, int>
         Publish("orders", "k", "fourth");
         return value;
     }
+}
+
+public sealed class Refused : Workflow<int, int>
+{
+    protected override Task<int> RunAsync(int input)
+    {
+        Publish("refused", "k", "first");
+        Publish("orders", "other", "second");
+        return Task.FromResult(input);
+    }
+}
+
+/// <summary>Its step is under way until the silo gives the run away.</summary>
+public sealed class Lingers(World world) : Workflow<int, int>
+{
+    protected override Task<int> RunAsync(int input) => Step("a", async step =>
+    {
+        await (world.Mended ? Task.CompletedTask : Task.Delay(Timeout.Infinite, step.Cancellation));
+        return await world.EffectAsync(step, input);
+    });
 }
 
 public sealed class Sleeps : Workflow<int, int>

@@ -1,0 +1,79 @@
+using System.Diagnostics;
+using System.Globalization;
+using Actors.Storage;
+
+namespace Actors.CrashScenarios;
+
+/// <summary>Plays a scenario in a process that dies (SIGKILL) around one of its round trips, then again to its end, and checks what must be true.</summary>
+internal static class CrashMatrix
+{
+    private const int Killed = 128 + 9;
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
+    private static string Program { get; } = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "Actors.CrashScenarios.exe" : "Actors.CrashScenarios");
+
+    /// <summary>In this process and without a crash: tells how many round trips there are.</summary>
+    public static async Task<StatementProbe> UndisturbedAsync(string scenario)
+    {
+        await using var run = await CrashRun.CreateAsync(scenario);
+        var probe = new StatementProbe();
+        await Scene.PlayAsync(scenario, run.Database.ConnectionString, run.Folder, probe);
+        await run.CheckAsync(new Dictionary<long, int>());
+        return probe;
+    }
+
+    /// <param name="at"><c>before:k</c> or <c>after:k</c>.</param>
+    /// <returns>False if the process had no such round trip, and came to its end.</returns>
+    /// <exception cref="DifferenceException">Something is not as it must be; the message says what, and what the database holds.</exception>
+    public static async Task<bool> CrashAsync(string scenario, string at)
+    {
+        await using var run = await CrashRun.CreateAsync(scenario);
+        var (code, error) = await RunAsync(at, "scenario", scenario, run.Database.ConnectionString, run.Folder);
+        try
+        {
+            if (code is not (Killed or 0))
+            {
+                throw new DifferenceException($"The process ended with {code}: {error}");
+            }
+
+            var epochs = await run.EpochsAsync();
+            await Scene.PlayAsync(scenario, run.Database.ConnectionString, run.Folder, new StatementProbe()).WaitAsync(Patience);
+            await run.CheckAsync(epochs);
+        }
+        catch (Exception failure)
+        {
+            throw new DifferenceException($"{failure.Message.ReplaceLineEndings(" ")}\n{await run.DumpAsync()}", failure);
+        }
+
+        return code == Killed;
+    }
+
+    /// <summary>This program as a process of its own, which ends at the round trip, if that is given.</summary>
+    public static Process Start(string? at, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(Program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
+        start.Environment[StatementProbe.Variable] = at;
+        start.Environment["DOTNET_TieredPGO"] = "0";
+        return Process.Start(start)!;
+    }
+
+    private static async Task<(int? Code, string Error)> RunAsync(string at, params string[] arguments)
+    {
+        using var process = Start(at, arguments);
+        using var limit = new CancellationTokenSource(Patience);
+        try
+        {
+            var error = await process.StandardError.ReadToEndAsync(limit.Token);
+            await process.WaitForExitAsync(limit.Token);
+            return (process.ExitCode, error);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+            return (null, string.Create(CultureInfo.InvariantCulture, $"it neither died nor came to its end within {Patience.TotalSeconds} s"));
+        }
+    }
+}
+
+/// <summary>Something is not as it must be.</summary>
+internal sealed class DifferenceException(string message, Exception? inner = null) : Exception(message, inner);
