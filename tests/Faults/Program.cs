@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Actors.Faults;
 
-// A campaign of faults against real processes: ./faults [--seed N] [--minutes M] [--only NAME]. Exit 0: no difference; 1: a difference; 3: something missing.
+// A campaign of faults against real processes: ./faults [--seed N] [--minutes M] [--only NAME] | --every-commit [NAME,…]. Exit 0: no difference; 1: a difference; 3: something missing.
 switch (args)
 {
     case ["silo", var name, var siloPort, var gatewayPort, var sinkPort]:
@@ -10,6 +10,10 @@ switch (args)
     case ["sink", var file, var port]:
         await EffectSink.RunAsync(file, Number(port));
         return 0;
+    case ["--every-commit"]:
+        return await EveryCommit.RunAsync(null);
+    case ["--every-commit", var names]:
+        return await EveryCommit.RunAsync(names);
 }
 
 var (seed, minutes, only) = (Environment.TickCount, 3.0, default(string));
@@ -24,7 +28,7 @@ for (var i = 0; i < args.Length; i += 2)
             _ => false,
         }))
     {
-        Console.Error.WriteLine($"Usage: ./faults [--seed N] [--minutes M] [--only NAME], where NAME is one of: {string.Join(", ", Nemesis.Names)}");
+        Console.Error.WriteLine($"Usage: ./faults [--seed N] [--minutes M] [--only NAME] | --every-commit [NAME,…], where NAME is one of: {string.Join(", ", Nemesis.Names)}");
         return 2;
     }
 }
