@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Unicode;
 using Actors.Wire;
 
 namespace Actors.Calling;
@@ -29,7 +30,7 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
     public int SizeMax { get; init; } = 2 * 1024 * 1024;
 
     /// <exception cref="PayloadTooLargeException">Over <see cref="SizeMax"/>.</exception>
-    /// <exception cref="PayloadException">Not serializable, or it holds the character U+0000, which Postgres cannot show as text.</exception>
+    /// <exception cref="PayloadException">Not serializable, or it holds what Postgres cannot hold as text: the character U+0000, bytes that are not UTF-8.</exception>
     public Payload Write<T>(T value, FormattableString what) => Write(value, typeof(T), what);
 
     public Payload Write(object? value, Type type, FormattableString what)
@@ -88,7 +89,7 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
     public object?[] ReadArguments(Payload payload, MethodInfo method, FormattableString what)
     {
         var parameters = method.GetParameters();
-        var elements = Read<JsonElement[]>(payload, what);
+        var elements = Read<JsonElement[]?>(payload, what) ?? throw new PayloadException($"{what}: no arguments were given, not even an empty array of them.");
         if (elements.Length != parameters.Length)
         {
             throw new PayloadException($"{what}: {elements.Length} arguments were given, {method.Name} takes {parameters.Length}.");
@@ -132,7 +133,24 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
             throw new PayloadException($"{what}: the JSON holds the character U+0000, which Postgres cannot hold as text. Remove it, or use a codec.");
         }
 
+        if (!Utf8.IsValid(json))
+        {
+            throw new PayloadException($"{what}: the JSON is not UTF-8, which Postgres cannot hold as text.");
+        }
+
         return codec?.Encode(json) is { } bytes ? new Payload(bytes, Encoded: true) : new Payload(json);
+    }
+
+    /// <summary>Checks what a codec elsewhere made: the codec here can read it, as JSON. It may make a payload a little larger than the limit (base64: by a third).</summary>
+    public Payload CheckedEncoded(Payload payload, FormattableString what)
+    {
+        if (payload.Size > SizeMax + (SizeMax / 2))
+        {
+            throw new PayloadTooLargeException($"{what}: {payload.Size:N0} encoded bytes, the limit is {SizeMax + (SizeMax / 2):N0}. Store large data elsewhere and pass a reference.");
+        }
+
+        Read<JsonElement>(payload, what);
+        return payload;
     }
 
     // The escape counts only when its backslash is not itself escaped.

@@ -20,7 +20,13 @@ internal static class Answers
 
     public static ResultReply Ended(JournalKind kind, Payload payload, PayloadSerializer payloads) => kind == JournalKind.Completed
         ? new ResultReply(null, Ended: true, payload, null)
-        : new ResultReply(null, Ended: true, default, payloads.Read<RecordedError>(payload, $"Recorded error"));
+        : new ResultReply(null, Ended: true, default, Recorded(payload, payloads, $"Recorded error"));
+
+    /// <summary>What <see cref="Record"/> wrote.</summary>
+    /// <exception cref="PayloadException">It is something else: somebody changed the journal.</exception>
+    public static RecordedError Recorded(Payload payload, PayloadSerializer payloads, FormattableString what) =>
+        payloads.Read<RecordedError?>(payload, what) is { Type: not null, Message: not null } error ? error
+        : throw new PayloadException($"{what}: the payload is no recorded error.");
 
     private static string? Short(string? text, int max)
     {

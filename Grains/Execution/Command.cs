@@ -70,7 +70,7 @@ internal abstract class BodyCommand<T>(int seq, string name, Retry retry, Source
     {
         if (row.Kind == FailedKind)
         {
-            _done.SetException(new StepFailedException(Name, Failures + 1, payloads.Read<RecordedError>(row.Payload, $"Error of {this}")));
+            _done.SetException(new StepFailedException(Name, Failures + 1, Answers.Recorded(row.Payload, payloads, $"Error of {this}")));
         }
         else
         {

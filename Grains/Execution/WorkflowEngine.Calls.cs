@@ -173,8 +173,8 @@ internal sealed partial class WorkflowEngine
 
     private async Task<string?> ProblemAsync(StoredRun row) => row.Status switch
     {
-        WorkflowStatus.SetAside => Context.Payloads.Read<RecordedError>(await LastRowAsync(row, JournalKind.SetAside), $"Reason").Message,
-        WorkflowStatus.Failed when Context.Payloads.Read<RecordedError>(await LastRowAsync(row, JournalKind.Failed), $"Error") is var error => $"{error.Type}: {error.Message}",
+        WorkflowStatus.SetAside => Answers.Recorded(await LastRowAsync(row, JournalKind.SetAside), Context.Payloads, $"Reason").Message,
+        WorkflowStatus.Failed when Answers.Recorded(await LastRowAsync(row, JournalKind.Failed), Context.Payloads, $"Error") is var error => $"{error.Type}: {error.Message}",
         _ => Resident(row.Id)?.Problem,
     };
 

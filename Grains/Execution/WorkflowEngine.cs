@@ -223,8 +223,9 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     private Payload CheckInput(WorkflowId id, Payload input, WorkflowType type)
     {
         FormattableString what = $"Input of workflow '{id}'";
+        var stored = CheckPayload(input, what); // Before it is read: the limit bounds what reading costs.
         Context.Payloads.Read(input, type.InputType, what);
-        return CheckPayload(input, what);
+        return stored;
     }
 
     /// <summary>What a caller sent, as it will be stored: JSON within the limits.</summary>
@@ -232,7 +233,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     {
         if (payload.Encoded)
         {
-            return payload;
+            return Context.Payloads.CheckedEncoded(payload, what);
         }
 
         var json = payload.Data ?? "null"u8.ToArray();
