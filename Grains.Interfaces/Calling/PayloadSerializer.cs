@@ -141,7 +141,7 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
         return codec?.Encode(json) is { } bytes ? new Payload(bytes, Encoded: true) : new Payload(json);
     }
 
-    /// <summary>Checks what a codec elsewhere made: the codec here can read it, as JSON. It may make a payload a little larger than the limit (base64: by a third).</summary>
+    /// <summary>Checks the size of what a codec elsewhere made: it may make a payload a little larger than the limit (base64: by a third).</summary>
     public Payload CheckedEncoded(Payload payload, FormattableString what)
     {
         if (payload.Size > SizeMax + (SizeMax / 2))
@@ -149,7 +149,6 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
             throw new PayloadTooLargeException($"{what}: {payload.Size:N0} encoded bytes, the limit is {SizeMax + (SizeMax / 2):N0}. Store large data elsewhere and pass a reference.");
         }
 
-        Read<JsonElement>(payload, what);
         return payload;
     }
 

@@ -220,25 +220,13 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     }
 
     /// <summary>The input as it will be stored: within the limits, and readable as the type that the workflow takes.</summary>
-    private Payload CheckInput(WorkflowId id, Payload input, WorkflowType type)
-    {
-        FormattableString what = $"Input of workflow '{id}'";
-        var stored = CheckPayload(input, what); // Before it is read: the limit bounds what reading costs.
-        Context.Payloads.Read(input, type.InputType, what);
-        return stored;
-    }
+    private Payload CheckInput(WorkflowId id, Payload input, WorkflowType type) => CheckPayload(input, $"Input of workflow '{id}'", type.InputType);
 
-    /// <summary>What a caller sent, as it will be stored: JSON within the limits.</summary>
-    private Payload CheckPayload(Payload payload, FormattableString what)
+    /// <summary>What a caller sent, as it will be stored: within the limits, JSON, and readable as the type, if there is one. The size comes first: it bounds what reading costs.</summary>
+    private Payload CheckPayload(Payload payload, FormattableString what, Type? type = null)
     {
-        if (payload.Encoded)
-        {
-            return Context.Payloads.CheckedEncoded(payload, what);
-        }
-
-        var json = payload.Data ?? "null"u8.ToArray();
-        var stored = Context.Payloads.Checked(json, what);
-        Context.Payloads.Read<System.Text.Json.JsonElement>(payload, what);
+        var stored = payload.Encoded ? Context.Payloads.CheckedEncoded(payload, what) : Context.Payloads.Checked(payload.Data ?? "null"u8.ToArray(), what);
+        Context.Payloads.Read(payload, type ?? typeof(System.Text.Json.JsonElement), what);
         return stored;
     }
 

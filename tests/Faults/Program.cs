@@ -14,6 +14,8 @@ switch (args)
         return await EveryCommit.RunAsync(null);
     case ["--every-commit", var names]:
         return await EveryCommit.RunAsync(names);
+    case ["--only", "bad clients"]:
+        return await BadClients.RunAsync(Environment.GetEnvironmentVariable("ACTORS_ROOT") ?? Directory.GetCurrentDirectory());
 }
 
 var (seed, minutes, only) = (Environment.TickCount, 3.0, default(string));
@@ -28,7 +30,7 @@ for (var i = 0; i < args.Length; i += 2)
             _ => false,
         }))
     {
-        Console.Error.WriteLine($"Usage: ./faults [--seed N] [--minutes M] [--only NAME] | --every-commit [NAME,…], where NAME is one of: {string.Join(", ", Nemesis.Names)}");
+        Console.Error.WriteLine($"Usage: ./faults [--seed N] [--minutes M] [--only NAME] | --every-commit [NAME,…], where NAME is one of: {string.Join(", ", Nemesis.Names)}, or alone: bad clients");
         return 2;
     }
 }

@@ -124,7 +124,7 @@ public sealed class ReadyProcess : IDisposable
             }
         }
 
-        if (line == "READY")
+        if (line == "READY" || line.StartsWith("READY ", StringComparison.Ordinal))
         {
             _ready.TrySetResult();
         }

@@ -21,6 +21,12 @@ public sealed class SiloProcess : IAsyncDisposable
 
     public bool HasExited => _process.HasExited;
 
+    /// <summary>The doors for other silos and for clients.</summary>
+    public IEnumerable<int> Ports => _arguments[3..].Select(port => int.Parse(port, CultureInfo.InvariantCulture));
+
+    /// <summary>The most memory that it ever had.</summary>
+    public long PeakMiB => _process.PeakMiB();
+
     /// <summary>Everything that the process printed so far.</summary>
     public string Output => _process.Output;
 

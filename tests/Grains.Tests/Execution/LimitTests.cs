@@ -74,6 +74,49 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
     }
 
     [Fact]
+    public async Task Ten_thousand_steps_of_one_turn_take_effect_once_each_and_are_replayed()
+    {
+        var effects = 0;
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            var all = await Task.WhenAll(Enumerable.Range(0, 10_000).Select(i => w.Step("s", () => i + (0 * Interlocked.Increment(ref effects)))));
+            await w.WaitUntil(() => w.Heard.Count == 1);
+            return $"{all.Sum()}";
+        });
+        await engine.StartAsync("wide");
+        await engine.RestAsync("wide");
+        await engine.PokeAsync("wide", "end");
+        Assert.Equal($"{10_000 * 9_999 / 2}", await engine.ResultAsync<string>("wide"));
+        Assert.Equal(10_000, effects);
+    }
+
+    [Fact]
+    public async Task A_payload_of_a_hundred_megabytes_is_refused_without_a_round_trip_and_without_a_copy()
+    {
+        await using var engine = await database.ScriptAsync(async w => { await w.WaitUntil(() => w.Heard.Count == 1); return ""; });
+        await engine.StartAsync("huge");
+        var bytes = new byte[100 * Mebibyte];
+        var (trips, id) = (engine.Probe.RoundTrips, new WorkflowId("huge"));
+        foreach (var payload in new[] { new Wire.Payload(bytes), new Wire.Payload(bytes, Encoded: true) })
+        {
+            var allocated = GC.GetAllocatedBytesForCurrentThread();
+            Task[] calls = // Each has thrown before it first waits.
+            [
+                engine.Engine.StartAsync(new WorkflowId("not made"), new Wire.StartRequest(Scripted.Name, payload, StartPolicy.Attach, null)),
+                Task.Run(() => engine.Engine.SignalAsync(id, new Wire.SignalRequest("Poke", false, payload, "m"))),
+                Task.Run(() => engine.Engine.SignalAsync(id, new Wire.SignalRequest("topic", true, payload, "m"))),
+            ];
+            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - allocated, 0, Mebibyte);
+            foreach (var call in calls)
+            {
+                await Assert.ThrowsAsync<PayloadTooLargeException>(() => call);
+            }
+        }
+
+        Assert.Equal(trips, engine.Probe.RoundTrips);
+    }
+
+    [Fact]
     public async Task Mail_and_signals_beyond_the_entry_limit_are_all_delivered()
     {
         await using var engine = await database.ScriptAsync(async w => { await w.WaitUntil(() => w.Heard.Count == 12); return string.Concat(w.Heard.Select(text => text[0])); }, Small);
