@@ -105,7 +105,7 @@ internal sealed partial class WorkflowInstance
     /// <summary>This silo has claimed the run anew, so this object can commit nothing more.</summary>
     public void GiveWay() => Post(() => Leave(new MovedException(fenced: false)));
 
-    private bool IsAtRest => !_gone && _inFlight is null && !_readingMail && _running == 0 && _draft.IsEmpty && _exclusive.Count == 0
+    private bool IsAtRest => !_gone && _inFlight is null && !_readingMail && !_moreMail && _running == 0 && _draft.IsEmpty && _exclusive.Count == 0
         && _readyTransactions.Count == 0 && !_code.HasEnded && _code.Violation is null;
 
     private static DateTimeOffset DueAt(Command command) => command switch
@@ -126,7 +126,7 @@ internal sealed partial class WorkflowInstance
 
     private void ReadMail()
     {
-        _readingMail = true;
+        (_readingMail, _moreMail) = (true, false);
         _ = ReadMailAsync();
     }
 
@@ -164,6 +164,7 @@ internal sealed partial class WorkflowInstance
             return;
         }
 
+        _moreMail = mail.Count >= Claims.MailMax;
         foreach (var letter in mail)
         {
             var signal = new SignalRequest(letter.Name, !_code.HasSignal(letter.Name), letter.Payload, letter.MessageId);

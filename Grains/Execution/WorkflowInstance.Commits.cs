@@ -8,6 +8,7 @@ internal sealed partial class WorkflowInstance
 {
     private CommitUnderWay? _inFlight;
     private bool _readingMail;
+    private bool _moreMail; // The last read took as many letters as one may.
     private bool _clearCrashes;
 
     /// <summary>Commits what is ready, if no commit is under way. Called after everything that happens.</summary>
@@ -42,6 +43,10 @@ internal sealed partial class WorkflowInstance
         else if (_givingAway)
         {
             Release(_wakeOthers && (_running > 0 || _code.Outstanding.Values.Any(c => c is BodyCommand { RetryAt: null })));
+        }
+        else if (_moreMail)
+        {
+            ReadMail();
         }
         else if (_exclusive.TryDequeue(out var exclusive))
         {

@@ -9,6 +9,9 @@ namespace Actors.Storage;
 /// </summary>
 internal sealed class Claims : IAsyncDisposable
 {
+    /// <summary>Most letters of one run that are read at once: it bounds the memory that a flood of mail takes, and the entry that gives it positions.</summary>
+    public const int MailMax = 10_000;
+
     private static readonly string ClaimWorkflows = SqlText.Get("claim_workflows");
     private static readonly string ReadWorkflows = SqlText.Get("read_workflows");
     private static readonly string ReadJournals = SqlText.Get("read_journals");
@@ -48,11 +51,11 @@ internal sealed class Claims : IAsyncDisposable
         batch => GroupBatch.Statement(batch, ReadWorkflows, Text([id.Namespace]), Text([id.Id])),
         async reader => await reader.ReadAsync() ? StoredRun.Read(reader) : null);
 
-    /// <summary>Mail that has no position in the journal yet.</summary>
+    /// <summary>Mail that has no position in the journal yet, the first <see cref="MailMax"/> letters of it.</summary>
     public async Task<List<MailRow>> ReadMailAsync(long instance) => await _database.QueryAsync(
         _database.Engine,
         "read mail",
-        batch => GroupBatch.Statement(batch, ReadMail, new NpgsqlParameter<long> { TypedValue = instance }),
+        batch => GroupBatch.Statement(batch, ReadMail, new NpgsqlParameter<long> { TypedValue = instance }, new NpgsqlParameter<int> { TypedValue = MailMax }),
         async reader =>
         {
             var mail = new List<MailRow>();
@@ -111,7 +114,7 @@ internal sealed class Claims : IAsyncDisposable
                 var owner = claim ? _database.Silo : (Guid?)null;
                 GroupBatch.Statement(batch, ReadWorkflows, Text(namespaces), Text(names));
                 GroupBatch.Statement(batch, ReadJournals, Text(namespaces), Text(names), Owner(owner));
-                GroupBatch.Statement(batch, ReadInboxes, Text(namespaces), Text(names), Owner(owner));
+                GroupBatch.Statement(batch, ReadInboxes, Text(namespaces), Text(names), Owner(owner), new NpgsqlParameter<int> { TypedValue = MailMax });
             },
             ReadAsync);
     }

@@ -203,8 +203,9 @@ declare
     made bigint;
     other text;
 begin
-    if wanted is null or coalesce(cardinality(payloads), cardinality(bytes)) is distinct from wanted or cardinality(bytes) <> wanted then
-        raise exception 'there are % ids, but % payloads', wanted, cardinality(payloads) using errcode = 'AC003';
+    if wanted is null or coalesce(cardinality(payloads), cardinality(bytes)) is distinct from wanted or cardinality(bytes) <> wanted
+        or cardinality(runs) <> wanted then
+        raise exception 'there are % ids, but % payloads, % encoded, % runs', wanted, cardinality(payloads), cardinality(bytes), cardinality(runs) using errcode = 'AC003';
     end if;
     perform actors.require_name('namespace', namespace, octet_length(namespace), 100);
     perform actors.require_name('workflow type', type, length(type), 200);

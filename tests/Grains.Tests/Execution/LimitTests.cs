@@ -116,6 +116,30 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Equal(trips, engine.Probe.RoundTrips);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_flood_of_mail_is_read_part_by_part_and_in_order(bool inMemory)
+    {
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            await w.WaitUntil(() => w.Heard.Count == 25_000);
+            return $"{w.Heard.SequenceEqual(Enumerable.Range(1, 25_000).Select(n => $"{n}"))}";
+        });
+        var id = $"flood-{inMemory}";
+        await engine.StartAsync(id);
+        if (!inMemory)
+        {
+            await engine.RestAsync(id);
+        }
+
+        await database.ExecuteAsync($"select count(actors.send('default', '{id}', 'm' || n, 'Poke', json_build_array(n::text))) from generate_series(1, 25000) n");
+        await engine.WakeAsync(id);
+        Assert.Equal("True", await engine.ResultAsync<string>(id));
+        Assert.InRange(await database.ScalarAsync<int>($"select max(n) from (select count(*) n from actors.journal j join actors.workflows w using (instance) where w.id = '{id}' group by j.at) c"), 1, 10_001);
+        Assert.Equal(0, await database.CountAsync("inbox", id));
+    }
+
     [Fact]
     public async Task Mail_and_signals_beyond_the_entry_limit_are_all_delivered()
     {

@@ -75,6 +75,7 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
     [InlineData("array['a'], null, array[]::bytea[]")]
     [InlineData("array['a', null], array['1', '2']::json[]")]
     [InlineData("array['a', 'b'], array['1']::json[]")]
+    [InlineData("array['a'], array['1']::json[], null, array[]::uuid[]")]
     public async Task Arrays_that_do_not_belong_together_start_nothing(string arrays)
     {
         await using var command = database.DataSource.CreateCommand($"select actors.start_workflows('arrays', 'T', {arrays})");
