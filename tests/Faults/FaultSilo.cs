@@ -1,15 +1,21 @@
 using System.Globalization;
+using System.Net;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Orleans.Configuration;
 
 namespace Actors.Faults;
 
 /// <summary>A silo of the campaign, as a process.</summary>
 internal static class FaultSilo
 {
-    public static async Task<int> RunAsync(string name, int siloPort, int gatewayPort, int sinkPort)
+    /// <summary>An order on the standard input, with milliseconds behind it.</summary>
+    public const string TakeThreads = "take threads";
+
+    /// <param name="siloPort">As other silos are told; it listens on <paramref name="siloListens"/>. The same for the gateway.</param>
+    public static async Task<int> RunAsync(string name, int siloPort, int siloListens, int gatewayPort, int gatewayListens, int sinkPort)
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss.fff "));
@@ -24,12 +30,29 @@ internal static class FaultSilo
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (siloPort, gatewayPort);
             actors.Execution.ReleaseWait = TimeSpan.FromSeconds(1);
         });
+        builder.Services.PostConfigure<EndpointOptions>(o =>
+        {
+            o.SiloListeningEndpoint = new IPEndPoint(IPAddress.Loopback, siloListens);
+            o.GatewayListeningEndpoint = new IPEndPoint(IPAddress.Loopback, gatewayListens);
+        });
         using var host = builder.Build();
         await host.StartAsync();
         Console.WriteLine("READY");
-        Rig.EndWithParent();
+        Rig.EndWithParent(Obey);
         await host.WaitForShutdownAsync();
         return Environment.ExitCode;
+    }
+
+    private static void Obey(string order)
+    {
+        if (order.StartsWith(TakeThreads, StringComparison.Ordinal))
+        {
+            var duration = int.Parse(order[TakeThreads.Length..], CultureInfo.InvariantCulture);
+            for (var i = 0; i < 200; i++)
+            {
+                ThreadPool.UnsafeQueueUserWorkItem(_ => Thread.Sleep(duration), null);
+            }
+        }
     }
 
     private static Task DeliverAsync(int sinkPort, OutboxMessage message, CancellationToken cancellation)

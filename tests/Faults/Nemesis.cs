@@ -1,29 +1,42 @@
 using System.Diagnostics;
-using Npgsql;
 
 namespace Actors.Faults;
 
 /// <summary>Injects faults one after the other, as a seed says, and measures after each how long the system takes to work again.</summary>
-internal sealed class Nemesis
+internal sealed partial class Nemesis
 {
     private static readonly Dictionary<string, Func<Nemesis, Task>> Faults = new()
     {
         ["kill"] = nemesis => nemesis.KillAsync(1),
         ["kill two"] = nemesis => nemesis.KillAsync(2),
         ["kill all"] = nemesis => nemesis.KillAsync(Rig.SiloCount),
-        ["freeze"] = nemesis => nemesis.FreezeAsync(),
+        ["freeze"] = nemesis => nemesis.FreezeAsync(500, 15_000),
+        ["freeze long"] = nemesis => nemesis.FreezeAsync(20_000, 40_000),
         ["terminate"] = nemesis => nemesis.TerminateAsync(),
+        ["rolling restart"] = nemesis => nemesis.RollingRestartAsync(),
+        ["threads taken"] = nemesis => nemesis.TakeThreadsAsync(),
         ["same name twice"] = nemesis => nemesis.TwinAsync(),
         ["backends"] = nemesis => nemesis.BackendsAsync(),
         ["postgres restart"] = nemesis => nemesis.RestartAsync(),
         ["postmaster"] = nemesis => nemesis.PostmasterAsync(),
+        ["immediate shutdown"] = nemesis => nemesis.ImmediateShutdownAsync(),
         ["table lock"] = nemesis => nemesis.TableLockAsync(),
+        ["conflicts"] = nemesis => nemesis.ConflictsAsync(),
+        ["deadlocks"] = nemesis => nemesis.DeadlocksAsync(),
+        ["statement time-outs"] = nemesis => nemesis.StatementTimeoutsAsync(),
+        ["no connections left"] = nemesis => nemesis.NoConnectionsLeftAsync(),
+        ["old transaction"] = nemesis => nemesis.OldTransactionAsync(),
+        ["left prepared"] = nemesis => nemesis.LeftPreparedAsync(),
         ["cut off from postgres"] = nemesis => nemesis.OnProxyAsync(proxy => { proxy.Refuses = true; proxy.Reset(); }, 500, 8000),
         ["reset"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.Reset(), 0, 0),
         ["half open"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 500, 12_000),
         ["slow"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.DelayMs = 20, 1000, 6000),
         ["answers lost"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.LoseAnswers(nemesis._random.Next(1, 20)), 500, 1500),
         ["requests lost"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.LoseRequests(nemesis._random.Next(1, 20)), 500, 1500),
+        ["silo cut off from silos"] = nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Between, proxy => { proxy.Refuses = true; proxy.Reset(); }, 500, 10_000),
+        ["silo half open to silos"] = nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Between, proxy => proxy.Stall(), 500, 10_000),
+        ["clients cut off"] = nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Gateway, proxy => { proxy.Refuses = true; proxy.Reset(); }, 500, 8000),
+        ["slow between silos"] = nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Between, proxy => proxy.DelayMs = 50, 1000, 6000),
         ["sink down"] = nemesis => nemesis.SinkDownAsync(),
         ["sink frozen"] = nemesis => nemesis.SinkFrozenAsync(),
     };
@@ -40,6 +53,7 @@ internal sealed class Nemesis
     /// <summary>How long it took from the end of each fault until a new workflow had ended.</summary>
     public Dictionary<string, List<TimeSpan>> Recoveries { get; } = [];
 
+    /// <param name="only">Kinds with commas between them; null: all.</param>
     public async Task RunAsync(TimeSpan duration, string? only)
     {
         // Every kind once, in an order that the seed makes, then again.
@@ -48,7 +62,7 @@ internal sealed class Nemesis
         {
             if (bag.Count == 0)
             {
-                var kinds = only is null ? Faults.Keys.ToArray() : [only];
+                var kinds = only?.Split(',') ?? [.. Faults.Keys];
                 _random.Shuffle(kinds);
                 bag = new Queue<string>(kinds);
             }
@@ -76,88 +90,10 @@ internal sealed class Nemesis
         return silos[..count];
     }
 
-    private async Task KillAsync(int count)
+    private Task OnProxyAsync(Action<FaultProxy> harm, int leastMs, int mostMs) => OnAsync(Some(1)[0].Proxy, harm, leastMs, mostMs);
+
+    private async Task OnAsync(FaultProxy proxy, Action<FaultProxy> harm, int leastMs, int mostMs)
     {
-        var silos = Some(count);
-        foreach (var silo in silos)
-        {
-            silo.IsHeldDown = true;
-            silo.Measure();
-            silo.Process.Kill();
-        }
-
-        await Task.Delay(_random.Next(0, 2000));
-        foreach (var silo in silos)
-        {
-            silo.IsHeldDown = false;
-        }
-    }
-
-    private async Task FreezeAsync()
-    {
-        var silo = Some(1)[0];
-        silo.Process.Signal("STOP");
-        await Task.Delay(_random.Next(500, 15_000));
-        silo.Process.Signal("CONT");
-    }
-
-    private async Task TerminateAsync()
-    {
-        var silo = Some(1)[0];
-        var process = silo.Process;
-        silo.Measure();
-        process.Signal("TERM");
-        await process.ExitedAsync();
-    }
-
-    private async Task TwinAsync()
-    {
-        using var twin = _rig.StartTwin(Some(1)[0]);
-        await Task.WhenAny(twin.ReadyAsync(), Task.Delay(TimeSpan.FromSeconds(20)));
-        await Task.Delay(_random.Next(500, 3000));
-    }
-
-    private async Task BackendsAsync()
-    {
-        for (var i = _random.Next(1, 6); i > 0; i--)
-        {
-            await _rig.ExecuteAsync("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'actors %' and random() < 0.5");
-            await Task.Delay(_random.Next(10, 300));
-        }
-    }
-
-    private async Task RestartAsync()
-    {
-        await _rig.StopPostgresAsync();
-        await Task.Delay(_random.Next(0, 3000));
-        await _rig.StartPostgresAsync();
-    }
-
-    private async Task PostmasterAsync()
-    {
-        using (var kill = Process.Start("kill", ["-KILL", $"{_rig.PostmasterId()}"]))
-        {
-            await kill.WaitForExitAsync();
-        }
-
-        await Task.Delay(_random.Next(0, 3000));
-        await _rig.StartPostgresAsync();
-    }
-
-    private async Task TableLockAsync()
-    {
-        await using var connection = await _rig.Database.OpenConnectionAsync();
-        await using var transaction = await connection.BeginTransactionAsync();
-        var table = new[] { "actors.workflows", "actors.journal", "actors.outbox", "accounts" }[_random.Next(4)];
-        await using var command = new NpgsqlCommand($"lock table {table} in share row exclusive mode", connection);
-        await command.ExecuteNonQueryAsync();
-        await Task.Delay(_random.Next(300, 4000));
-        await transaction.RollbackAsync();
-    }
-
-    private async Task OnProxyAsync(Action<FaultProxy> harm, int leastMs, int mostMs)
-    {
-        var proxy = Some(1)[0].Proxy;
         harm(proxy);
         await Task.Delay(_random.Next(leastMs, mostMs + 1));
         proxy.Heal();

@@ -5,8 +5,9 @@ using Actors.Faults;
 // A campaign of faults against real processes: ./faults [--seed N] [--minutes M] [--only NAME] | --every-commit [NAME,…]. Exit 0: no difference; 1: a difference; 3: something missing.
 switch (args)
 {
-    case ["silo", var name, var siloPort, var gatewayPort, var sinkPort]:
-        return await FaultSilo.RunAsync(name, Number(siloPort), Number(gatewayPort), Number(sinkPort));
+    case ["silo", var name, .. var ports]:
+        var at = ports.Select(Number).ToArray();
+        return await FaultSilo.RunAsync(name, at[0], at[1], at[2], at[3], at[4]);
     case ["sink", var file, var port]:
         await EffectSink.RunAsync(file, Number(port));
         return 0;
@@ -26,11 +27,11 @@ for (var i = 0; i < args.Length; i += 2)
         {
             "--seed" => int.TryParse(args[i + 1], out seed),
             "--minutes" => double.TryParse(args[i + 1], CultureInfo.InvariantCulture, out minutes) && minutes > 0,
-            "--only" => Nemesis.Names.Contains(only = args[i + 1]),
+            "--only" => (only = args[i + 1]).Split(',').All(Nemesis.Names.Contains),
             _ => false,
         }))
     {
-        Console.Error.WriteLine($"Usage: ./faults [--seed N] [--minutes M] [--only NAME] | --every-commit [NAME,…], where NAME is one of: {string.Join(", ", Nemesis.Names)}, or alone: bad clients");
+        Console.Error.WriteLine($"Usage: ./faults [--seed N] [--minutes M] [--only NAME,…] | --every-commit [NAME,…], where NAME is one of: {string.Join(", ", Nemesis.Names)}, or alone: bad clients");
         return 2;
     }
 }

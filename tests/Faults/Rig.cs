@@ -34,6 +34,8 @@ internal sealed class Rig : IAsyncDisposable
     /// <summary>Straight to the server: for checks and for the nemesis.</summary>
     public NpgsqlDataSource Database { get; private set; } = null!;
 
+    public string ConnectionString { get; private set; } = "";
+
     public IReadOnlyList<SiloSlot> Silos => _silos;
 
     public IWorkflowClient Workflows => _client!.Services.GetRequiredService<IWorkflowClient>();
@@ -61,9 +63,14 @@ internal sealed class Rig : IAsyncDisposable
     }
 
     /// <summary>In a child: its input ends with the campaign, and so does the child, whatever ended the campaign.</summary>
-    public static void EndWithParent() => new Thread(() =>
+    /// <param name="obey">Called with each line of the input.</param>
+    public static void EndWithParent(Action<string>? obey = null) => new Thread(() =>
     {
-        Console.In.ReadToEnd();
+        while (Console.In.ReadLine() is { } line)
+        {
+            obey?.Invoke(line);
+        }
+
         Environment.Exit(1);
     })
     { IsBackground = true }.Start();
@@ -84,7 +91,11 @@ internal sealed class Rig : IAsyncDisposable
     }
 
     /// <summary>A silo like slot number one, with its name, on other ports.</summary>
-    public ReadyProcess StartTwin(SiloSlot of) => StartSilo(of.Name, of.Proxy, ReadyProcess.FreePort(), ReadyProcess.FreePort());
+    public ReadyProcess StartTwin(SiloSlot of)
+    {
+        var (siloPort, gatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
+        return StartSilo(of.Name, of.Proxy, siloPort, siloPort, gatewayPort, gatewayPort);
+    }
 
     public async Task<T> ScalarAsync<T>(string sql)
     {
@@ -124,15 +135,19 @@ internal sealed class Rig : IAsyncDisposable
         _postgresFolder = server.Folder!;
         await using (var admin = NpgsqlDataSource.Create(server.ConnectionString))
         {
-            foreach (var sql in new[] { "drop database if exists actors_faults with (force)", "create database actors_faults" })
+            foreach (var sql in new[] { "drop database if exists actors_faults with (force)", "create database actors_faults", "alter system set max_prepared_transactions = 5" })
             {
                 await using var command = admin.CreateCommand(sql);
                 await command.ExecuteNonQueryAsync();
             }
         }
 
+        await StopPostgresAsync(); // For the setting.
+        server = await EmbeddedPostgres.StartAsync(_settings);
+
         var to = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 60 };
-        Database = NpgsqlDataSource.Create(to.ConnectionString);
+        ConnectionString = to.ConnectionString;
+        Database = NpgsqlDataSource.Create(ConnectionString);
         await ExecuteAsync($"""
             create table accounts (id int primary key, balance bigint not null, version bigint not null);
             insert into accounts select n, 1000, 0 from generate_series(0, {Bank.Accounts - 1}) n;
@@ -142,9 +157,9 @@ internal sealed class Rig : IAsyncDisposable
         await StartSinkAsync();
         for (var number = 0; number < SiloCount; number++)
         {
-            var (proxy, siloPort, gatewayPort) = (new FaultProxy(() => to.Port), ReadyProcess.FreePort(), ReadyProcess.FreePort());
-            var name = $"silo-{number}";
-            _silos.Add(new SiloSlot(name, proxy, () => StartSilo(name, proxy, siloPort, gatewayPort)));
+            var (name, siloPort, gatewayPort) = ($"silo-{number}", ReadyProcess.FreePort(), ReadyProcess.FreePort());
+            var (proxy, between, gateway) = (new FaultProxy(() => to.Port), new FaultProxy(() => siloPort), new FaultProxy(() => gatewayPort));
+            _silos.Add(new SiloSlot(name, proxy, between, gateway, () => StartSilo(name, proxy, between.Port, siloPort, gateway.Port, gatewayPort)));
             await _silos[0].Process.ReadyAsync(); // The first one makes the schema.
         }
 
@@ -157,10 +172,11 @@ internal sealed class Rig : IAsyncDisposable
         await _client.StartAsync();
     }
 
-    private ReadyProcess StartSilo(string name, FaultProxy proxy, int siloPort, int gatewayPort)
+    /// <summary>Others reach it at the ports that it advertises; it listens on its own.</summary>
+    private ReadyProcess StartSilo(string name, FaultProxy proxy, int siloPort, int siloListens, int gatewayPort, int gatewayListens)
     {
         var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = Password(), ApplicationName = null, CommandTimeout = 30, Host = "127.0.0.1", Port = proxy.Port };
-        return Start(name, to.ConnectionString, "silo", name, $"{siloPort}", $"{gatewayPort}", $"{_sinkPort}");
+        return Start(name, to.ConnectionString, "silo", name, $"{siloPort}", $"{siloListens}", $"{gatewayPort}", $"{gatewayListens}", $"{_sinkPort}");
     }
 
     private string Password() => File.ReadAllText(Path.Combine(_postgresFolder, "password"));
@@ -193,15 +209,22 @@ internal sealed class SiloSlot : IDisposable
 {
     private readonly Func<ReadyProcess> _start;
 
-    public SiloSlot(string name, FaultProxy proxy, Func<ReadyProcess> start)
+    public SiloSlot(string name, FaultProxy proxy, FaultProxy between, FaultProxy gateway, Func<ReadyProcess> start)
     {
-        (Name, Proxy, _start) = (name, proxy, start);
+        (Name, Proxy, Between, Gateway, _start) = (name, proxy, between, gateway, start);
         Process = start();
     }
 
     public string Name { get; }
 
+    /// <summary>Its way to Postgres.</summary>
     public FaultProxy Proxy { get; }
+
+    /// <summary>The other silos' way to it.</summary>
+    public FaultProxy Between { get; }
+
+    /// <summary>Outside clients' way to it.</summary>
+    public FaultProxy Gateway { get; }
 
     public ReadyProcess Process { get; private set; }
 
@@ -223,5 +246,7 @@ internal sealed class SiloSlot : IDisposable
     {
         Process.Dispose();
         Proxy.Dispose();
+        Between.Dispose();
+        Gateway.Dispose();
     }
 }

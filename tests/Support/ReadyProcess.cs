@@ -85,6 +85,13 @@ public sealed class ReadyProcess : IDisposable
         kill.WaitForExit();
     }
 
+    /// <summary>A line on its standard input.</summary>
+    public void Tell(string line)
+    {
+        _process.StandardInput.WriteLine(line);
+        _process.StandardInput.Flush();
+    }
+
     /// <summary>The most memory that it ever had, in MiB; 0 where the system does not tell.</summary>
     public long PeakMiB()
     {

@@ -1,0 +1,71 @@
+namespace Actors.Faults;
+
+/// <summary>What is done to silos' processes.</summary>
+internal sealed partial class Nemesis
+{
+    private async Task KillAsync(int count)
+    {
+        var silos = Some(count);
+        foreach (var silo in silos)
+        {
+            silo.IsHeldDown = true;
+            silo.Measure();
+            silo.Process.Kill();
+        }
+
+        await Task.Delay(_random.Next(0, 2000));
+        foreach (var silo in silos)
+        {
+            silo.IsHeldDown = false;
+        }
+    }
+
+    private async Task FreezeAsync(int leastMs, int mostMs)
+    {
+        var silo = Some(1)[0];
+        silo.Process.Signal("STOP");
+        await Task.Delay(_random.Next(leastMs, mostMs));
+        silo.Process.Signal("CONT");
+    }
+
+    private Task TerminateAsync() => EndAsync(Some(1)[0]);
+
+    /// <summary>As a deployment does: one after the other, each when its predecessor's successor is ready.</summary>
+    private async Task RollingRestartAsync()
+    {
+        foreach (var silo in _rig.Silos)
+        {
+            var old = silo.Process;
+            await EndAsync(silo);
+            while (silo.Process == old)
+            {
+                await Task.Delay(50); // The supervisor starts the next one.
+            }
+
+            await silo.Process.ReadyAsync();
+        }
+    }
+
+    private static async Task EndAsync(SiloSlot silo)
+    {
+        var process = silo.Process;
+        silo.Measure();
+        process.Signal("TERM");
+        await process.ExitedAsync();
+    }
+
+    private async Task TwinAsync()
+    {
+        using var twin = _rig.StartTwin(Some(1)[0]);
+        await Task.WhenAny(twin.ReadyAsync(), Task.Delay(TimeSpan.FromSeconds(20)));
+        await Task.Delay(_random.Next(500, 3000));
+    }
+
+    /// <summary>Every thread of a silo's pool blocks, and those that the pool adds: user code that waits where it must not.</summary>
+    private async Task TakeThreadsAsync()
+    {
+        var duration = _random.Next(500, 8000);
+        Some(1)[0].Process.Tell($"{FaultSilo.TakeThreads} {duration}");
+        await Task.Delay(duration);
+    }
+}
