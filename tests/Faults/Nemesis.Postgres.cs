@@ -118,10 +118,11 @@ internal sealed partial class Nemesis
     {
         var taken = new List<NpgsqlConnection>();
         await using var greedy = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(_rig.ConnectionString) { Pooling = false, ApplicationName = "greedy" });
+        var duration = _random.Next(2000, 6000);
         await EndBackendsAsync();
         try
         {
-            for (var watch = Stopwatch.StartNew(); watch.ElapsedMilliseconds < _random.Next(2000, 6000);)
+            for (var watch = Stopwatch.StartNew(); watch.ElapsedMilliseconds < duration;)
             {
                 try
                 {

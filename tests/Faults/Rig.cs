@@ -145,7 +145,7 @@ internal sealed class Rig : IAsyncDisposable
         await StopPostgresAsync(); // For the setting.
         server = await EmbeddedPostgres.StartAsync(_settings);
 
-        var to = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 60 };
+        var to = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 60, Options = "-c statement_timeout=0" };
         ConnectionString = to.ConnectionString;
         Database = NpgsqlDataSource.Create(ConnectionString);
         await ExecuteAsync($"""
@@ -175,7 +175,7 @@ internal sealed class Rig : IAsyncDisposable
     /// <summary>Others reach it at the ports that it advertises; it listens on its own.</summary>
     private ReadyProcess StartSilo(string name, FaultProxy proxy, int siloPort, int siloListens, int gatewayPort, int gatewayListens)
     {
-        var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = Password(), ApplicationName = null, CommandTimeout = 30, Host = "127.0.0.1", Port = proxy.Port };
+        var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = Password(), ApplicationName = null, CommandTimeout = 30, Options = null, Host = "127.0.0.1", Port = proxy.Port };
         return Start(name, to.ConnectionString, "silo", name, $"{siloPort}", $"{siloListens}", $"{gatewayPort}", $"{gatewayListens}", $"{_sinkPort}");
     }
 
