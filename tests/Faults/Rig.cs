@@ -15,6 +15,9 @@ internal sealed class Rig : IAsyncDisposable
     public const string ConnectionVariable = "ACTORS_FAULTS_DATABASE";
     public const int SiloCount = 3;
 
+    /// <summary>For how many seconds silos keep what has ended; unset: for ever.</summary>
+    public const string KeepVariable = "ACTORS_FAULTS_KEEP";
+
     private readonly PostgresSettings _settings;
     private readonly List<SiloSlot> _silos = [];
     private readonly CancellationTokenSource _stop = new();
@@ -24,7 +27,10 @@ internal sealed class Rig : IAsyncDisposable
     private IHost? _client;
     private Task _supervisor = Task.CompletedTask;
 
-    private Rig(PostgresSettings settings, string folder) => (_settings, Folder) = (settings, folder);
+    private readonly IReadOnlyDictionary<string, string> _siloEnvironment;
+
+    private Rig(PostgresSettings settings, string folder, IReadOnlyDictionary<string, string> siloEnvironment) =>
+        (_settings, Folder, _siloEnvironment) = (settings, folder, siloEnvironment);
 
     /// <summary>Logs of the processes, and what the outside world was told.</summary>
     public string Folder { get; }
@@ -34,11 +40,17 @@ internal sealed class Rig : IAsyncDisposable
     /// <summary>Straight to the server: for checks and for the nemesis.</summary>
     public NpgsqlDataSource Database { get; private set; } = null!;
 
+    public string ConnectionString { get; private set; } = "";
+
+    /// <summary>False where retention takes what has ended.</summary>
+    public bool KeepsAll => !_siloEnvironment.ContainsKey(KeepVariable);
+
     public IReadOnlyList<SiloSlot> Silos => _silos;
 
     public IWorkflowClient Workflows => _client!.Services.GetRequiredService<IWorkflowClient>();
 
-    public static async Task<Rig> StartAsync(string root)
+    /// <param name="siloEnvironment">What the silos find in their environment beside their connection string.</param>
+    public static async Task<Rig> StartAsync(string root, IReadOnlyDictionary<string, string>? siloEnvironment = null)
     {
         var folder = Path.Combine(root, ".actors", "faults-run");
         if (Directory.Exists(folder))
@@ -47,7 +59,7 @@ internal sealed class Rig : IAsyncDisposable
         }
 
         Directory.CreateDirectory(folder);
-        var rig = new Rig(PostgresSettings.FromEnvironment(root) with { Name = "faults", ConnectionString = null }, folder);
+        var rig = new Rig(PostgresSettings.FromEnvironment(root) with { Name = "faults", ConnectionString = null }, folder, siloEnvironment ?? new Dictionary<string, string>());
         try
         {
             await rig.BeginAsync();
@@ -132,12 +144,14 @@ internal sealed class Rig : IAsyncDisposable
         }
 
         var to = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 60 };
-        Database = NpgsqlDataSource.Create(to.ConnectionString);
+        ConnectionString = to.ConnectionString;
+        Database = NpgsqlDataSource.Create(ConnectionString);
         await ExecuteAsync($"""
             create table accounts (id int primary key, balance bigint not null, version bigint not null);
             insert into accounts select n, 1000, 0 from generate_series(0, {Bank.Accounts - 1}) n;
             create table moves (workflow text, number int);
             create table wakes (workflow text, number int, due timestamptz, woke timestamptz);
+            create table states (workflow text, state text);
             """);
         await StartSinkAsync();
         for (var number = 0; number < SiloCount; number++)
@@ -146,6 +160,10 @@ internal sealed class Rig : IAsyncDisposable
             var name = $"silo-{number}";
             _silos.Add(new SiloSlot(name, proxy, () => StartSilo(name, proxy, siloPort, gatewayPort)));
             await _silos[0].Process.ReadyAsync(); // The first one makes the schema.
+            if (number == 0)
+            {
+                await ExecuteAsync(Audit.Sql);
+            }
         }
 
         await Task.WhenAll(_silos.Select(silo => silo.Process.ReadyAsync()));
@@ -184,6 +202,11 @@ internal sealed class Rig : IAsyncDisposable
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!, arguments);
         start.Environment[ConnectionVariable] = connectionString;
+        foreach (var (name, value) in _siloEnvironment)
+        {
+            start.Environment[name] = value;
+        }
+
         return new ReadyProcess(start, Path.Combine(Folder, $"{log}.log"));
     }
 }
