@@ -231,5 +231,9 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    private string IdempotencyKey(BodyCommand command) => $"{Row.Run:N}-{command.Seq}";
+    private string IdempotencyKey(BodyCommand command) => $"{Row.Run:N}-{command.Seq}"
+#if PLANTED_BUGS
+        + (Planted.Is("idempotency key per attempt") ? $"-{command.Failures}" : "")
+#endif
+        ;
 }

@@ -22,6 +22,9 @@ internal sealed partial class WorkflowInstance
             }
             else if (_arriving.Add(signal.MessageId))
             {
+#if PLANTED_BUGS
+                Planted.Do("acknowledged before commit", () => done.TrySetResult());
+#endif
                 _draft.Acknowledge(done);
                 _draft.Add(SignalRow(signal));
             }

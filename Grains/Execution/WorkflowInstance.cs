@@ -93,6 +93,11 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
         _code.GoLive();
         _position = history[^1].Position; // Also where the code stopped half way: that is recorded at the end.
+#if PLANTED_BUGS
+        Planted.Do("claim and load in one statement", () => _position = Row.Position);
+        Planted.Do("order of completions lost", () => _position = Row.Position);
+        Planted.Do("signal id forgotten on reload", _seenMessages.Clear);
+#endif
         if (_code.Violation is null)
         {
             foreach (var command in _code.TakeIssued())

@@ -151,7 +151,7 @@ internal static class GroupBatch
             Bytes(rows, r => r.Item.Payload));
     }
 
-    private static void AddOutbox(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
+    internal static void AddOutbox(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
     {
         var rows = Flatten(entries, entry => entry.Outbox);
         if (rows.Count == 0)

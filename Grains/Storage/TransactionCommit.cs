@@ -74,7 +74,11 @@ internal sealed class TransactionCommit : IAsyncDisposable
     {
         try
         {
+#if PLANTED_BUGS
+            var at = await (Planted.Is("outbox written after commit") ? Planted.OutboxAfterCommitAsync(_database, entry, SendAsync) : SendAsync(entry));
+#else
             var at = await SendAsync(entry);
+#endif
             if (entry.Outbox.Count > 0)
             {
                 _journal.OutboxWritten?.Invoke();
@@ -101,6 +105,12 @@ internal sealed class TransactionCommit : IAsyncDisposable
         {
             return Aborted(this, entry, error); // Refused, or never sent.
         }
+#if PLANTED_BUGS
+        catch (Exception error) when (Planted.Is("blind retry after an unknown commit"))
+        {
+            return new(TransactionOutcome.Again, new CommitReply(CommitOutcome.Rejected, default, entry.Epoch), error);
+        }
+#endif
         catch (Exception)
         {
             var standing = await _journal.ResolveAsync(entry);

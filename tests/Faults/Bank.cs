@@ -23,16 +23,17 @@ public sealed class Bank(World world) : Workflow<BankJob, long>, IBank
     private static readonly TransactionOptions Again = new() { Retry = Retry.Exponential(1000, TimeSpan.FromMilliseconds(10), 1.5, TimeSpan.FromSeconds(1)) };
     private static readonly Retry Outside = Retry.Exponential(1_000, TimeSpan.FromMilliseconds(50), 1.5, TimeSpan.FromSeconds(1));
 
-    private readonly List<long> _added = [];
+    private readonly List<(int Round, long Amount)> _added = [];
     private int _round;
 
     public Task Add(long amount)
     {
-        _added.Add(amount);
+        _added.Add((_round, amount));
         return Task.CompletedTask;
     }
 
-    public string State() => $"{_round}: {string.Join(",", _added)}";
+    /// <summary>What came when, so that another order of the same events gives another state.</summary>
+    public string State() => $"{_round}: {string.Join(", ", _added.Select(added => $"{added.Amount} in {added.Round}"))}";
 
     protected override async Task<long> RunAsync(BankJob input)
     {
@@ -43,11 +44,14 @@ public sealed class Bank(World world) : Workflow<BankJob, long>, IBank
             await Step("call", step => world.TellAsync($"effect {Id.Id} {number} {step.IdempotencyKey}", step.Cancellation), Outside);
             var due = Now + TimeSpan.FromMilliseconds(Random.Next(10) == 0 ? 4000 : Random.Next(10, 300));
             await SleepUntil(due);
-            await Transaction("woke", tx => ExecuteAsync(tx, "insert into wakes (workflow, number, due, woke) values ($1, $2, $3, clock_timestamp())", Id.Id, number, due.UtcDateTime), Again);
+            var name = _added.Count % 2 == 0 ? "woke" : "woke to odd mail"; // Which name it is hangs on the order of what came from outside.
+            await Transaction(name, tx => ExecuteAsync(tx, "insert into wakes (workflow, number, due, woke) values ($1, $2, $3, clock_timestamp())", Id.Id, number, due.UtcDateTime), Again);
         }
 
         await WaitUntil(() => _added.Count == input.Signals);
-        return _added.Sum();
+        var state = State();
+        await Transaction("state", tx => ExecuteAsync(tx, "insert into states (workflow, state) values ($1, $2)", Id.Id, state), Again);
+        return _added.Sum(added => added.Amount);
     }
 
     private async Task MoveAsync(TransactionContext tx, int number, int from, int to, int amount)

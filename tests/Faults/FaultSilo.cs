@@ -29,6 +29,7 @@ internal static class FaultSilo
             (actors.Cluster.SiloName, actors.Cluster.Membership) = (name, MembershipProfile.Tight);
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (siloPort, gatewayPort);
             actors.Execution.ReleaseWait = TimeSpan.FromSeconds(1);
+            actors.Execution.KeepEndedFor = Environment.GetEnvironmentVariable(Rig.KeepVariable) is { } seconds ? TimeSpan.FromSeconds(int.Parse(seconds, CultureInfo.InvariantCulture)) : null;
         });
         builder.Services.PostConfigure<EndpointOptions>(o =>
         {

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Actors.Faults;
 
 /// <summary>Differences between what must be true and what is, by the name of the check.</summary>
@@ -5,6 +7,11 @@ internal sealed class Findings
 {
     private readonly Dictionary<string, List<string>> _found = [];
     private readonly Dictionary<string, long> _checked = [];
+
+    private readonly Stopwatch _watch = Stopwatch.StartNew();
+
+    /// <summary>The difference that was found first, and how long after the start.</summary>
+    public (string Check, string What, TimeSpan After)? First { get; private set; }
 
     public int Count
     {
@@ -21,6 +28,7 @@ internal sealed class Findings
     {
         lock (_found)
         {
+            First ??= (check, what, _watch.Elapsed);
             if (!_found.TryGetValue(check, out var list))
             {
                 _found[check] = list = [];

@@ -7,13 +7,17 @@ namespace Actors.Faults;
 internal sealed record Asked(string Id, long Sum)
 {
     public long? Result { get; set; }
+
+    /// <summary>Message ids of the signals that were acknowledged.</summary>
+    public ConcurrentQueue<string> Acknowledged { get; } = [];
 }
 
 /// <summary>
 /// Callers outside of the cluster: each starts a workflow, sends its signals, and waits for the result, repeating with the same ids whatever was not
 /// acknowledged. Its history is what the checks hold the database to.
 /// </summary>
-internal sealed class Load(Rig rig, int seed, Findings findings)
+/// <param name="name">Begins the ids of its workflows.</param>
+internal sealed class Load(Rig rig, int seed, Findings findings, string name = "bank")
 {
     private const int Callers = 24;
     private const int Signals = 3;
@@ -73,7 +77,7 @@ internal sealed class Load(Rig rig, int seed, Findings findings)
         for (var i = 0; !_noMore.IsCancellationRequested; i++)
         {
             var amounts = Enumerable.Range(0, Signals).Select(_ => (long)random.Next(1, 1_000_000)).ToArray();
-            var asked = new Asked($"bank-{caller}-{i}", amounts.Sum());
+            var asked = new Asked($"{name}-{caller}-{i}", amounts.Sum());
             History.Enqueue(asked);
             try
             {
@@ -82,6 +86,10 @@ internal sealed class Load(Rig rig, int seed, Findings findings)
             catch (OperationCanceledException) when (_giveUp.IsCancellationRequested)
             {
                 return; // The campaign says which did not end.
+            }
+            catch (WorkflowSetAsideException error)
+            {
+                findings.Add("all_completed", error.Message);
             }
             catch (Exception error)
             {
@@ -98,6 +106,7 @@ internal sealed class Load(Rig rig, int seed, Findings findings)
         {
             var (amount, messageId) = (amounts[n], $"{asked.Id}-{n}");
             await AcknowledgedAsync("signal", asked.Id, stop => workflow.SignalAsync(w => w.Add(amount), messageId, stop));
+            asked.Acknowledged.Enqueue(messageId);
             if (random.Next(3) == 0)
             {
                 await AcknowledgedAsync("signal", asked.Id, stop => workflow.SignalAsync(w => w.Add(amount), messageId, stop)); // Again on purpose.
@@ -142,6 +151,9 @@ internal sealed class Load(Rig rig, int seed, Findings findings)
                 {
                     findings.Add("no_hang", $"{what} of {id} took {watch.Elapsed.TotalSeconds:F1} s");
                 }
+
+                findings.Looked("no_hang", 1);
+                findings.Looked("typed_errors", 1);
             }
         }
     }

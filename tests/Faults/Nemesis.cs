@@ -53,16 +53,16 @@ internal sealed partial class Nemesis
     /// <summary>How long it took from the end of each fault until a new workflow had ended.</summary>
     public Dictionary<string, List<TimeSpan>> Recoveries { get; } = [];
 
-    /// <param name="only">Kinds with commas between them; null: all.</param>
-    public async Task RunAsync(TimeSpan duration, string? only)
+    /// <param name="enough">Asked before each fault.</param>
+    public async Task RunAsync(TimeSpan duration, IReadOnlyCollection<string> names, Func<bool>? enough = null)
     {
         // Every kind once, in an order that the seed makes, then again.
         var bag = new Queue<string>();
-        while (_watch.Elapsed < duration)
+        while (_watch.Elapsed < duration && enough?.Invoke() != true)
         {
             if (bag.Count == 0)
             {
-                var kinds = only?.Split(',') ?? [.. Faults.Keys];
+                var kinds = names.ToArray();
                 _random.Shuffle(kinds);
                 bag = new Queue<string>(kinds);
             }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Actors.Faults;
 
@@ -16,7 +15,13 @@ switch (args)
     case ["--every-commit", var names]:
         return await EveryCommit.RunAsync(names);
     case ["--only", "bad clients"]:
-        return await BadClients.RunAsync(Environment.GetEnvironmentVariable("ACTORS_ROOT") ?? Directory.GetCurrentDirectory());
+        return await BadClients.RunAsync(Root());
+#if PLANTED_BUGS
+    case ["--planted", var bug]:
+        return await PlantedBugs.RunAsync(Root(), bug, seed: 1);
+    case ["--planted", var bug, "--seed", var number]:
+        return await PlantedBugs.RunAsync(Root(), bug, Number(number));
+#endif
 }
 
 var (seed, minutes, only) = (Environment.TickCount, 3.0, default(string));
@@ -36,7 +41,7 @@ for (var i = 0; i < args.Length; i += 2)
     }
 }
 
-var root = Environment.GetEnvironmentVariable("ACTORS_ROOT") ?? Directory.GetCurrentDirectory();
+var root = Root();
 Console.WriteLine($"seed {seed}, {minutes.ToString(CultureInfo.InvariantCulture)} minutes, {only ?? "all faults"}; logs in {Path.Combine(root, ".actors", "faults-run")}");
 Rig rig;
 try
@@ -50,44 +55,11 @@ catch (Actors.Hosting.PostgresMissingException missing)
 }
 
 await using var processes = rig;
-var findings = new Findings();
-var load = new Load(rig, seed, findings);
-var checks = new Checks(rig, load, findings);
-var nemesis = new Nemesis(rig, load, seed);
-using var calm = new CancellationTokenSource();
-var money = checks.WatchMoneyAsync(calm.Token);
-load.Start();
-await nemesis.RunAsync(TimeSpan.FromMinutes(minutes), only);
+var campaign = new Campaign(rig, seed);
+Nemesis nemesis = null!;
+await campaign.RoundAsync(load => (nemesis = new Nemesis(rig, load, seed)).RunAsync(TimeSpan.FromMinutes(minutes), only?.Split(',') ?? Nemesis.Names), TimeSpan.FromSeconds(120));
+return campaign.Report(nemesis);
 
-var healed = Stopwatch.StartNew();
-var ended = await load.EndAsync(TimeSpan.FromSeconds(120));
-Console.WriteLine($"healed: everything ended after {healed.Elapsed.TotalSeconds:F1} s{(ended ? "" : " - NOT")}");
-while (await rig.ScalarAsync<long>("select count(*) from actors.outbox") > 0 && healed.Elapsed < TimeSpan.FromSeconds(180))
-{
-    await Task.Delay(100);
-}
-
-await calm.CancelAsync();
-await money;
-await checks.AfterAsync(ended);
-
-Console.WriteLine();
-Console.WriteLine("| fault | times | recovery p50 s | at most s |");
-Console.WriteLine("|---|---|---|---|");
-foreach (var (name, times) in nemesis.Recoveries.OrderBy(pair => pair.Key, StringComparer.Ordinal))
-{
-    var sorted = times.Order().ToList();
-    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {name} | {sorted.Count} | {sorted[sorted.Count / 2].TotalSeconds:F1} | {sorted[^1].TotalSeconds:F1} |"));
-    if (sorted[^1] == TimeSpan.MaxValue)
-    {
-        findings.Add("recovers", $"no workflow ended within 90 s after: {name}");
-    }
-}
-
-Console.WriteLine();
-Console.WriteLine($"{load.History.Count} workflows, {load.Repeats} calls repeated");
-findings.Print();
-Console.WriteLine($"{findings.Count} differences; seed {seed}");
-return findings.Count == 0 ? 0 : 1;
+static string Root() => Environment.GetEnvironmentVariable("ACTORS_ROOT") ?? Directory.GetCurrentDirectory();
 
 static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);

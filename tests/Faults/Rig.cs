@@ -15,6 +15,9 @@ internal sealed class Rig : IAsyncDisposable
     public const string ConnectionVariable = "ACTORS_FAULTS_DATABASE";
     public const int SiloCount = 3;
 
+    /// <summary>For how many seconds silos keep what has ended; unset: for ever.</summary>
+    public const string KeepVariable = "ACTORS_FAULTS_KEEP";
+
     private readonly PostgresSettings _settings;
     private readonly List<SiloSlot> _silos = [];
     private readonly CancellationTokenSource _stop = new();
@@ -24,7 +27,10 @@ internal sealed class Rig : IAsyncDisposable
     private IHost? _client;
     private Task _supervisor = Task.CompletedTask;
 
-    private Rig(PostgresSettings settings, string folder) => (_settings, Folder) = (settings, folder);
+    private readonly IReadOnlyDictionary<string, string> _siloEnvironment;
+
+    private Rig(PostgresSettings settings, string folder, IReadOnlyDictionary<string, string> siloEnvironment) =>
+        (_settings, Folder, _siloEnvironment) = (settings, folder, siloEnvironment);
 
     /// <summary>Logs of the processes, and what the outside world was told.</summary>
     public string Folder { get; }
@@ -36,11 +42,15 @@ internal sealed class Rig : IAsyncDisposable
 
     public string ConnectionString { get; private set; } = "";
 
+    /// <summary>False where retention takes what has ended.</summary>
+    public bool KeepsAll => !_siloEnvironment.ContainsKey(KeepVariable);
+
     public IReadOnlyList<SiloSlot> Silos => _silos;
 
     public IWorkflowClient Workflows => _client!.Services.GetRequiredService<IWorkflowClient>();
 
-    public static async Task<Rig> StartAsync(string root)
+    /// <param name="siloEnvironment">What the silos find in their environment beside their connection string.</param>
+    public static async Task<Rig> StartAsync(string root, IReadOnlyDictionary<string, string>? siloEnvironment = null)
     {
         var folder = Path.Combine(root, ".actors", "faults-run");
         if (Directory.Exists(folder))
@@ -49,7 +59,7 @@ internal sealed class Rig : IAsyncDisposable
         }
 
         Directory.CreateDirectory(folder);
-        var rig = new Rig(PostgresSettings.FromEnvironment(root) with { Name = "faults", ConnectionString = null }, folder);
+        var rig = new Rig(PostgresSettings.FromEnvironment(root) with { Name = "faults", ConnectionString = null }, folder, siloEnvironment ?? new Dictionary<string, string>());
         try
         {
             await rig.BeginAsync();
@@ -153,6 +163,7 @@ internal sealed class Rig : IAsyncDisposable
             insert into accounts select n, 1000, 0 from generate_series(0, {Bank.Accounts - 1}) n;
             create table moves (workflow text, number int);
             create table wakes (workflow text, number int, due timestamptz, woke timestamptz);
+            create table states (workflow text, state text);
             """);
         await StartSinkAsync();
         for (var number = 0; number < SiloCount; number++)
@@ -161,6 +172,10 @@ internal sealed class Rig : IAsyncDisposable
             var (proxy, between, gateway) = (new FaultProxy(() => to.Port), new FaultProxy(() => siloPort), new FaultProxy(() => gatewayPort));
             _silos.Add(new SiloSlot(name, proxy, between, gateway, () => StartSilo(name, proxy, between.Port, siloPort, gateway.Port, gatewayPort)));
             await _silos[0].Process.ReadyAsync(); // The first one makes the schema.
+            if (number == 0)
+            {
+                await ExecuteAsync(Audit.Sql);
+            }
         }
 
         await Task.WhenAll(_silos.Select(silo => silo.Process.ReadyAsync()));
@@ -200,6 +215,11 @@ internal sealed class Rig : IAsyncDisposable
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!, arguments);
         start.Environment[ConnectionVariable] = connectionString;
+        foreach (var (name, value) in _siloEnvironment)
+        {
+            start.Environment[name] = value;
+        }
+
         return new ReadyProcess(start, Path.Combine(Folder, $"{log}.log"));
     }
 }
