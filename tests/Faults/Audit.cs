@@ -7,7 +7,7 @@ namespace Actors.Faults;
 internal static class Audit
 {
     public const string Sql = """
-        create table audit (
+        create table public.audit (
             n bigint generated always as identity primary key, instance bigint, run uuid, writer text,
             old_owner uuid, owner uuid, old_epoch int, epoch int, old_position int, position int, old_status smallint, status smallint);
         create function audit_workflow() returns trigger language plpgsql as $$
@@ -20,7 +20,7 @@ internal static class Audit
         end $$;
         create trigger audit after update on actors.workflows for each row execute function audit_workflow();
 
-        create table published (run uuid, ordinal int);
+        create table public.published (run uuid, ordinal int);
         create function audit_outbox() returns trigger language plpgsql as $$
         begin
             insert into public.published (run, ordinal) select w.run, new.ordinal from actors.workflows w where w.instance = new.instance;

@@ -145,6 +145,7 @@ internal sealed class Rig : IAsyncDisposable
         _postgresFolder = server.Folder!;
         await using (var admin = NpgsqlDataSource.Create(server.ConnectionString))
         {
+            await RollBackPreparedAsync(admin, server.ConnectionString);
             foreach (var sql in new[] { "drop database if exists actors_faults with (force)", "create database actors_faults", "alter system set max_prepared_transactions = 5" })
             {
                 await using var command = admin.CreateCommand(sql);
@@ -185,6 +186,18 @@ internal sealed class Rig : IAsyncDisposable
         builder.AddActorsClient(to.ConnectionString, client => client.ResponseTimeout = TimeSpan.FromSeconds(5));
         _client = builder.Build();
         await _client.StartAsync();
+    }
+
+    /// <summary>What a campaign that was killed left prepared would hold its database.</summary>
+    private static async Task RollBackPreparedAsync(NpgsqlDataSource admin, string server)
+    {
+        await using var left = admin.CreateCommand("select gid from pg_prepared_xacts where database = 'actors_faults'");
+        if (await left.ExecuteScalarAsync() is string id)
+        {
+            await using var database = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(server) { Database = "actors_faults" });
+            await using var end = database.CreateCommand($"rollback prepared '{id}'");
+            await end.ExecuteNonQueryAsync();
+        }
     }
 
     /// <summary>Others reach it at the ports that it advertises; it listens on its own.</summary>
