@@ -63,7 +63,7 @@ internal static class PlantedBugs
             return 0;
         }
 
-        var bugs = All.Where(bug => name == "all" || bug.Name == name).ToList();
+        var bugs = All.Where(bug => name == "all" || name.Split(',').Contains(bug.Name)).ToList();
         if (bugs.Count == 0)
         {
             Console.Error.WriteLine($"There is no bug '{name}': ./faults --planted list");
@@ -74,6 +74,7 @@ internal static class PlantedBugs
         foreach (var bug in bugs)
         {
             rows.Add(await FindAsync(root, bug, seed));
+            Console.WriteLine(rows[^1]);
         }
 
         Console.WriteLine();
