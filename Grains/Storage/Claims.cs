@@ -131,13 +131,14 @@ internal sealed class Claims : IAsyncDisposable
         await reader.NextResultAsync();
         while (await reader.ReadAsync())
         {
-            runs[reader.GetInt64(0)].History.Add(RowReading.JournalRow(reader));
+            // Each statement sees what has committed by then: a run that came since is not there yet.
+            runs.GetValueOrDefault(reader.GetInt64(0))?.History.Add(RowReading.JournalRow(reader));
         }
 
         await reader.NextResultAsync();
         while (await reader.ReadAsync())
         {
-            runs[reader.GetInt64(0)].Mail.Add(new MailRow(reader.GetString(1), reader.GetString(2), RowReading.Payload(reader, 3)));
+            runs.GetValueOrDefault(reader.GetInt64(0))?.Mail.Add(new MailRow(reader.GetString(1), reader.GetString(2), RowReading.Payload(reader, 3)));
         }
 
         return runs.Values.ToDictionary(run => run.Row.Id);

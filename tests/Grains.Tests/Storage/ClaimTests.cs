@@ -88,6 +88,22 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Single((await other.Claims.ReadAsync(run.Id))!.History);
     }
 
+    /// <summary>A read is several statements, each with its own snapshot.</summary>
+    [Fact]
+    public async Task A_run_that_comes_while_it_is_read_is_not_there_yet()
+    {
+        await using var reader = new Store(database.ConnectionString + Store.LongLockWaits);
+        await using var connection = await database.DataSource.OpenConnectionAsync(Cancel);
+        await using var transaction = await connection.BeginTransactionAsync(Cancel);
+        await ExecuteAsync(connection, "lock table actors.journal in access exclusive mode");
+        var reading = reader.Claims.ReadAsync(new WorkflowId("comes meanwhile"));
+        await Store.UntilBlockedAsync(database.DataSource, $"actors engine {reader.Silo}");
+        await ExecuteAsync(connection, "select actors.start_workflow('default', 'comes meanwhile', 'T', '1')");
+        await transaction.CommitAsync(Cancel);
+        Assert.Null(await reading);
+        Assert.Single((await reader.Claims.ReadAsync(new WorkflowId("comes meanwhile")))!.History);
+    }
+
     [Fact]
     public async Task A_claim_takes_what_is_released_or_of_the_dead_or_of_nobody_known_and_from_the_living_by_force_alone()
     {
