@@ -168,6 +168,10 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
         {
             // Postgres or the silo is away, or it has not started yet.
         }
+        catch (Exception error)
+        {
+            findings.Add("typed_errors", $"{id}: {error}");
+        }
     }
 
     private async Task ReplayedAsync(string id, Func<List<string>, bool> holds, string live)
