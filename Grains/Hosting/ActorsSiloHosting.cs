@@ -23,6 +23,7 @@ public static class ActorsSiloHosting
     /// <summary>
     /// Adds the engine, an Orleans silo on the same Postgres (clustering, reminders, default grain storage), <see cref="IWorkflowClient"/> and
     /// health checks tagged <c>live</c> and <c>ready</c>. Call once; give the host a shutdown time-out longer than <see cref="ActorsClusterOptions.DrainLimit"/>.
+    /// Where the host has no <see cref="TimeProvider"/> of its own it gets the system's, that never goes back.
     /// </summary>
     /// <param name="connectionString">Npgsql connection string of the database that holds workflows and business tables alike.</param>
     /// <exception cref="ValidationException">An option is outside its bounds; the message names option and bound.</exception>
@@ -35,6 +36,7 @@ public static class ActorsSiloHosting
             Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
         }
 
+        AddClock(builder.Services);
         AddEngine(builder.Services, connectionString, settings);
         AddClusterParts(builder.Services, settings);
         builder.UseOrleans(silo => ConfigureOrleans(silo, connectionString, settings.Cluster));
@@ -42,6 +44,14 @@ public static class ActorsSiloHosting
             .AddCheck("process", () => HealthCheckResult.Healthy(), ["live"])
             .AddCheck<SiloReadyCheck>("silo", tags: ["ready"]);
         return builder;
+    }
+
+    private static void AddClock(IServiceCollection services)
+    {
+        if (services.All(service => service.ServiceType != typeof(TimeProvider) || service.IsKeyedService || service.ImplementationInstance == TimeProvider.System))
+        {
+            services.AddSingleton<TimeProvider>(new SteadyClock(TimeProvider.System));
+        }
     }
 
     private static void AddEngine(IServiceCollection services, string connectionString, ActorsBuilder settings)
@@ -63,7 +73,7 @@ public static class ActorsSiloHosting
                 engine.Context.Payloads,
                 settings.OutboxOptions,
                 () => provider.GetRequiredService<PartitionSet>().Partitions,
-                TimeProvider.System,
+                EngineFactory.Time(provider),
                 provider.GetRequiredService<ILogger<OutboxRelay>>(),
                 engine.Context.Database.Probe);
             engine.Context.Journal.OutboxWritten = relay.Nudge;

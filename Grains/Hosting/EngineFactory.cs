@@ -17,7 +17,8 @@ internal static class EngineFactory
         var database = new EngineDatabase(connectionString, silo, options.TransactionConnectionsMax, options.IdleTransactionTimeout, probe);
         var types = new WorkflowTypes(settings.Workflows);
         var payloads = new PayloadSerializer(settings.Codec) { SizeMax = options.PayloadSizeMax };
-        var clock = new DatabaseClock(TimeProvider.System);
+        var time = Time(services);
+        var clock = new DatabaseClock(time);
         var context = new EngineContext(
             database,
             new JournalWriter(database, options.JournalLanes, options.GroupSizeMax, loggers.CreateLogger<JournalWriter>()),
@@ -26,13 +27,16 @@ internal static class EngineFactory
             payloads,
             (topic, key, message, type) => Prepare(settings.Outbox, payloads, topic, key, message, type),
             clock,
-            new DueTimers(clock, TimeProvider.System),
+            new DueTimers(clock, time),
             services.GetRequiredService<IServiceScopeFactory>(),
             loggers,
             options,
-            TimeProvider.System);
+            time);
         return new WorkflowEngine(context, new InstanceNumbers(database), loggers.CreateLogger<WorkflowEngine>());
     }
+
+    /// <summary>This process's clock, as the host has it registered: only its monotonic part decides anything, the time of day is the database's.</summary>
+    public static TimeProvider Time(IServiceProvider services) => services.GetService<TimeProvider>() ?? TimeProvider.System;
 
     private static OutgoingMessage Prepare(OutboxRoutes routes, PayloadSerializer payloads, string topic, string key, object? message, Type type)
     {

@@ -20,6 +20,14 @@ internal static class Audit
         end $$;
         create trigger audit after update on actors.workflows for each row execute function audit_workflow();
 
+        create table public.rewritten (what text);
+        create function audit_journal() returns trigger language plpgsql as $$
+        begin
+            insert into public.rewritten values (tg_op || ' of position ' || old.position || ' of instance ' || old.instance);
+            return null;
+        end $$;
+        create trigger audit after update or delete on actors.journal for each row execute function audit_journal();
+
         create table public.published (run uuid, ordinal int);
         create function audit_outbox() returns trigger language plpgsql as $$
         begin

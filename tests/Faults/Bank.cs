@@ -9,6 +9,9 @@ public interface IBank : IWorkflow<BankJob, long>
     [Signal]
     Task Add(long amount);
 
+    [Signal]
+    Task Note(string text);
+
     [Query]
     string State();
 }
@@ -32,6 +35,9 @@ public sealed class Bank(World world) : Workflow<BankJob, long>, IBank
         return Task.CompletedTask;
     }
 
+    /// <summary>For texts that are too long to come here.</summary>
+    public Task Note(string text) => Task.CompletedTask;
+
     /// <summary>What came when, so that another order of the same events gives another state.</summary>
     public string State() => $"{_round}: {string.Join(", ", _added.Select(added => $"{added.Amount} in {added.Round}"))}";
 
@@ -48,7 +54,7 @@ public sealed class Bank(World world) : Workflow<BankJob, long>, IBank
             await Transaction(name, tx => ExecuteAsync(tx, "insert into wakes (workflow, number, due, woke) values ($1, $2, $3, clock_timestamp())", Id.Id, number, due.UtcDateTime), Again);
         }
 
-        await WaitUntil(() => _added.Count == input.Signals);
+        await WaitUntil(() => _added.Count >= input.Signals);
         var state = State();
         await Transaction("state", tx => ExecuteAsync(tx, "insert into states (workflow, state) values ($1, $2)", Id.Id, state), Again);
         return _added.Sum(added => added.Amount);

@@ -75,6 +75,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             from actors.workflows w left join actors.journal j on j.instance = w.instance
             group by w.instance having count(j.*) <> w.position + 1 or min(j.position) <> 0 or max(j.position) <> w.position
             """);
+        await SqlAsync("started_at_most_once", "select count(distinct id) from actors.workflows", "select id || ': ' || count(*) || ' runs' from actors.workflows group by id having count(*) > 1");
         await SqlAsync("all_completed", "select count(*) from actors.workflows", "select id || ' has status ' || status from actors.workflows where status <> 1");
         await OwnersAsync();
         await SqlAsync("nothing_left", "select 1", "select 'outbox ' || count(*) from actors.outbox having count(*) > 0 union all select 'dead letters ' || count(*) from actors.dead_letters having count(*) > 0 union all select 'timers ' || count(*) from actors.timers having count(*) > 0");
@@ -82,36 +83,39 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
         await ResultsAsync();
         await SignalsAsync();
         await StatesAsync();
-        foreach (var silo in rig.Silos)
-        {
-            silo.Measure();
-            Looked("memory_bounded", 1, silo.PeakMiB > MemoryMaxMiB ? [$"{silo.Name} had {silo.PeakMiB} MiB"] : []);
-        }
+        await LimitsAsync();
     }
 
     private async Task OutsideAsync()
     {
         var lines = (await File.ReadAllLinesAsync(rig.EffectsFile)).Select(line => line.Split(' ')).ToList();
-        var messages = lines.Where(line => line is ["message", ..]).Select(line => (Account: line[1], Version: long.Parse(line[2], System.Globalization.CultureInfo.InvariantCulture), Nonce: line[3], Id: line[4])).ToList();
         // By the journal, and by what was written into the outbox.
         var committed = await ReadAsync("select p.run || ':' || p.ordinal from published p union select w.run || ':' || n from actors.workflows w cross join lateral generate_series(1, (select coalesce(sum(messages), 0) from actors.journal j where j.instance = w.instance)) n");
-        var delivered = messages.Select(message => message.Id).ToHashSet();
-        Looked("outbox_delivers_all", committed.Count, committed.Where(id => !delivered.Contains(id)).Select(id => $"{id} was never delivered"));
-        Looked("outbox_delivers_only_committed", delivered.Count, delivered.Except(committed).Select(id => $"{id} was delivered, and is in no journal"));
         var aborted = lines.Where(line => line is ["aborted", ..]).Select(line => line[1]).ToHashSet();
-        Looked("nothing_of_an_aborted_transaction", aborted.Count, messages.Where(message => aborted.Contains(message.Nonce)).Select(message => message.Id));
-        Looked("message_ids_stable", messages.Count, messages.GroupBy(message => message.Id).Where(same => same.Distinct().Count() > 1).Select(same => string.Join(" | ", same.Distinct())));
-        var versions = new Dictionary<string, long>();
-        foreach (var message in messages.DistinctBy(message => message.Id))
-        {
-            var last = versions.GetValueOrDefault(message.Account);
-            Looked("order_per_key", 1, message.Version > last ? [] : [$"account {message.Account}: {message.Id} of version {message.Version} came first after {last}"]);
-            versions[message.Account] = Math.Max(last, message.Version);
-        }
+        Delivered("", lines, committed, aborted);
+        Delivered(" by webhook", (await File.ReadAllLinesAsync(rig.WebhooksFile)).Select(line => line.Split(' ')), committed, aborted);
 
         var effects = lines.Where(line => line is ["effect", ..]).Select(line => (Step: $"{line[1]} {line[2]}", Key: line[3])).ToList();
         Looked("idempotency_keys_stable", effects.Count, effects.GroupBy(effect => effect.Step).Where(same => same.Select(e => e.Key).Distinct().Count() > 1).Select(same => same.Key));
         Looked("idempotency_keys_unique", effects.Count, effects.GroupBy(effect => effect.Key).Where(same => same.Select(e => e.Step).Distinct().Count() > 1).Select(same => same.Key));
+    }
+
+    /// <summary>What one destination got.</summary>
+    private void Delivered(string how, IEnumerable<string[]> lines, HashSet<string> committed, HashSet<string> aborted)
+    {
+        var messages = lines.Where(line => line is ["message", ..]).Select(line => (Account: line[1], Version: long.Parse(line[2], System.Globalization.CultureInfo.InvariantCulture), Nonce: line[3], Id: line[4])).ToList();
+        var delivered = messages.Select(message => message.Id).ToHashSet();
+        Looked("outbox_delivers_all" + how, committed.Count, committed.Where(id => !delivered.Contains(id)).Select(id => $"{id} was never delivered"));
+        Looked("outbox_delivers_only_committed" + how, delivered.Count, delivered.Except(committed).Select(id => $"{id} was delivered, and is in no journal"));
+        Looked("nothing_of_an_aborted_transaction" + how, aborted.Count, messages.Where(message => aborted.Contains(message.Nonce)).Select(message => message.Id));
+        Looked("message_ids_stable" + how, messages.Count, messages.GroupBy(message => message.Id).Where(same => same.Distinct().Count() > 1).Select(same => string.Join(" | ", same.Distinct())));
+        var versions = new Dictionary<string, long>();
+        foreach (var message in messages.DistinctBy(message => message.Id))
+        {
+            var last = versions.GetValueOrDefault(message.Account);
+            Looked("order_per_key" + how, 1, message.Version > last ? [] : [$"account {message.Account}: {message.Id} of version {message.Version} came first after {last}"]);
+            versions[message.Account] = Math.Max(last, message.Version);
+        }
     }
 
     /// <summary>What the audit table saw: who wrote, and in which order.</summary>
@@ -131,9 +135,10 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             select run || ': status ' || old_status || ' became ' || status || ', position ' || old_position || ' ' || position from audit where old_status in (1, 2)
             """);
         await SqlAsync("claims_bounded", moves, $"""
-            select run || ': ' || count(*) || ' owners at position ' || position from audit
-            where owner <> coalesce(old_owner, '00000000-0000-0000-0000-000000000000') group by run, position having count(*) > {ClaimsMax}
+            select run || ': ' || count(*) || ' claims at position ' || position from audit
+            where epoch > old_epoch group by run, position having count(*) > {ClaimsMax}
             """);
+        await SqlAsync("journal_is_never_rewritten", "select count(*) from actors.journal", rig.KeepsAll ? "select what from rewritten" : "select what from rewritten where what like 'UPDATE%'");
     }
 
     private async Task SignalsAsync()
@@ -144,6 +149,21 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
         var recorded = await ReadAsync("select message_id from actors.journal where message_id is not null union select message_id from actors.inbox");
         var acknowledged = load.History.SelectMany(asked => asked.Acknowledged).ToList();
         Looked("acknowledged_is_recorded", acknowledged.Count, rig.KeepsAll ? acknowledged.Where(id => !recorded.Contains(id)) : []);
+    }
+
+    private async Task LimitsAsync()
+    {
+        await SqlAsync("payloads_within_the_limit", "select count(*) from actors.journal", $"""
+            select 'instance ' || instance || ', position ' || position || ': ' || octet_length(payload::text) from actors.journal where octet_length(payload::text) > {FaultSilo.PayloadSizeMax}
+            """);
+        await SqlAsync("groups_within_the_limit", "select count(distinct xmin::text) from actors.journal", $"""
+            select 'transaction ' || xmin || ': ' || count(distinct instance) || ' workflows' from actors.journal group by xmin having count(distinct instance) > {FaultSilo.GroupSizeMax}
+            """);
+        foreach (var silo in rig.Silos)
+        {
+            silo.Measure();
+            Looked("memory_bounded", 1, silo.PeakMiB > MemoryMaxMiB ? [$"{silo.Name} had {silo.PeakMiB} MiB"] : []);
+        }
     }
 
     private async Task StatesAsync()
@@ -159,14 +179,16 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
 
     private async Task CompareStateAsync(string id)
     {
+        var watch = System.Diagnostics.Stopwatch.StartNew();
         try
         {
             var live = await rig.Workflows.Get<IBank>(id).QueryAsync(bank => bank.State());
+            load.InTime($"query of {id}", watch);
             await ReplayedAsync(id, states => states.Contains(live), live);
         }
         catch (Exception error) when (error is NpgsqlException or IOException or System.Net.Sockets.SocketException or WorkflowUnavailableException or WorkflowNotFoundException)
         {
-            // Postgres or the silo is away, or it has not started yet.
+            load.InTime($"query of {id}", watch); // Postgres or the silo is away, or it has not started yet.
         }
         catch (Exception error)
         {
@@ -201,7 +223,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
                 // Kept for long enough.
             }
 
-            Looked("acknowledged_exactly_once", 1, asked.Result == asked.Sum ? [] : [$"{asked.Id}: {asked.Result}, asked {asked.Sum}"]);
+            Looked("acknowledged_exactly_once", 1, asked.IsRight(asked.Result!.Value) ? [] : [$"{asked.Id}: {asked.Result}, asked {asked.Sum}, certain {asked.Certain}"]);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -35,6 +36,9 @@ internal static class EffectSink
             throw new IOException("The sink did not answer.");
         }
     }
+
+    /// <summary>How a message stands in the files of what was delivered.</summary>
+    public static string Line(Moved moved, string id) => string.Create(CultureInfo.InvariantCulture, $"message {moved.Account} {moved.Version} {moved.Nonce:N} {id}");
 
     private static async Task ServeAsync(TcpClient client, FileStream file, SemaphoreSlim one)
     {

@@ -3,13 +3,14 @@ using System.Net.Sockets;
 
 namespace Actors.Faults;
 
-/// <summary>A TCP proxy between one silo and Postgres. What it does to connections can be changed while it runs.</summary>
+/// <summary>A TCP proxy before a port of a silo or of Postgres. What it does to connections can be changed while it runs.</summary>
 internal sealed class FaultProxy : IDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly Func<int> _serverPort;
     private readonly HashSet<TcpClient> _open = [];
     private volatile TaskCompletionSource _gate = Opened();
+    private volatile Func<int>? _cutProcess;
     private int _answersToLose;
     private int _requestsToLose;
 
@@ -29,17 +30,21 @@ internal sealed class FaultProxy : IDisposable
     public volatile int DelayMs;
 
     /// <summary>All connections end, without a word.</summary>
-    public void Reset()
-    {
-        lock (_open)
-        {
-            foreach (var client in _open)
-            {
-                client.Client?.Close(0); // Null where it ended by itself just now.
-            }
+    public void Reset() => Close(_ => true);
 
-            _open.Clear();
-        }
+    /// <summary>All connections end, and new ones are closed at once.</summary>
+    public void Cut()
+    {
+        Refuses = true;
+        Reset();
+    }
+
+    /// <summary>The same for those of one process alone.</summary>
+    /// <param name="processId">Asked for each connection: the process may be another one by then.</param>
+    public void CutFrom(Func<int> processId)
+    {
+        _cutProcess = processId;
+        Close(client => IsFrom(processId(), client));
     }
 
     /// <summary>Nothing passes, in either direction, until <see cref="Resume"/>: a network that has gone.</summary>
@@ -55,7 +60,7 @@ internal sealed class FaultProxy : IDisposable
 
     public void Heal()
     {
-        (Refuses, DelayMs) = (false, 0);
+        (Refuses, DelayMs, _cutProcess) = (false, 0, null);
         LoseAnswers(0);
         LoseRequests(0);
         Resume();
@@ -75,6 +80,35 @@ internal sealed class FaultProxy : IDisposable
         return gate;
     }
 
+    private void Close(Func<TcpClient, bool> which)
+    {
+        lock (_open)
+        {
+            _open.RemoveWhere(client =>
+            {
+                var goes = which(client);
+                if (goes)
+                {
+                    client.Client?.Close(0); // Null where it ended by itself just now.
+                }
+
+                return goes;
+            });
+        }
+    }
+
+    private static bool IsFrom(int processId, TcpClient client)
+    {
+        try
+        {
+            return client.Client?.RemoteEndPoint is IPEndPoint from && SocketOwner.Is(processId, from.Port);
+        }
+        catch (Exception error) when (IsOver(error))
+        {
+            return false;
+        }
+    }
+
     private async Task AcceptAsync()
     {
         try
@@ -82,7 +116,7 @@ internal sealed class FaultProxy : IDisposable
             while (true)
             {
                 var client = await _listener.AcceptTcpClientAsync();
-                if (Refuses)
+                if (Refuses || (_cutProcess is { } cut && IsFrom(cut(), client)))
                 {
                     client.Dispose();
                     continue;

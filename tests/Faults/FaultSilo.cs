@@ -1,9 +1,13 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using Actors.Cluster;
+using Actors.Execution;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using Orleans.Configuration;
 
 namespace Actors.Faults;
@@ -14,21 +18,43 @@ internal static class FaultSilo
     /// <summary>An order on the standard input, with milliseconds behind it.</summary>
     public const string TakeThreads = "take threads";
 
+    /// <summary>An order, with milliseconds behind it.</summary>
+    public const string TakeMemory = "take memory";
+
+    /// <summary>An order, with the seconds that the silo's clock is ahead from now on.</summary>
+    public const string SetClock = "set clock";
+
+    /// <summary>An order, with a number of workflows of other silos to bring to memory here, unasked.</summary>
+    public const string Activate = "activate";
+
+    /// <summary>Bytes of payload that its silos take.</summary>
+    public const int PayloadSizeMax = 64 * 1024;
+
+    /// <summary>Entries in a commit.</summary>
+    public const int GroupSizeMax = 16;
+
+    private static readonly ShiftedClock Clock = new();
+    private static readonly SemaphoreSlim OneOrder = new(1, 1);
+
     /// <param name="siloPort">As other silos are told; it listens on <paramref name="siloListens"/>. The same for the gateway.</param>
-    public static async Task<int> RunAsync(string name, int siloPort, int siloListens, int gatewayPort, int gatewayListens, int sinkPort)
+    public static async Task<int> RunAsync(string name, int siloPort, int siloListens, int gatewayPort, int gatewayListens, int sinkPort, int webhookPort)
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss.fff "));
         builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Polly", LogLevel.Warning);
         builder.Services.AddSingleton(new World(sinkPort));
+        builder.Services.AddSingleton<TimeProvider>(new SteadyClock(Clock)); // The engine's and Orleans'.
         builder.AddActors(Environment.GetEnvironmentVariable(Rig.ConnectionVariable)!, actors =>
         {
             actors.AddWorkflow<Bank>();
+            actors.AddWorkflow<Beat>();
             actors.Outbox.Add("outside", new HandlerSink((message, cancellation) => DeliverAsync(sinkPort, message, cancellation)), "moved");
+            actors.Outbox.Add("web", new WebhookSink(Webhook(webhookPort), time: Clock), "moved");
             (actors.OutboxOptions.BackOffFirst, actors.OutboxOptions.BackOffMax, actors.OutboxOptions.AttemptsMax) = (TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), 1000);
-            (actors.Cluster.SiloName, actors.Cluster.Membership) = (name, MembershipProfile.Tight);
+            (actors.Cluster.SiloName, actors.Cluster.Membership) = (name, Enum.Parse<MembershipProfile>(Environment.GetEnvironmentVariable(Rig.ProfileVariable) ?? nameof(MembershipProfile.Tight)));
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (siloPort, gatewayPort);
             actors.Execution.ReleaseWait = TimeSpan.FromSeconds(1);
+            (actors.Execution.PayloadSizeMax, actors.Execution.GroupSizeMax) = (PayloadSizeMax, GroupSizeMax);
             actors.Execution.KeepEndedFor = Environment.GetEnvironmentVariable(Rig.KeepVariable) is { } seconds ? TimeSpan.FromSeconds(int.Parse(seconds, CultureInfo.InvariantCulture)) : null;
         });
         builder.Services.PostConfigure<EndpointOptions>(o =>
@@ -39,27 +65,111 @@ internal static class FaultSilo
         using var host = builder.Build();
         await host.StartAsync();
         Console.WriteLine("READY");
-        Rig.EndWithParent(Obey);
+        var engine = host.Services.GetRequiredService<WorkflowEngine>();
+        Rig.EndWithParent(order => Obey(order, engine));
         await host.WaitForShutdownAsync();
         return Environment.ExitCode;
     }
 
-    private static void Obey(string order)
+    private static WebhookOptions Webhook(int port) => new()
     {
-        if (order.StartsWith(TakeThreads, StringComparison.Ordinal))
+        Endpoint = new Uri($"http://127.0.0.1:{port}/"), Secret = WebhookReceiver.Secret, Timeout = WebhookReceiver.SenderTimeout,
+    };
+
+    private static void Obey(string order, WorkflowEngine engine)
+    {
+        var parts = order.Split(' ');
+        var number = double.Parse(parts[^1], CultureInfo.InvariantCulture);
+        switch (string.Join(' ', parts[..^1]))
         {
-            var duration = int.Parse(order[TakeThreads.Length..], CultureInfo.InvariantCulture);
-            for (var i = 0; i < 200; i++)
+            case TakeThreads:
+                for (var i = 0; i < 200; i++)
+                {
+                    ThreadPool.UnsafeQueueUserWorkItem(_ => Thread.Sleep((int)number), null);
+                }
+
+                break;
+            case TakeMemory:
+                new Thread(() => FillMemory(TimeSpan.FromMilliseconds(number))).Start();
+                break;
+            case SetClock:
+                Clock.Ahead = TimeSpan.FromSeconds(number);
+                break;
+            case Activate:
+                _ = ActivateAsync(engine, (int)number);
+                break;
+        }
+    }
+
+    /// <summary>Takes what the heap's limit leaves, and each piece that comes free meanwhile.</summary>
+    private static void FillMemory(TimeSpan duration)
+    {
+        var taken = new List<byte[]>(1_000_000);
+        for (var (watch, size) = (Stopwatch.StartNew(), 1 << 20); watch.Elapsed < duration;)
+        {
+            try
             {
-                ThreadPool.UnsafeQueueUserWorkItem(_ => Thread.Sleep(duration), null);
+                taken.Add(GC.AllocateUninitializedArray<byte>(size));
             }
+            catch (OutOfMemoryException)
+            {
+                size = Math.Max(1 << 10, size / 2);
+                Thread.Sleep(1);
+            }
+        }
+
+        taken.Clear();
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive);
+    }
+
+    private static async Task ActivateAsync(WorkflowEngine engine, int count)
+    {
+        await OneOrder.WaitAsync();
+        var ask = engine.AskOwner;
+        engine.AskOwner = null; // As if the owner could not be reached: it goes on with the workflow, and this silo takes it.
+        try
+        {
+            await using var command = engine.Context.Database.Engine.CreateCommand(
+                "select id from actors.workflows where status = 0 and owner <> $1 order by random() limit $2");
+            command.Parameters.Add(new NpgsqlParameter { Value = engine.Context.Database.Silo });
+            command.Parameters.Add(new NpgsqlParameter { Value = count });
+            var ids = new List<string>();
+            await using (var reader = await command.ExecuteReaderAsync())
+            {
+                while (await reader.ReadAsync())
+                {
+                    ids.Add(reader.GetString(0));
+                }
+            }
+
+            await Task.WhenAll(ids.Select(id => engine.OpenAsync(new WorkflowId(id))));
+        }
+        catch (Exception error) when (error is NpgsqlException or ActorsException)
+        {
+            Console.WriteLine($"Not activated: {error.Message}");
+        }
+        finally
+        {
+            engine.AskOwner = ask;
+            OneOrder.Release();
         }
     }
 
     private static Task DeliverAsync(int sinkPort, OutboxMessage message, CancellationToken cancellation)
     {
-        var moved = JsonSerializer.Deserialize<Moved>(message.Json.Span, JsonSerializerOptions.Web)!;
-        return EffectSink.TellAsync(
-            sinkPort, string.Create(CultureInfo.InvariantCulture, $"message {moved.Account} {moved.Version} {moved.Nonce:N} {message.Id}"), cancellation);
+        return EffectSink.TellAsync(sinkPort, EffectSink.Line(JsonSerializer.Deserialize<Moved>(message.Json.Span, JsonSerializerOptions.Web)!, message.Id), cancellation);
+    }
+
+    /// <summary>This machine's clock, but ahead or behind: its time of day, not its monotonic part.</summary>
+    private sealed class ShiftedClock : TimeProvider
+    {
+        private long _ticks;
+
+        public TimeSpan Ahead
+        {
+            set => Interlocked.Exchange(ref _ticks, value.Ticks);
+        }
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow().AddTicks(Interlocked.Read(ref _ticks));
     }
 }

@@ -1,12 +1,22 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 
 namespace Actors.Faults;
 
 /// <summary>What an outside client asked for one workflow, and what it was told.</summary>
-internal sealed record Asked(string Id, long Sum)
+/// <param name="Sum">Of the amounts in all its signals.</param>
+/// <param name="IsFickle">Its caller asks for each thing once, whatever it is told, and its amounts are different powers of ten.</param>
+internal sealed record Asked(string Id, long Sum, bool IsFickle = false)
 {
     public long? Result { get; set; }
+
+    /// <summary>Amounts of the signals that were acknowledged to a fickle caller.</summary>
+    public long Certain { get; set; }
+
+    /// <summary>Each acknowledged signal once; of a fickle caller the others at most once, too.</summary>
+    public bool IsRight(long result) =>
+        IsFickle ? $"{result:D3}".Zip($"{Certain:D3}").All(digit => digit.First is '0' or '1' && digit.First >= digit.Second) : result == Sum;
 
     /// <summary>Message ids of the signals that were acknowledged.</summary>
     public ConcurrentQueue<string> Acknowledged { get; } = [];
@@ -20,16 +30,22 @@ internal sealed record Asked(string Id, long Sum)
 internal sealed class Load(Rig rig, int seed, Findings findings, string name = "bank")
 {
     private const int Callers = 24;
+    private const int FickleCallers = 4;
     private const int Signals = 3;
 
     // Twice the client's time-out: a call that is slower than this hangs.
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(15);
+
+    // For so long some wait for a result before they ask again.
+    private static readonly TimeSpan ResultLimit = TimeSpan.FromMilliseconds(500);
 
     private readonly CancellationTokenSource _noMore = new();
     private readonly CancellationTokenSource _giveUp = new();
     private Task _running = Task.CompletedTask;
 
     public ConcurrentQueue<Asked> History { get; } = [];
+
+    public string Name => name;
 
     public int Repeats;
 
@@ -76,12 +92,13 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
         var random = new Random((seed * 1000) + caller);
         for (var i = 0; !_noMore.IsCancellationRequested; i++)
         {
-            var amounts = Enumerable.Range(0, Signals).Select(_ => (long)random.Next(1, 1_000_000)).ToArray();
-            var asked = new Asked($"{name}-{caller}-{i}", amounts.Sum());
+            var fickle = caller < FickleCallers;
+            var amounts = fickle ? [1, 10, 100] : Enumerable.Range(0, Signals).Select(_ => (long)random.Next(1, 1_000_000)).ToArray();
+            var asked = new Asked($"{name}-{caller}-{i}", amounts.Sum(), fickle);
             History.Enqueue(asked);
             try
             {
-                await DriveAsync(asked, amounts, random);
+                await (fickle ? AskOnceAsync(asked, amounts, random) : DriveAsync(asked, amounts, random));
             }
             catch (OperationCanceledException) when (_giveUp.IsCancellationRequested)
             {
@@ -113,20 +130,111 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
             }
         }
 
+        if (random.Next(10) == 0)
+        {
+            await RefusedAsync(asked.Id);
+        }
+
+        await WaitForResultAsync(asked, random);
+    }
+
+    /// <summary>Repeats nothing that was not answered: it has happened, or it has not.</summary>
+    private async Task AskOnceAsync(Asked asked, long[] amounts, Random random)
+    {
+        var workflow = rig.Workflows.Get<IBank>(asked.Id);
+        if (!await OnceAsync("start", asked.Id, stop => workflow.StartAsync(new BankJob(1 + random.Next(5), 0), cancellation: stop)))
+        {
+            return;
+        }
+
+        foreach (var amount in amounts)
+        {
+            var messageId = $"{asked.Id}-{amount}";
+            if (await OnceAsync("signal", asked.Id, stop => workflow.SignalAsync(w => w.Add(amount), messageId, stop)))
+            {
+                asked.Certain += amount;
+                asked.Acknowledged.Enqueue(messageId);
+            }
+        }
+
+        await WaitForResultAsync(asked, random);
+    }
+
+    private async Task WaitForResultAsync(Asked asked, Random random)
+    {
+        var workflow = rig.Workflows.Get<IBank>(asked.Id);
         while (asked.Result is null)
         {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_giveUp.Token);
+            if (random.Next(3) == 0)
+            {
+                limit.CancelAfter(ResultLimit);
+            }
+
+            var watch = Stopwatch.StartNew();
             try
             {
-                asked.Result = await workflow.ResultAsync(_giveUp.Token);
+                asked.Result = await workflow.ResultAsync(limit.Token);
             }
             catch (WorkflowUnavailableException)
             {
                 Interlocked.Increment(ref Repeats);
             }
+            catch (OperationCanceledException) when (!_giveUp.IsCancellationRequested)
+            {
+                InTime($"result of {asked.Id}", watch);
+            }
         }
     }
 
-    private async Task AcknowledgedAsync(string what, string id, Func<CancellationToken, Task> call)
+    /// <summary>A payload beyond the limit is refused with its error, however often the call must be made.</summary>
+    private async Task RefusedAsync(string id)
+    {
+        var tooLong = new string('x', FaultSilo.PayloadSizeMax);
+        try
+        {
+            await AcknowledgedAsync("signal", id, stop => rig.Workflows.Get<IBank>(id).SignalAsync(w => w.Note(tooLong), cancellation: stop));
+            findings.Add("payloads_within_the_limit", $"{id} took a signal of {tooLong.Length} characters, or had ended");
+        }
+        catch (PayloadTooLargeException)
+        {
+            findings.Looked("payloads_within_the_limit", 1);
+        }
+    }
+
+    /// <summary>False: it may have happened.</summary>
+    private async Task<bool> OnceAsync(string what, string id, Func<CancellationToken, Task> call)
+    {
+        var watch = Stopwatch.StartNew();
+        try
+        {
+            await call(_giveUp.Token);
+            return true;
+        }
+        catch (Exception error) when (error is WorkflowUnavailableException || (error is WorkflowEndedException && what == "signal"))
+        {
+            return false;
+        }
+        finally
+        {
+            InTime($"{what} of {id}", watch);
+        }
+    }
+
+    /// <summary>A call that took this long was answered within its time-out, or hangs.</summary>
+    public void InTime(string what, Stopwatch watch)
+    {
+        if (watch.Elapsed > CallLimit)
+        {
+            findings.Add("no_hang", string.Create(CultureInfo.InvariantCulture, $"{what} took {watch.Elapsed.TotalSeconds:F1} s"));
+        }
+
+        findings.Looked("no_hang", 1);
+        findings.Looked("typed_errors", 1);
+    }
+
+    /// <summary>Calls until it is answered.</summary>
+    public async Task AcknowledgedAsync(string what, string id, Func<CancellationToken, Task> call)
     {
         while (true)
         {
@@ -147,13 +255,7 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
             }
             finally
             {
-                if (watch.Elapsed > CallLimit)
-                {
-                    findings.Add("no_hang", $"{what} of {id} took {watch.Elapsed.TotalSeconds:F1} s");
-                }
-
-                findings.Looked("no_hang", 1);
-                findings.Looked("typed_errors", 1);
+                InTime($"{what} of {id}", watch);
             }
         }
     }

@@ -6,7 +6,7 @@ namespace Actors.Faults;
 /// <summary>What is done to Postgres and inside it.</summary>
 internal sealed partial class Nemesis
 {
-    private Task EndBackendsAsync(double share = 1) => _rig.ExecuteAsync(
+    private Task EndBackendsAsync(double share = 1) => rig.ExecuteAsync(
         FormattableString.Invariant($"select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'actors %' and random() < {share}"));
 
     private async Task BackendsAsync()
@@ -20,9 +20,9 @@ internal sealed partial class Nemesis
 
     private async Task RestartAsync()
     {
-        await _rig.StopPostgresAsync();
+        await rig.StopPostgresAsync();
         await Task.Delay(_random.Next(0, 3000));
-        await _rig.StartPostgresAsync();
+        await rig.StartPostgresAsync();
     }
 
     private Task PostmasterAsync() => SignalPostmasterAsync("KILL");
@@ -31,7 +31,7 @@ internal sealed partial class Nemesis
 
     private async Task SignalPostmasterAsync(string signal)
     {
-        using var postmaster = Process.GetProcessById(_rig.PostmasterId());
+        using var postmaster = Process.GetProcessById(rig.PostmasterId());
         using (var kill = Process.Start("kill", [$"-{signal}", $"{postmaster.Id}"]))
         {
             await kill.WaitForExitAsync();
@@ -39,7 +39,7 @@ internal sealed partial class Nemesis
 
         await postmaster.WaitForExitAsync();
         await Task.Delay(_random.Next(0, 3000));
-        await _rig.StartPostgresAsync();
+        await rig.StartPostgresAsync();
     }
 
     private Task TableLockAsync()
@@ -49,11 +49,12 @@ internal sealed partial class Nemesis
     }
 
     /// <summary>A snapshot and a transaction number that nothing may pass: vacuum removes nothing, and what waits for older transactions waits.</summary>
-    private Task OldTransactionAsync() => InTransactionAsync("set transaction isolation level repeatable read; select pg_current_xact_id()", 5000, 20_000);
+    private Task OldTransactionAsync(int leastMs, int mostMs) =>
+        InTransactionAsync("set transaction isolation level repeatable read; select pg_current_xact_id()", leastMs, mostMs);
 
     private async Task InTransactionAsync(string sql, int leastMs, int mostMs)
     {
-        await using var connection = await _rig.Database.OpenConnectionAsync();
+        await using var connection = await rig.Database.OpenConnectionAsync();
         await using var transaction = await connection.BeginTransactionAsync();
         await using var command = new NpgsqlCommand(sql, connection);
         await command.ExecuteNonQueryAsync();
@@ -64,7 +65,7 @@ internal sealed partial class Nemesis
     /// <summary>One row in ten that somebody writes is a conflict, in the journal and in the business tables.</summary>
     private async Task ConflictsAsync()
     {
-        await _rig.ExecuteAsync("""
+        await HealAsync("drop trigger if exists conflict on actors.journal; drop trigger if exists conflict on accounts", 1000, 5000, () => rig.ExecuteAsync("""
             create or replace function conflict() returns trigger language plpgsql as $$
             begin
                 if random() < 0.1 then
@@ -74,9 +75,7 @@ internal sealed partial class Nemesis
             end $$;
             create trigger conflict before insert on actors.journal for each row execute function conflict();
             create trigger conflict before update on accounts for each row execute function conflict();
-            """);
-        await Task.Delay(_random.Next(1000, 5000));
-        await _rig.ExecuteAsync("drop trigger conflict on actors.journal; drop trigger conflict on accounts");
+            """));
     }
 
     /// <summary>A stranger locks runs and accounts one by one in any order, again and again: real deadlocks with groups and transactions.</summary>
@@ -86,7 +85,7 @@ internal sealed partial class Nemesis
         {
             try
             {
-                await _rig.ExecuteAsync("""
+                await rig.ExecuteAsync("""
                     do $$ declare one bigint; begin
                         for one in select instance from actors.workflows where status = 0 order by random() limit 10 loop
                             perform from actors.workflows where instance = one for update;
@@ -106,10 +105,11 @@ internal sealed partial class Nemesis
     /// <summary>Sessions that begin now may run no statement for longer than this; all begin anew.</summary>
     private async Task StatementTimeoutsAsync()
     {
-        await _rig.ExecuteAsync($"alter database actors_faults set statement_timeout = '{_random.Next(5, 30)}ms'");
-        await EndBackendsAsync();
-        await Task.Delay(_random.Next(1000, 6000));
-        await _rig.ExecuteAsync("alter database actors_faults reset statement_timeout");
+        await HealAsync("alter database actors_faults reset statement_timeout", 1000, 6000, async () =>
+        {
+            await rig.ExecuteAsync($"alter database actors_faults set statement_timeout = '{_random.Next(5, 30)}ms'");
+            await EndBackendsAsync();
+        });
         await EndBackendsAsync();
     }
 
@@ -117,7 +117,7 @@ internal sealed partial class Nemesis
     private async Task NoConnectionsLeftAsync()
     {
         var taken = new List<NpgsqlConnection>();
-        await using var greedy = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(_rig.ConnectionString) { Pooling = false, ApplicationName = "greedy" });
+        await using var greedy = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(rig.ConnectionString) { Pooling = false, ApplicationName = "greedy" });
         var duration = _random.Next(2000, 6000);
         await EndBackendsAsync();
         try
@@ -144,15 +144,29 @@ internal sealed partial class Nemesis
     }
 
     /// <summary>A transaction of a coordinator that went away holds rows of runs and accounts, until somebody rolls it back.</summary>
-    private async Task LeftPreparedAsync()
-    {
-        await _rig.ExecuteAsync("""
+    private Task LeftPreparedAsync() => HealAsync("rollback prepared 'left'", 1000, 8000, () => rig.ExecuteAsync("""
             begin;
             select from actors.workflows where status = 0 order by random() limit 10 for update skip locked;
             select from accounts order by random() limit 20 for update skip locked;
             prepare transaction 'left';
-            """);
-        await Task.Delay(_random.Next(1000, 8000));
-        await _rig.ExecuteAsync("rollback prepared 'left'");
+            """));
+
+    /// <summary>Does harm for a while, and heals it as often as it takes.</summary>
+    private async Task HealAsync(string heal, int leastMs, int mostMs, Func<Task> harm)
+    {
+        await harm();
+        await Task.Delay(_random.Next(leastMs, mostMs));
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                await rig.ExecuteAsync(heal);
+                return;
+            }
+            catch (NpgsqlException) when (tries < 20)
+            {
+                await Task.Delay(200); // A deadlock with what goes on, or a connection that was ended by another fault.
+            }
+        }
     }
 }

@@ -33,7 +33,7 @@ internal sealed partial class Nemesis
     /// <summary>As a deployment does: one after the other, each when its predecessor's successor is ready.</summary>
     private async Task RollingRestartAsync()
     {
-        foreach (var silo in _rig.Silos)
+        foreach (var silo in rig.Silos)
         {
             var old = silo.Process;
             await EndAsync(silo);
@@ -56,7 +56,7 @@ internal sealed partial class Nemesis
 
     private async Task TwinAsync()
     {
-        using var twin = _rig.StartTwin(Some(1)[0]);
+        using var twin = rig.StartTwin(Some(1)[0]);
         await Task.WhenAny(twin.ReadyAsync(), Task.Delay(TimeSpan.FromSeconds(20)));
         await Task.Delay(_random.Next(500, 3000));
     }
@@ -67,5 +67,50 @@ internal sealed partial class Nemesis
         var duration = _random.Next(500, 8000);
         Some(1)[0].Process.Tell($"{FaultSilo.TakeThreads} {duration}");
         await Task.Delay(duration);
+    }
+
+    /// <summary>A silo's heap is full, and whatever runs in it finds no memory; then it is given back.</summary>
+    private async Task TakeMemoryAsync()
+    {
+        var silo = Some(1)[0];
+        silo.Measure();
+        var duration = _random.Next(500, 6000);
+        silo.Process.Tell($"{FaultSilo.TakeMemory} {duration}");
+        await Task.Delay(duration + 500);
+        silo.Process.ForgetPeak();
+    }
+
+    private async Task ClockAsync(TimeSpan ahead)
+    {
+        var silo = Some(1)[0].Process;
+        silo.Tell($"{FaultSilo.SetClock} {ahead.TotalSeconds}");
+        await Task.Delay(_random.Next(1000, 6000));
+        silo.Tell($"{FaultSilo.SetClock} 0");
+    }
+
+    private async Task ClockJumpsAsync()
+    {
+        var silo = Some(1)[0].Process;
+        for (var i = 0; i < 10; i++)
+        {
+            silo.Tell($"{FaultSilo.SetClock} {_random.Next(-3600, 3600)}");
+            await Task.Delay(_random.Next(50, 800));
+        }
+
+        silo.Tell($"{FaultSilo.SetClock} 0");
+    }
+
+    /// <summary>Two silos bring workflows to memory that a third one has, again and again, and do not ask it: each has them twice until their owner learns of it.</summary>
+    private async Task TwoActivationsAsync()
+    {
+        for (var i = 0; i < 5; i++)
+        {
+            foreach (var silo in Some(2))
+            {
+                silo.Process.Tell($"{FaultSilo.Activate} {_random.Next(5, 20)}");
+            }
+
+            await Task.Delay(_random.Next(200, 1500));
+        }
     }
 }

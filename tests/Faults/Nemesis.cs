@@ -1,57 +1,75 @@
 using System.Diagnostics;
+using System.Globalization;
 
 namespace Actors.Faults;
 
 /// <summary>Injects faults one after the other, as a seed says, and measures after each how long the system takes to work again.</summary>
-internal sealed partial class Nemesis
+internal sealed partial class Nemesis(Rig rig, Load load, int seed)
 {
-    private static readonly Dictionary<string, Func<Nemesis, Task>> Faults = new()
+    private static readonly TimeSpan RecoveryLimit = TimeSpan.FromSeconds(90);
+
+    private static readonly Dictionary<string, Fault> Faults = new()
     {
-        ["kill"] = nemesis => nemesis.KillAsync(1),
-        ["kill two"] = nemesis => nemesis.KillAsync(2),
-        ["kill all"] = nemesis => nemesis.KillAsync(Rig.SiloCount),
-        ["freeze"] = nemesis => nemesis.FreezeAsync(500, 15_000),
-        ["freeze long"] = nemesis => nemesis.FreezeAsync(20_000, 40_000),
-        ["terminate"] = nemesis => nemesis.TerminateAsync(),
-        ["rolling restart"] = nemesis => nemesis.RollingRestartAsync(),
-        ["threads taken"] = nemesis => nemesis.TakeThreadsAsync(),
-        ["same name twice"] = nemesis => nemesis.TwinAsync(),
-        ["backends"] = nemesis => nemesis.BackendsAsync(),
-        ["postgres restart"] = nemesis => nemesis.RestartAsync(),
-        ["postmaster"] = nemesis => nemesis.PostmasterAsync(),
-        ["immediate shutdown"] = nemesis => nemesis.ImmediateShutdownAsync(),
-        ["table lock"] = nemesis => nemesis.TableLockAsync(),
-        ["conflicts"] = nemesis => nemesis.ConflictsAsync(),
-        ["deadlocks"] = nemesis => nemesis.DeadlocksAsync(),
-        ["statement time-outs"] = nemesis => nemesis.StatementTimeoutsAsync(),
-        ["no connections left"] = nemesis => nemesis.NoConnectionsLeftAsync(),
-        ["old transaction"] = nemesis => nemesis.OldTransactionAsync(),
-        ["left prepared"] = nemesis => nemesis.LeftPreparedAsync(),
-        ["cut off from postgres"] = nemesis => nemesis.OnProxyAsync(proxy => { proxy.Refuses = true; proxy.Reset(); }, 500, 8000),
-        ["reset"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.Reset(), 0, 0),
-        ["half open"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 500, 12_000),
-        ["slow"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.DelayMs = 20, 1000, 6000),
-        ["answers lost"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.LoseAnswers(nemesis._random.Next(1, 20)), 500, 1500),
-        ["requests lost"] = nemesis => nemesis.OnProxyAsync(proxy => proxy.LoseRequests(nemesis._random.Next(1, 20)), 500, 1500),
-        ["silo cut off from silos"] = nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Between, proxy => { proxy.Refuses = true; proxy.Reset(); }, 500, 10_000),
-        ["silo half open to silos"] = nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Between, proxy => proxy.Stall(), 500, 10_000),
-        ["clients cut off"] = nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Gateway, proxy => { proxy.Refuses = true; proxy.Reset(); }, 500, 8000),
-        ["slow between silos"] = nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Between, proxy => proxy.DelayMs = 50, 1000, 6000),
-        ["sink down"] = nemesis => nemesis.SinkDownAsync(),
-        ["sink frozen"] = nemesis => nemesis.SinkFrozenAsync(),
+        ["kill"] = new(nemesis => nemesis.KillAsync(1)) { Goal = 3, FromBeginning = true },
+        ["kill two"] = new(nemesis => nemesis.KillAsync(2)) { FromBeginning = true },
+        ["kill all"] = new(nemesis => nemesis.KillAsync(Rig.SiloCount)) { Goal = 10 },
+        ["freeze"] = new(nemesis => nemesis.FreezeAsync(500, 15_000)) { Goal = 15, FromBeginning = true },
+        ["freeze long"] = new(nemesis => nemesis.FreezeAsync(20_000, 40_000)) { Goal = 15, FromBeginning = true },
+        ["freeze for a minute and more"] = new(nemesis => nemesis.FreezeAsync(60_000, 90_000)) { Goal = 15, FromBeginning = true, IsLong = true },
+        ["terminate"] = new(nemesis => nemesis.TerminateAsync()),
+        ["rolling restart"] = new(nemesis => nemesis.RollingRestartAsync()),
+        ["threads taken"] = new(nemesis => nemesis.TakeThreadsAsync()),
+        ["memory taken"] = new(nemesis => nemesis.TakeMemoryAsync()),
+        ["clock ahead"] = new(nemesis => nemesis.ClockAsync(TimeSpan.FromMinutes(10))),
+        ["clock behind"] = new(nemesis => nemesis.ClockAsync(TimeSpan.FromMinutes(-10))),
+        ["clock jumps"] = new(nemesis => nemesis.ClockJumpsAsync()),
+        ["same name twice"] = new(nemesis => nemesis.TwinAsync()),
+        ["two activations"] = new(nemesis => nemesis.TwoActivationsAsync()),
+        ["backends"] = new(nemesis => nemesis.BackendsAsync()),
+        ["postgres restart"] = new(nemesis => nemesis.RestartAsync()) { Goal = 5 },
+        ["postmaster"] = new(nemesis => nemesis.PostmasterAsync()) { Goal = 5 },
+        ["immediate shutdown"] = new(nemesis => nemesis.ImmediateShutdownAsync()) { Goal = 5 },
+        ["table lock"] = new(nemesis => nemesis.TableLockAsync()),
+        ["conflicts"] = new(nemesis => nemesis.ConflictsAsync()),
+        ["deadlocks"] = new(nemesis => nemesis.DeadlocksAsync()),
+        ["statement time-outs"] = new(nemesis => nemesis.StatementTimeoutsAsync()),
+        ["no connections left"] = new(nemesis => nemesis.NoConnectionsLeftAsync()),
+        ["old transaction"] = new(nemesis => nemesis.OldTransactionAsync(5000, 20_000)),
+        ["old transaction for minutes"] = new(nemesis => nemesis.OldTransactionAsync(90_000, 180_000)) { IsLong = true },
+        ["left prepared"] = new(nemesis => nemesis.LeftPreparedAsync()),
+        ["cut off from postgres"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Cut(), 500, 8000)),
+        ["reset"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Reset(), 0, 0)),
+        ["half open"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 500, 12_000)),
+        ["slow"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.DelayMs = 20, 1000, 6000)),
+        ["answers lost"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.LoseAnswers(nemesis._random.Next(1, 20)), 500, 1500)),
+        ["requests lost"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.LoseRequests(nemesis._random.Next(1, 20)), 500, 1500)),
+        ["silo cut off from silos"] = new(nemesis => nemesis.CutOffFromSilosAsync()),
+        ["silos cannot reach one"] = new(nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Between, proxy => proxy.Cut(), 500, 10_000)),
+        ["silo half open to silos"] = new(nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Between, proxy => proxy.Stall(), 500, 10_000)),
+        ["slow between silos"] = new(nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Between, proxy => proxy.DelayMs = 50, 1000, 6000)),
+        ["clients cut off"] = new(nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Gateway, proxy => proxy.Cut(), 500, 8000)),
+        ["clients half open"] = new(nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Gateway, proxy => proxy.Stall(), 500, 8000)),
+        ["clients slow"] = new(nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Gateway, proxy => proxy.DelayMs = 50, 1000, 6000)),
+        ["sink down"] = new(nemesis => nemesis.SinkDownAsync()),
+        ["sink frozen"] = new(nemesis => nemesis.SinkFrozenAsync()),
+        ["webhooks down"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Down)),
+        ["webhooks slow"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Slow)),
+        ["webhooks refused"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Refuses)),
+        ["webhooks late"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Late)),
+        ["webhooks reset"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Resets)),
     };
 
-    private readonly Rig _rig;
-    private readonly Load _load;
-    private readonly Random _random;
+    private readonly Random _random = new(seed);
     private readonly Stopwatch _watch = Stopwatch.StartNew();
-
-    public Nemesis(Rig rig, Load load, int seed) => (_rig, _load, _random) = (rig, load, new Random(seed));
+    private readonly Beats _beats = new(rig, load);
 
     public static IReadOnlyCollection<string> Names => Faults.Keys;
 
-    /// <summary>How long it took from the end of each fault until a new workflow had ended.</summary>
-    public Dictionary<string, List<TimeSpan>> Recoveries { get; } = [];
+    /// <summary>Those that a campaign of so long has the time for.</summary>
+    public static IReadOnlyCollection<string> NamesFor(TimeSpan duration) =>
+        [.. Faults.Where(fault => !fault.Value.IsLong || duration >= TimeSpan.FromMinutes(20)).Select(fault => fault.Key)];
+
+    public Recoveries Recoveries { get; } = new();
 
     /// <param name="enough">Asked before each fault.</param>
     public async Task RunAsync(TimeSpan duration, IReadOnlyCollection<string> names, Func<bool>? enough = null)
@@ -67,49 +85,62 @@ internal sealed partial class Nemesis
                 bag = new Queue<string>(kinds);
             }
 
-            var name = bag.Dequeue();
-            Say(name);
-            await Faults[name](this);
-            var recovery = await _load.ProbeAsync($"probe-{_watch.ElapsedMilliseconds}", TimeSpan.FromSeconds(90));
-            if (!Recoveries.TryGetValue(name, out var list))
-            {
-                Recoveries[name] = list = [];
-            }
-
-            list.Add(recovery);
+            await InjectAsync(bag.Dequeue());
             await Task.Delay(_random.Next(300, 1500));
         }
     }
 
-    private void Say(string line) => Console.WriteLine($"{_watch.Elapsed.TotalSeconds,7:F1} s  {line}");
+    /// <summary>These faults in this order, each not before its time.</summary>
+    public async Task RunAsync(IEnumerable<(TimeSpan At, string Name)> schedule)
+    {
+        foreach (var (at, name) in schedule)
+        {
+            var wait = at - _watch.Elapsed;
+            await Task.Delay(wait > TimeSpan.Zero ? wait : TimeSpan.Zero);
+            await InjectAsync(name);
+        }
+    }
+
+    /// <summary>The faults that a campaign printed: the lines of its output that name one with its time.</summary>
+    public static List<(TimeSpan At, string Name)> ReadSchedule(IEnumerable<string> lines) =>
+    [
+        .. from line in lines
+           let parts = line.Split(" s  ", 2)
+           where parts.Length == 2 && Faults.ContainsKey(parts[1])
+           select (TimeSpan.FromSeconds(double.Parse(parts[0], CultureInfo.InvariantCulture)), parts[1]),
+    ];
+
+    private async Task InjectAsync(string name)
+    {
+        var fault = Faults[name];
+        await _beats.BeginAsync();
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{_watch.Elapsed.TotalSeconds,7:F1} s  {name}"));
+        var began = await _beats.NowAsync();
+        await fault.Do(this);
+        var from = fault.FromBeginning ? began : DateTime.UtcNow;
+        var called = await load.ProbeAsync($"probe-{seed}-{_watch.ElapsedMilliseconds}", RecoveryLimit);
+        var moved = await _beats.MovedAfterAsync(from, RecoveryLimit);
+        await _beats.EndAsync();
+        Recoveries.Add(name, fault.Goal, fault.FromBeginning, moved, called);
+    }
 
     private SiloSlot[] Some(int count)
     {
-        var silos = _rig.Silos.ToArray();
+        var silos = rig.Silos.ToArray();
         _random.Shuffle(silos);
         return silos[..count];
     }
 
-    private Task OnProxyAsync(Action<FaultProxy> harm, int leastMs, int mostMs) => OnAsync(Some(1)[0].Proxy, harm, leastMs, mostMs);
-
-    private async Task OnAsync(FaultProxy proxy, Action<FaultProxy> harm, int leastMs, int mostMs)
+    /// <param name="Do">Returns when the fault has healed.</param>
+    private sealed record Fault(Func<Nemesis, Task> Do)
     {
-        harm(proxy);
-        await Task.Delay(_random.Next(leastMs, mostMs + 1));
-        proxy.Heal();
-    }
+        /// <summary>Seconds within which all that ran should run again.</summary>
+        public int? Goal { get; init; }
 
-    private async Task SinkDownAsync()
-    {
-        _rig.Sink.Kill();
-        await Task.Delay(_random.Next(100, 4000));
-        await _rig.StartSinkAsync();
-    }
+        /// <summary>Recovery counts from where the fault began, because the others must take over; else from its end.</summary>
+        public bool FromBeginning { get; init; }
 
-    private async Task SinkFrozenAsync()
-    {
-        _rig.Sink.Signal("STOP");
-        await Task.Delay(_random.Next(1000, 8000));
-        _rig.Sink.Signal("CONT");
+        /// <summary>Takes minutes: for campaigns of twenty and more.</summary>
+        public bool IsLong { get; init; }
     }
 }

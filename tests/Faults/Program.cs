@@ -1,12 +1,13 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Actors.Faults;
 
-// A campaign of faults against real processes: ./faults [--seed N] [--minutes M] [--only NAME] | --every-commit [NAME,…]. Exit 0: no difference; 1: a difference; 3: something missing.
+// A campaign of faults against real processes: ./faults [--seed N] [--minutes M] [--only NAME,…] | --every-commit [NAME,…]. Exit 0: no difference; 1: a difference; 3: something missing.
 switch (args)
 {
     case ["silo", var name, .. var ports]:
         var at = ports.Select(Number).ToArray();
-        return await FaultSilo.RunAsync(name, at[0], at[1], at[2], at[3], at[4]);
+        return await FaultSilo.RunAsync(name, at[0], at[1], at[2], at[3], at[4], at[5]);
     case ["sink", var file, var port]:
         await EffectSink.RunAsync(file, Number(port));
         return 0;
@@ -24,29 +25,19 @@ switch (args)
 #endif
 }
 
-var (seed, minutes, only) = (Environment.TickCount, 3.0, default(string));
-for (var i = 0; i < args.Length; i += 2)
+var asked = CampaignOptions.Parse(args);
+if (asked is null)
 {
-    if (i + 1 == args.Length
-        || !(args[i] switch
-        {
-            "--seed" => int.TryParse(args[i + 1], out seed),
-            "--minutes" => double.TryParse(args[i + 1], CultureInfo.InvariantCulture, out minutes) && minutes > 0,
-            "--only" => (only = args[i + 1]).Split(',').All(Nemesis.Names.Contains),
-            _ => false,
-        }))
-    {
-        Console.Error.WriteLine($"Usage: ./faults [--seed N] [--minutes M] [--only NAME,…] | --every-commit [NAME,…], where NAME is one of: {string.Join(", ", Nemesis.Names)}, or alone: bad clients");
-        return 2;
-    }
+    Console.Error.WriteLine(CampaignOptions.Usage);
+    return 2;
 }
 
 var root = Root();
-Console.WriteLine($"seed {seed}, {minutes.ToString(CultureInfo.InvariantCulture)} minutes, {only ?? "all faults"}; logs in {Path.Combine(root, ".actors", "faults-run")}");
+Console.WriteLine($"{asked}; logs in {Path.Combine(root, ".actors", "faults-run")}");
 Rig rig;
 try
 {
-    rig = await Rig.StartAsync(root);
+    rig = await Rig.StartAsync(root, new Dictionary<string, string> { [Rig.ProfileVariable] = asked.Profile });
 }
 catch (Actors.Hosting.PostgresMissingException missing)
 {
@@ -55,10 +46,20 @@ catch (Actors.Hosting.PostgresMissingException missing)
 }
 
 await using var processes = rig;
-var campaign = new Campaign(rig, seed);
+using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => End(signal, rig));
+using var onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => End(signal, rig));
+var campaign = new Campaign(rig, asked.Seed);
 Nemesis nemesis = null!;
-await campaign.RoundAsync(load => (nemesis = new Nemesis(rig, load, seed)).RunAsync(TimeSpan.FromMinutes(minutes), only?.Split(',') ?? Nemesis.Names), TimeSpan.FromSeconds(120));
+await campaign.RoundAsync(load => asked.RunAsync(nemesis = new Nemesis(rig, load, asked.Seed)), TimeSpan.FromSeconds(120));
 return campaign.Report(nemesis);
+
+// Without any report: the processes end with this one, and Postgres is stopped.
+static void End(PosixSignalContext signal, Rig rig)
+{
+    signal.Cancel = true;
+    rig.StopPostgresAsync().Wait(TimeSpan.FromSeconds(30));
+    Environment.FailFast("Stopped before the end.");
+}
 
 static string Root() => Environment.GetEnvironmentVariable("ACTORS_ROOT") ?? Directory.GetCurrentDirectory();
 

@@ -18,6 +18,12 @@ internal sealed class Rig : IAsyncDisposable
     /// <summary>For how many seconds silos keep what has ended; unset: for ever.</summary>
     public const string KeepVariable = "ACTORS_FAULTS_KEEP";
 
+    /// <summary>The silos' membership profile; unset: tight.</summary>
+    public const string ProfileVariable = "ACTORS_FAULTS_PROFILE";
+
+    // So that a heap that is full is a fault and not the machine's end.
+    private const string HeapLimit = "0x40000000";
+
     private readonly PostgresSettings _settings;
     private readonly List<SiloSlot> _silos = [];
     private readonly CancellationTokenSource _stop = new();
@@ -36,6 +42,8 @@ internal sealed class Rig : IAsyncDisposable
     public string Folder { get; }
 
     public string EffectsFile => Path.Combine(Folder, "effects");
+
+    public string WebhooksFile => Path.Combine(Folder, "webhooks");
 
     /// <summary>Straight to the server: for checks and for the nemesis.</summary>
     public NpgsqlDataSource Database { get; private set; } = null!;
@@ -93,6 +101,8 @@ internal sealed class Rig : IAsyncDisposable
 
     public ReadyProcess Sink => _sink!;
 
+    public WebhookReceiver Webhooks { get; private set; } = null!;
+
     public async Task StartSinkAsync()
     {
         _sink?.Dispose();
@@ -131,6 +141,7 @@ internal sealed class Rig : IAsyncDisposable
 
         _silos.ForEach(silo => silo.Dispose());
         _sink?.Dispose();
+        Webhooks?.Dispose();
         if (Database is not null)
         {
             await Database.DisposeAsync();
@@ -167,6 +178,7 @@ internal sealed class Rig : IAsyncDisposable
             create table states (workflow text, state text);
             """);
         await StartSinkAsync();
+        Webhooks = new WebhookReceiver(WebhooksFile, ReadyProcess.FreePort());
         for (var number = 0; number < SiloCount; number++)
         {
             var (name, siloPort, gatewayPort) = ($"silo-{number}", ReadyProcess.FreePort(), ReadyProcess.FreePort());
@@ -204,7 +216,7 @@ internal sealed class Rig : IAsyncDisposable
     private ReadyProcess StartSilo(string name, FaultProxy proxy, int siloPort, int siloListens, int gatewayPort, int gatewayListens)
     {
         var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = Password(), ApplicationName = null, CommandTimeout = 30, Options = null, Host = "127.0.0.1", Port = proxy.Port };
-        return Start(name, to.ConnectionString, "silo", name, $"{siloPort}", $"{siloListens}", $"{gatewayPort}", $"{gatewayListens}", $"{_sinkPort}");
+        return Start(name, to.ConnectionString, "silo", name, $"{siloPort}", $"{siloListens}", $"{gatewayPort}", $"{gatewayListens}", $"{_sinkPort}", $"{Webhooks.Port}");
     }
 
     private string Password() => File.ReadAllText(Path.Combine(_postgresFolder, "password"));
@@ -228,6 +240,7 @@ internal sealed class Rig : IAsyncDisposable
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!, arguments);
         start.Environment[ConnectionVariable] = connectionString;
+        start.Environment["DOTNET_GCHeapHardLimit"] = HeapLimit;
         foreach (var (name, value) in _siloEnvironment)
         {
             start.Environment[name] = value;

@@ -106,6 +106,19 @@ public sealed class ReadyProcess : IDisposable
         }
     }
 
+    /// <summary>The most memory counts anew from what it has now.</summary>
+    public void ForgetPeak()
+    {
+        try
+        {
+            File.WriteAllText($"/proc/{_process.Id}/clear_refs", "5");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // It has ended, or the system does not count.
+        }
+    }
+
     public void Dispose()
     {
         Kill();

@@ -1,0 +1,47 @@
+using System.Globalization;
+
+namespace Actors.Faults;
+
+/// <summary>How long it took after each fault until every workflow that ran went on, and until a new call had its answer.</summary>
+internal sealed class Recoveries
+{
+    private readonly SortedDictionary<string, Kind> _kinds = new(StringComparer.Ordinal);
+
+    /// <param name="goal">Seconds.</param>
+    public void Add(string fault, int? goal, bool fromBeginning, TimeSpan moved, TimeSpan called)
+    {
+        if (!_kinds.TryGetValue(fault, out var kind))
+        {
+            _kinds[fault] = kind = new Kind(goal, fromBeginning);
+        }
+
+        kind.Moved.Add(moved);
+        kind.Called.Add(called);
+    }
+
+    /// <summary>The faults after which nothing, or not everything, went on.</summary>
+    public IEnumerable<string> Never => _kinds.Where(kind => kind.Value.Moved.Concat(kind.Value.Called).Contains(TimeSpan.MaxValue)).Select(kind => kind.Key);
+
+    public void Print()
+    {
+        Console.WriteLine("| fault | times | counted from its | all went on after s: p50 | at most | goal | a new call answered after s: p50 | at most |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|");
+        foreach (var (name, kind) in _kinds)
+        {
+            var most = kind.Moved.Max();
+            var goal = kind.Goal is not { } seconds ? "" : most <= TimeSpan.FromSeconds(seconds) ? $"{seconds}" : $"{seconds}: {kind.Moved.Count(time => time > TimeSpan.FromSeconds(seconds))} were longer";
+            Console.WriteLine($"| {name} | {kind.Moved.Count} | {(kind.FromBeginning ? "beginning" : "end")} | {Median(kind.Moved)} | {Text(most)} | {goal} | {Median(kind.Called)} | {Text(kind.Called.Max())} |");
+        }
+    }
+
+    private static string Median(List<TimeSpan> times) => Text(times.Order().ElementAt(times.Count / 2));
+
+    private static string Text(TimeSpan time) => time == TimeSpan.MaxValue ? "never" : time.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture);
+
+    private sealed record Kind(int? Goal, bool FromBeginning)
+    {
+        public List<TimeSpan> Moved { get; } = [];
+
+        public List<TimeSpan> Called { get; } = [];
+    }
+}
