@@ -20,7 +20,18 @@ internal sealed class Campaign(Rig rig, int seed, bool stopsAtFirst = false)
         using var calm = new CancellationTokenSource();
         var watching = Task.WhenAll(checks.WatchMoneyAsync(calm.Token), checks.WatchStatesAsync(calm.Token));
         load.Start();
-        await faults(load);
+        try
+        {
+            await faults(load);
+        }
+        catch
+        {
+            await load.EndAsync(TimeSpan.Zero); // Else its callers go on.
+            await calm.CancelAsync();
+            await watching;
+            throw;
+        }
+
         if (stopsAtFirst && Findings.First is not null)
         {
             await load.EndAsync(TimeSpan.Zero);

@@ -157,7 +157,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             select 'instance ' || instance || ', position ' || position || ': ' || octet_length(payload::text) from actors.journal where octet_length(payload::text) > {FaultSilo.PayloadSizeMax}
             """);
         await SqlAsync("groups_within_the_limit", "select count(distinct xmin::text) from actors.journal", $"""
-            select 'transaction ' || xmin || ': ' || count(distinct instance) || ' workflows' from actors.journal group by xmin having count(distinct instance) > {FaultSilo.GroupSizeMax}
+            select 'transaction ' || xmin::text || ': ' || count(distinct instance) || ' workflows' from actors.journal group by xmin::text having count(distinct instance) > {FaultSilo.GroupSizeMax}
             """);
         foreach (var silo in rig.Silos)
         {

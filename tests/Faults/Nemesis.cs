@@ -8,6 +8,9 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
 {
     private static readonly TimeSpan RecoveryLimit = TimeSpan.FromSeconds(90);
 
+    // Said at once, so that the silos' logs can be read beside it.
+    private static readonly TimeSpan Notable = TimeSpan.FromSeconds(8);
+
     private static readonly Dictionary<string, Fault> Faults = new()
     {
         ["kill"] = new(nemesis => nemesis.KillAsync(1)) { Goal = 3, FromBeginning = true },
@@ -120,6 +123,11 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         var from = fault.FromBeginning ? began : DateTime.UtcNow;
         var called = await load.ProbeAsync($"probe-{seed}-{_watch.ElapsedMilliseconds}", RecoveryLimit);
         var moved = await _beats.MovedAfterAsync(from, RecoveryLimit);
+        if (moved > Notable || called > Notable)
+        {
+            Console.WriteLine($"           all went on after {Recoveries.Text(moved)} s, a new call was answered after {Recoveries.Text(called)} s");
+        }
+
         await _beats.EndAsync();
         Recoveries.Add(name, fault.Goal, fault.FromBeginning, moved, called);
     }

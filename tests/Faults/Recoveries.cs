@@ -36,7 +36,7 @@ internal sealed class Recoveries
 
     private static string Median(List<TimeSpan> times) => Text(times.Order().ElementAt(times.Count / 2));
 
-    private static string Text(TimeSpan time) => time == TimeSpan.MaxValue ? "never" : time.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture);
+    public static string Text(TimeSpan time) => time == TimeSpan.MaxValue ? "never" : time.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture);
 
     private sealed record Kind(int? Goal, bool FromBeginning)
     {

@@ -85,11 +85,18 @@ public sealed class ReadyProcess : IDisposable
         kill.WaitForExit();
     }
 
-    /// <summary>A line on its standard input.</summary>
+    /// <summary>A line on its standard input, if it is there to read it.</summary>
     public void Tell(string line)
     {
-        _process.StandardInput.WriteLine(line);
-        _process.StandardInput.Flush();
+        try
+        {
+            _process.StandardInput.WriteLine(line);
+            _process.StandardInput.Flush();
+        }
+        catch (IOException)
+        {
+            // It has ended.
+        }
     }
 
     /// <summary>The most memory that it ever had, in MiB; 0 where the system does not tell.</summary>
