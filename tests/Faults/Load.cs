@@ -78,7 +78,7 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
             }
             catch (WorkflowUnavailableException)
             {
-                // Again.
+                await PauseAsync();
             }
             catch (OperationCanceledException) when (until.IsCancellationRequested)
             {
@@ -178,7 +178,7 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
             }
             catch (WorkflowUnavailableException)
             {
-                Interlocked.Increment(ref Repeats);
+                await PauseAsync();
             }
             catch (OperationCanceledException) when (!_giveUp.IsCancellationRequested)
             {
@@ -221,6 +221,13 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
         }
     }
 
+    /// <summary>Before a call is repeated.</summary>
+    private Task PauseAsync()
+    {
+        Interlocked.Increment(ref Repeats);
+        return Task.Delay(Random.Shared.Next(20, 100), CancellationToken.None);
+    }
+
     /// <summary>A call that took this long was answered within its time-out, or hangs.</summary>
     public void InTime(string what, Stopwatch watch)
     {
@@ -247,7 +254,7 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
             }
             catch (WorkflowUnavailableException)
             {
-                Interlocked.Increment(ref Repeats);
+                await PauseAsync();
             }
             catch (WorkflowEndedException) when (what == "signal")
             {
