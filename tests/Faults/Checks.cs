@@ -168,12 +168,14 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
 
     private async Task StatesAsync()
     {
+        var fickle = load.History.Where(asked => asked.IsFickle).Select(asked => asked.Id).ToHashSet();
         await using var command = rig.Database.CreateCommand("select s.workflow, s.state from states s join actors.workflows w on w.id = s.workflow and w.status = 1");
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())
         {
             var (id, live) = (reader.GetString(0), reader.GetString(1));
-            await ReplayedAsync(id, states => states.Count == 0 || states[^1] == live, live);
+            // A workflow that does not wait for its signals may get one after it wrote its state down.
+            await ReplayedAsync(id, states => states.Count == 0 || (fickle.Contains(id) ? states.Contains(live) : states[^1] == live), live);
         }
     }
 
@@ -223,7 +225,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
                 // Kept for long enough.
             }
 
-            Looked("acknowledged_exactly_once", 1, asked.IsRight(asked.Result!.Value) ? [] : [$"{asked.Id}: {asked.Result}, asked {asked.Sum}, certain {asked.Certain}"]);
+            Looked("acknowledged_exactly_once", 1, asked.IsRight(asked.Result!.Value) ? [] : [$"{asked.Id}: {asked.Result}, asked {asked.Sum}"]);
         }
     }
 
