@@ -20,7 +20,7 @@ internal sealed class WorkflowGrain(WorkflowEngine engine) : Grain, IWorkflowGra
         return Task.CompletedTask;
     }
 
-    /// <summary>Best effort: if it does not get there, the next owner's claim does.</summary>
+    /// <summary>Best effort: if it does not get there, the next owner's claim does. Orleans deactivates workflows in the middle of their work, too: where the silo died that knew their place.</summary>
     public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) =>
         engine.ReleaseAsync(_id).WaitAsync(cancellationToken);
 

@@ -139,7 +139,7 @@ internal sealed partial class WorkflowEngine
 
     /// <summary>Gives the run away, if it is here. Returns when it has left memory.</summary>
     public Task ReleaseAsync(WorkflowId id) =>
-        _residents.TryGetValue(id, out var instance) ? instance.ReleaseAsync(wakeOthers: false) : Task.CompletedTask;
+        _residents.TryGetValue(id, out var instance) ? instance.ReleaseAsync() : Task.CompletedTask;
 
     private async Task<bool> MailAsync(WorkflowId id, SignalRequest signal)
     {

@@ -140,7 +140,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     public async Task DrainAsync(TimeSpan limit)
     {
         _stopping = true;
-        var leaving = _residents.Values.Select(instance => instance.ReleaseAsync(wakeOthers: true)).ToList();
+        var leaving = _residents.Values.Select(instance => instance.ReleaseAsync()).ToList();
         LogDraining(leaving.Count);
         await Task.WhenAny(Task.WhenAll(leaving), Task.Delay(limit));
         LogDrained(_residents.Count);
@@ -260,7 +260,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         instance.Begin(history, mail);
         if (_stopping)
         {
-            _ = instance.ReleaseAsync(wakeOthers: true);
+            _ = instance.ReleaseAsync();
         }
 
         return instance;

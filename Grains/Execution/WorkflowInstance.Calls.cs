@@ -40,7 +40,6 @@ internal sealed partial class WorkflowInstance
     // Message ids that have a place in a draft and no position yet.
     private readonly HashSet<string> _arriving = new(StringComparer.Ordinal);
     private bool _givingAway;
-    private bool _wakeOthers;
 
     /// <summary>The value of a query between two turns.</summary>
     public Task<Payload> QueryAsync(QueryRequest query)
@@ -93,13 +92,15 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    /// <summary>Gives the run away: bodies are cancelled, the commit under way ends, the owner is cleared. Completes when it has left.</summary>
-    /// <param name="wakeOthers">True: another silo is to take it at once, unless it only waits.</param>
-    public Task ReleaseAsync(bool wakeOthers)
+    /// <summary>
+    /// Gives the run away: bodies are cancelled, the commit under way ends, the owner is cleared. Completes when it has left. Unless it only waits it
+    /// leaves a letter, by which the sweeps find it: whoever asked for it may be gone before its claim.
+    /// </summary>
+    public Task ReleaseAsync()
     {
         Post(() =>
         {
-            (_givingAway, _wakeOthers) = (true, wakeOthers);
+            _givingAway = true;
             _ = _stop.CancelAsync();
         });
         return Left;

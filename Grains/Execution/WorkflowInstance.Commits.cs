@@ -42,7 +42,7 @@ internal sealed partial class WorkflowInstance
         }
         else if (_givingAway)
         {
-            Release(_wakeOthers && (_running > 0 || _code.Outstanding.Values.Any(c => c is BodyCommand { RetryAt: null })));
+            Release(wakeOthers: _running > 0 || _code.Outstanding.Values.Any(c => c is BodyCommand { RetryAt: null }));
         }
         else if (_moreMail)
         {

@@ -23,7 +23,7 @@ public static class ActorsSiloHosting
     /// <summary>
     /// Adds the engine, an Orleans silo on the same Postgres (clustering, reminders, default grain storage), <see cref="IWorkflowClient"/> and
     /// health checks tagged <c>live</c> and <c>ready</c>. Call once; give the host a shutdown time-out longer than <see cref="ActorsClusterOptions.DrainLimit"/>.
-    /// Where the host has no <see cref="TimeProvider"/> of its own it gets the system's, that never goes back.
+    /// Where the host has no <see cref="TimeProvider"/> of its own it gets one that shows the database's time, for Orleans too.
     /// </summary>
     /// <param name="connectionString">Npgsql connection string of the database that holds workflows and business tables alike.</param>
     /// <exception cref="ValidationException">An option is outside its bounds; the message names option and bound.</exception>
@@ -50,7 +50,7 @@ public static class ActorsSiloHosting
     {
         if (services.All(service => service.ServiceType != typeof(TimeProvider) || service.IsKeyedService || service.ImplementationInstance == TimeProvider.System))
         {
-            services.AddSingleton<TimeProvider>(new SteadyClock(TimeProvider.System));
+            services.AddSingleton<TimeProvider>(new ClusterClock(TimeProvider.System));
         }
     }
 

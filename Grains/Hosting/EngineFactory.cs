@@ -1,4 +1,5 @@
 using Actors.Calling;
+using Actors.Cluster;
 using Actors.Execution;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
@@ -19,6 +20,11 @@ internal static class EngineFactory
         var payloads = new PayloadSerializer(settings.Codec) { SizeMax = options.PayloadSizeMax };
         var time = Time(services);
         var clock = new DatabaseClock(time);
+        if (time is ClusterClock shared)
+        {
+            shared.Database = () => clock.Now;
+        }
+
         var context = new EngineContext(
             database,
             new JournalWriter(database, options.JournalLanes, options.GroupSizeMax, loggers.CreateLogger<JournalWriter>()),
@@ -35,7 +41,7 @@ internal static class EngineFactory
         return new WorkflowEngine(context, new InstanceNumbers(database), loggers.CreateLogger<WorkflowEngine>());
     }
 
-    /// <summary>This process's clock, as the host has it registered: only its monotonic part decides anything, the time of day is the database's.</summary>
+    /// <summary>This process's clock, as the host has it registered: the engine takes its monotonic part alone, its time of day is the database's.</summary>
     public static TimeProvider Time(IServiceProvider services) => services.GetService<TimeProvider>() ?? TimeProvider.System;
 
     private static OutgoingMessage Prepare(OutboxRoutes routes, PayloadSerializer payloads, string topic, string key, object? message, Type type)

@@ -43,7 +43,7 @@ internal static class FaultSilo
         builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss.fff "));
         builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Polly", LogLevel.Warning);
         builder.Services.AddSingleton(new World(sinkPort));
-        builder.Services.AddSingleton<TimeProvider>(new SteadyClock(Clock)); // The engine's and Orleans'.
+        builder.Services.AddSingleton<TimeProvider>(new ClusterClock(Clock)); // The engine's and Orleans'.
         builder.AddActors(Environment.GetEnvironmentVariable(Rig.ConnectionVariable)!, actors =>
         {
             actors.AddWorkflow<Bank>();

@@ -12,6 +12,7 @@ public sealed class ReadyProcess : IDisposable
     private readonly List<string> _output = [];
     private readonly Process _process;
     private readonly string? _logFile;
+    private bool _isDisposed;
 
     /// <param name="logFile">What it prints is appended here, and not kept in memory.</param>
     public ReadyProcess(ProcessStartInfo start, string? logFile = null)
@@ -23,11 +24,12 @@ public sealed class ReadyProcess : IDisposable
         _process.ErrorDataReceived += (_, line) => Heard(line.Data);
         _process.Exited += (_, _) => _ready.TrySetException(new InvalidOperationException($"The process ended before it was ready:\n{Output}"));
         _process.Start();
+        Id = _process.Id;
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
     }
 
-    public int Id => _process.Id;
+    public int Id { get; }
 
     public bool HasExited => _process.HasExited;
 
@@ -81,7 +83,12 @@ public sealed class ReadyProcess : IDisposable
     /// <param name="signal">As kill names it: STOP, CONT, TERM.</param>
     public void Signal(string signal)
     {
-        using var kill = Process.Start("kill", [$"-{signal}", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        if (_isDisposed)
+        {
+            return; // Its number may be another's by now.
+        }
+
+        using var kill = Process.Start("kill", [$"-{signal}", Id.ToString(CultureInfo.InvariantCulture)]);
         kill.WaitForExit();
     }
 
@@ -93,7 +100,7 @@ public sealed class ReadyProcess : IDisposable
             _process.StandardInput.WriteLine(line);
             _process.StandardInput.Flush();
         }
-        catch (IOException)
+        catch (Exception error) when (error is IOException or ObjectDisposedException)
         {
             // It has ended.
         }
@@ -104,7 +111,7 @@ public sealed class ReadyProcess : IDisposable
     {
         try
         {
-            var line = File.ReadLines($"/proc/{_process.Id}/status").FirstOrDefault(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
+            var line = File.ReadLines($"/proc/{Id}/status").FirstOrDefault(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
             return line is null ? 0 : long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -118,7 +125,7 @@ public sealed class ReadyProcess : IDisposable
     {
         try
         {
-            File.WriteAllText($"/proc/{_process.Id}/clear_refs", "5");
+            File.WriteAllText($"/proc/{Id}/clear_refs", "5");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -129,6 +136,7 @@ public sealed class ReadyProcess : IDisposable
     public void Dispose()
     {
         Kill();
+        _isDisposed = true;
         _process.Dispose();
     }
 
