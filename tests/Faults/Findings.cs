@@ -10,6 +10,9 @@ internal sealed class Findings
 
     private readonly Stopwatch _watch = Stopwatch.StartNew();
 
+    /// <summary>The checks whose differences count as found; null: all.</summary>
+    public IReadOnlyCollection<string>? Expects { get; set; }
+
     /// <summary>The difference that was found first, and how long after the start.</summary>
     public (string Check, string What, TimeSpan After)? First { get; private set; }
 
@@ -28,7 +31,11 @@ internal sealed class Findings
     {
         lock (_found)
         {
-            First ??= (check, what, _watch.Elapsed);
+            if (Expects?.Any(expected => check.StartsWith(expected, StringComparison.Ordinal)) != false)
+            {
+                First ??= (check, what, _watch.Elapsed);
+            }
+
             if (!_found.TryGetValue(check, out var list))
             {
                 _found[check] = list = [];

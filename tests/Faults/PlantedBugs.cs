@@ -5,10 +5,13 @@ using Actors.Storage;
 
 namespace Actors.Faults;
 
-/// <summary>The bugs that can be planted, each with what provokes it, and the proof that the checks see them.</summary>
+/// <summary>
+/// The bugs that can be planted, each with what provokes it and the checks that must find it. The same provocations without a bug, <c>none</c>, must find nothing.
+/// </summary>
 internal static class PlantedBugs
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan ControlLimit = TimeSpan.FromMinutes(1.5);
     private static readonly TimeSpan Round = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan RestLimit = TimeSpan.FromSeconds(20);
 
@@ -29,23 +32,25 @@ internal static class PlantedBugs
         insert into actors.inbox (instance, at, message_id, name) select instance, actors.now(), '', '' from claimed on conflict do nothing
         """;
 
+    private static readonly string[] Writers = ["only_the_owner_writes", "positions_in_order", "positions_without_gaps", "replay_gives_the_live_state"];
+
     private static readonly Bug[] All =
     [
-        new("idempotency key per attempt", ["sink down"]),
-        new("signal id forgotten on reload", ["kill", "answers lost"], Unrest: Usurp),
-        new("acknowledged before commit", ["cut off from postgres", "kill"]),
-        new("timers from the local clock", ["reset"]),
-        new("outbox written after commit", ["kill", "kill all", "answers lost"]),
-        new("delivery marked before sending", ["sink down", "kill"]),
-        new("a lane goes on behind a failure", ["sink down"]),
-        new("order of completions lost", ["kill", "terminate"], Unrest: Usurp),
-        new("blind retry after an unknown commit", ["answers lost"]),
-        new("no epoch check", ["cut off from postgres", "freeze"], SlowCommits("actors.journal", 0.05, 1), Usurp),
-        new("lease without fence", ["cut off from postgres", "freeze"], SlowCommits("actors.journal", 0.05, 1), Usurp),
-        new("KEY SHARE instead of the fence's lock", ["cut off from postgres", "freeze"], SlowCommits("actors.journal", 0.05, 1), Usurp),
-        new("claim and load in one statement", ["kill", "kill two"], SlowCommits("actors.journal", 0.05, 6)),
-        new("cursor by id only", ["slow", "reset"], SlowCommits("actors.outbox", 0.2, 0.1)),
-        new("retention that ignores undelivered messages", [], Provoke: async rig =>
+        new("idempotency key per attempt", ["sink down"], ["idempotency_keys_stable"]),
+        new("signal id forgotten on reload", ["kill", "answers lost"], ["signals_once", "acknowledged_exactly_once"], Unrest: Usurp),
+        new("acknowledged before commit", ["cut off from postgres", "kill"], ["acknowledged_is_recorded", "acknowledged_exactly_once"], SlowCommits("actors.journal", 0.05, 1), Usurp),
+        new("timers from the local clock", ["reset"], ["timers_once_and_not_early"]),
+        new("outbox written after commit", ["kill", "kill all", "answers lost"], ["outbox_delivers_all"]),
+        new("delivery marked before sending", ["sink down", "kill"], ["outbox_delivers_all"]),
+        new("a lane goes on behind a failure", ["sink down", "webhooks down"], ["order_per_key"]),
+        new("order of completions lost", ["kill", "terminate"], ["replay_gives_the_live_state", "all_completed"], Unrest: Usurp),
+        new("blind retry after an unknown commit", ["answers lost"], [.. Writers, "transactions_exactly_once"]),
+        new("no epoch check", ["cut off from postgres", "freeze"], Writers, SlowCommits("actors.journal", 0.05, 1), Usurp),
+        new("lease without fence", ["cut off from postgres", "freeze"], Writers, SlowCommits("actors.journal", 0.05, 1), Usurp),
+        new("KEY SHARE instead of the fence's lock", ["cut off from postgres", "freeze"], Writers, SlowCommits("actors.journal", 0.05, 1), Usurp),
+        new("claim and load in one statement", ["kill", "kill two"], [.. Writers, "all_completed"], SlowCommits("actors.journal", 0.05, 6)),
+        new("cursor by id only", ["slow", "reset"], ["outbox_delivers_all", "order_per_key"], SlowCommits("actors.outbox", 0.2, 0.1)),
+        new("retention that ignores undelivered messages", [], ["outbox_delivers_all"], Provoke: async rig =>
         {
             await Task.Delay(TimeSpan.FromSeconds(5));
             rig.Sink.Signal("STOP");
@@ -54,16 +59,23 @@ internal static class PlantedBugs
         }),
     ];
 
+    /// <summary>A control: no bug, and every provocation of some bugs, which differ in the set-up alone.</summary>
+    private static IEnumerable<Bug> Controls => All.GroupBy(bug => (bug.Setup, bug.Unrest, bug.Provoke is null)).Select(same => same.First() with
+    {
+        Name = None, Faults = [.. same.SelectMany(bug => bug.Faults).Distinct()], Expects = null, Of = string.Join(", ", same.Select(bug => bug.Name)),
+    });
+
     /// <summary>Returns the exit code: 0 when each bug was found.</summary>
     public static async Task<int> RunAsync(string root, string name, int seed)
     {
         if (name == "list")
         {
-            Console.WriteLine(string.Join('\n', All.Select(bug => bug.Name)));
+            Console.WriteLine(string.Join('\n', All.Select(bug => bug.Name).Append(None)));
             return 0;
         }
 
-        var bugs = All.Where(bug => name == "all" || name.Split(',').Contains(bug.Name)).ToList();
+        var names = name.Split(',');
+        var bugs = All.Concat(Controls).Where(bug => name == "all" || names.Contains(bug.Name)).ToList();
         if (bugs.Count == 0)
         {
             Console.Error.WriteLine($"There is no bug '{name}': ./faults --planted list");
@@ -73,7 +85,7 @@ internal static class PlantedBugs
         var rows = new List<string>();
         foreach (var bug in bugs)
         {
-            rows.Add(await FindAsync(root, bug, seed));
+            rows.Add(bug.Name == None ? await ControlAsync(root, bug, seed) : await FindAsync(root, bug, seed));
             Console.WriteLine(rows[^1]);
         }
 
@@ -81,14 +93,33 @@ internal static class PlantedBugs
         Console.WriteLine("| bug | seed | found after s | check | what it said |");
         Console.WriteLine("|---|---|---|---|---|");
         rows.ForEach(Console.WriteLine);
-        return rows.Exists(row => row.Contains(NotFound, StringComparison.Ordinal)) ? 1 : 0;
+        return rows.Exists(row => row.Contains(NotFound, StringComparison.Ordinal) || row.Contains(Found, StringComparison.Ordinal)) ? 1 : 0;
     }
 
+    private const string None = "none";
     private const string NotFound = "NOT FOUND";
+    private const string Found = "FOUND WITHOUT A BUG";
 
     private static async Task<string> FindAsync(string root, Bug bug, int seed)
     {
-        Console.WriteLine($"== {bug.Name}, seed {seed}");
+        var (campaign, seconds) = await PlayAsync(root, bug, seed, Limit);
+        return campaign.Findings.First is { } found
+            ? FormattableString.Invariant($"| {bug.Name} | {seed} | {found.After.TotalSeconds:F0} | {found.Check} | {found.What.Split('\n')[0]} |")
+            : FormattableString.Invariant($"| {bug.Name} | {seed} | {NotFound} in {seconds:F0} | | |");
+    }
+
+    private static async Task<string> ControlAsync(string root, Bug control, int seed)
+    {
+        var (campaign, seconds) = await PlayAsync(root, control, seed, ControlLimit);
+        campaign.Findings.Print();
+        return campaign.Findings.First is { } found
+            ? FormattableString.Invariant($"| none, but what provokes: {control.Of} | {seed} | {Found} after {found.After.TotalSeconds:F0} | {found.Check} | {found.What.Split('\n')[0]} |")
+            : FormattableString.Invariant($"| none, but what provokes: {control.Of} | {seed} | nothing in {seconds:F0} | all | |");
+    }
+
+    private static async Task<(Campaign Campaign, double Seconds)> PlayAsync(string root, Bug bug, int seed, TimeSpan limit)
+    {
+        Console.WriteLine($"== {bug.Name}{(bug.Of is null ? "" : $", but what provokes: {bug.Of}")}, seed {seed}");
         var environment = new Dictionary<string, string> { [Planted.Variable] = bug.Name };
         if (bug.Provoke is not null)
         {
@@ -98,21 +129,30 @@ internal static class PlantedBugs
         await using var rig = await Rig.StartAsync(root, environment);
         await rig.ExecuteAsync(bug.Setup ?? "select 1");
         var campaign = new Campaign(rig, seed, stopsAtFirst: true);
-        using var stop = new CancellationTokenSource();
-        var unrest = bug.Unrest is { } sql ? UnrestAsync(rig, sql, stop.Token) : Task.CompletedTask;
+        campaign.Findings.Expects = bug.Expects;
         var watch = Stopwatch.StartNew();
-        for (var round = 0; campaign.Findings.First is null && watch.Elapsed < Limit; round++)
+        for (var round = 0; campaign.Findings.First is null && watch.Elapsed < limit; round++)
         {
             var number = round;
-            await campaign.RoundAsync(
-                load => bug.Provoke?.Invoke(rig) ?? new Nemesis(rig, load, seed + number).RunAsync(Round, bug.Faults, () => campaign.Findings.First is not null), RestLimit);
+            await campaign.RoundAsync(load => ProvokeAsync(rig, bug, load, seed + number, () => campaign.Findings.First is not null), RestLimit);
         }
 
-        await stop.CancelAsync();
-        await unrest;
-        return campaign.Findings.First is { } found
-            ? FormattableString.Invariant($"| {bug.Name} | {seed} | {found.After.TotalSeconds:F0} | {found.Check} | {found.What.Split('\n')[0]} |")
-            : FormattableString.Invariant($"| {bug.Name} | {seed} | {NotFound} in {watch.Elapsed.TotalSeconds:F0} | | |");
+        return (campaign, watch.Elapsed.TotalSeconds);
+    }
+
+    private static async Task ProvokeAsync(Rig rig, Bug bug, Load load, int seed, Func<bool> enough)
+    {
+        using var stop = new CancellationTokenSource();
+        var unrest = bug.Unrest is { } sql ? UnrestAsync(rig, sql, stop.Token) : Task.CompletedTask;
+        try
+        {
+            await (bug.Provoke?.Invoke(rig) ?? new Nemesis(rig, load, seed).RunAsync(Round, bug.Faults, enough));
+        }
+        finally
+        {
+            await stop.CancelAsync(); // What ends must be left in peace.
+            await unrest;
+        }
     }
 
     private static async Task UnrestAsync(Rig rig, string sql, CancellationToken stop)
@@ -133,9 +173,14 @@ internal static class PlantedBugs
     }
 
     /// <param name="Faults">Of <see cref="Nemesis"/>.</param>
+    /// <param name="Expects">The checks that see it; null: none may find anything.</param>
     /// <param name="Setup">SQL, once, before the load.</param>
     /// <param name="Unrest">SQL, again and again.</param>
     /// <param name="Provoke">Instead of the faults, with retention of a minute.</param>
-    private sealed record Bug(string Name, string[] Faults, string? Setup = null, string? Unrest = null, Func<Rig, Task>? Provoke = null);
+    private sealed record Bug(string Name, string[] Faults, string[]? Expects, string? Setup = null, string? Unrest = null, Func<Rig, Task>? Provoke = null)
+    {
+        /// <summary>Of a control: the bugs that are provoked like this.</summary>
+        public string? Of { get; init; }
+    }
 }
 #endif

@@ -1,0 +1,34 @@
+using System.Diagnostics;
+using Actors.Support;
+using Xunit;
+
+namespace Actors.Processes;
+
+/// <summary>Three minutes of the campaign that <c>./faults</c> runs: faults of every kind on real processes, and every check.</summary>
+public sealed class CampaignTests(ITestOutputHelper output)
+{
+    private const int Missing = 3;
+
+    [Fact]
+    public async Task Faults_of_every_kind_make_no_difference()
+    {
+        var built = Path.GetRelativePath(Path.Combine(TestPostgres.RepositoryFolder, "Silo"), Path.GetDirectoryName(SiloProgram.File)!);
+        var start = new ProcessStartInfo(Path.Combine(TestPostgres.RepositoryFolder, "tests", "Faults", built, "Actors.Faults"), ["--seed", "1", "--minutes", "3"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["ACTORS_ROOT"] = TestPostgres.RepositoryFolder;
+        using var campaign = Process.Start(start)!;
+        var (said, complained) = (campaign.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), campaign.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
+        try
+        {
+            await campaign.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromMinutes(10), TestContext.Current.CancellationToken);
+        }
+        finally
+        {
+            campaign.Kill(entireProcessTree: true); // Nothing, where it has ended.
+        }
+
+        var text = await said + await complained;
+        output.WriteLine(text);
+        Assert.SkipWhen(campaign.ExitCode == Missing, text);
+        Assert.True(campaign.ExitCode == 0, text);
+    }
+}
