@@ -162,6 +162,8 @@ internal sealed class WorkflowGrain(WorkflowEngine engine) : Grain, IWorkflowGra
             ActorsException known => WireErrors.From(known),
             _ when Storage.PostgresFaults.IsUnreachable(error) => new WireError(
                 nameof(WorkflowUnavailableException), $"Workflow '{_id}': Postgres cannot be reached now. Repeat the call with the same ids."),
+            Npgsql.PostgresException refusal when Storage.PostgresFaults.MayPass(refusal) => new WireError(
+                nameof(WorkflowUnavailableException), $"Workflow '{_id}': Postgres refuses it now ({refusal.SqlState}: {refusal.MessageText}). Repeat the call with the same ids."),
             _ => null,
         };
     }

@@ -22,7 +22,7 @@ internal sealed class DatabaseClock(TimeProvider time)
 #if PLANTED_BUGS
             if (Storage.Planted.Is("timers from the local clock"))
             {
-                return time.GetUtcNow() + TimeSpan.FromSeconds(2); // As far as this silo's clock is ahead.
+                return TimeProvider.System.GetUtcNow() + TimeSpan.FromSeconds(2); // As far as this silo's clock is ahead.
             }
 #endif
             lock (_lock)

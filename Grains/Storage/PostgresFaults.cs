@@ -31,9 +31,10 @@ internal static class PostgresFaults
     /// <summary>True for a value that Npgsql could not even write, such as text that is not Unicode: the server never got the whole of it.</summary>
     public static bool IsUnsendable(Exception error) => error is ArgumentException or InvalidCastException;
 
-    /// <summary>True when Postgres is not there, or not for this connection: wait and go on.</summary>
+    /// <summary>True when Postgres is not there, or not for this connection: wait and go on. A standby that is not promoted yet is not there.</summary>
     public static bool IsUnreachable(Exception error) =>
-        error is PostgresException postgres ? postgres.InvariantSeverity != "ERROR" || postgres.SqlState.StartsWith("57", StringComparison.Ordinal)
+        error is PostgresException postgres
+            ? postgres.InvariantSeverity != "ERROR" || postgres.SqlState.StartsWith("57", StringComparison.Ordinal) || postgres.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction
         : error is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException;
 
     /// <summary>50 ms, doubled with each try up to 2 s, with jitter: waiting for a database to come back.</summary>

@@ -9,6 +9,7 @@ internal sealed record CampaignOptions
         Usage: ./faults [--seed N] [--minutes M] [--only NAME,…] [--schedule FILE] [--profile tight|default] | --every-commit [NAME,…] | --only "bad clients"
           --schedule FILE  the faults of an earlier campaign, by what it printed, in the same order and not before their time
           --profile        the silos' membership: tight (as the goals ask), or as Orleans has it
+          --only "disk full"  takes root: Postgres lies on a disk of memory; alone or with others but failover, and never without being asked for
         NAME is one of: {string.Join(", ", Nemesis.Names)}
         """;
 
@@ -46,8 +47,12 @@ internal sealed record CampaignOptions
             options = next;
         }
 
-        return options;
+        return options.NeedsSmallDisk && options.Kinds.Contains("failover") ? null : options; // The standby lies on another disk.
     }
+
+    public bool NeedsSmallDisk => Kinds.Contains(Nemesis.DiskFull);
+
+    private IEnumerable<string> Kinds => Only ?? Schedule?.Select(fault => fault.Name) ?? [];
 
     public Task RunAsync(Nemesis nemesis) => Schedule is null ? nemesis.RunAsync(Duration, Only ?? Nemesis.NamesFor(Duration)) : nemesis.RunAsync(Schedule);
 

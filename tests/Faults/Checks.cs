@@ -132,7 +132,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             where old_position <> last_position or old_epoch <> last_epoch or position < old_position or epoch < old_epoch
             """);
         await SqlAsync("terminal_stays_terminal", "select count(*) from actors.workflows where status in (1, 2)", """
-            select run || ': status ' || old_status || ' became ' || status || ', position ' || old_position || ' ' || position from audit where old_status in (1, 2)
+            select run || ': status ' || old_status || ' became ' || status || ', position ' || old_position || ' ' || position from audit where old_status in (1, 2) and (status, position) <> (old_status, old_position)
             """);
         await SqlAsync("claims_bounded", moves, $"""
             select run || ': ' || count(*) || ' claims at position ' || position from audit

@@ -20,9 +20,9 @@ internal sealed partial class Nemesis
 
     private async Task RestartAsync()
     {
-        await rig.StopPostgresAsync();
+        await rig.Servers.StopAsync();
         await Task.Delay(_random.Next(0, 3000));
-        await rig.StartPostgresAsync();
+        await rig.Servers.StartAsync();
     }
 
     private Task PostmasterAsync() => SignalPostmasterAsync("KILL");
@@ -31,16 +31,14 @@ internal sealed partial class Nemesis
 
     private async Task SignalPostmasterAsync(string signal)
     {
-        using var postmaster = Process.GetProcessById(rig.PostmasterId());
-        using (var kill = Process.Start("kill", [$"-{signal}", $"{postmaster.Id}"]))
-        {
-            await kill.WaitForExitAsync();
-        }
-
-        await postmaster.WaitForExitAsync();
+        await rig.Servers.EndAsync(signal);
         await Task.Delay(_random.Next(0, 3000));
-        await rig.StartPostgresAsync();
+        await rig.Servers.StartAsync();
     }
+
+    private Task FailOverAsync() => rig.Servers.FailOverAsync(TimeSpan.FromMilliseconds(_random.Next(500, 3000)));
+
+    private Task DiskFullAsync() => rig.Servers.FillDiskAsync(TimeSpan.FromMilliseconds(_random.Next(500, 6000)));
 
     private Task TableLockAsync()
     {

@@ -6,6 +6,8 @@ namespace Actors.Faults;
 /// <summary>Injects faults one after the other, as a seed says, and measures after each how long the system takes to work again.</summary>
 internal sealed partial class Nemesis(Rig rig, Load load, int seed)
 {
+    public const string DiskFull = "disk full";
+
     private static readonly TimeSpan RecoveryLimit = TimeSpan.FromSeconds(90);
 
     // Said at once, so that the silos' logs can be read beside it.
@@ -32,6 +34,8 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         ["postgres restart"] = new(nemesis => nemesis.RestartAsync()) { Goal = 5 },
         ["postmaster"] = new(nemesis => nemesis.PostmasterAsync()) { Goal = 5 },
         ["immediate shutdown"] = new(nemesis => nemesis.ImmediateShutdownAsync()) { Goal = 5 },
+        ["failover"] = new(nemesis => nemesis.FailOverAsync()) { Goal = 5 },
+        [DiskFull] = new(nemesis => nemesis.DiskFullAsync()) { IsAsked = true },
         ["table lock"] = new(nemesis => nemesis.TableLockAsync()),
         ["conflicts"] = new(nemesis => nemesis.ConflictsAsync()),
         ["deadlocks"] = new(nemesis => nemesis.DeadlocksAsync()),
@@ -70,7 +74,7 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
 
     /// <summary>Those that a campaign of so long has the time for.</summary>
     public static IReadOnlyCollection<string> NamesFor(TimeSpan duration) =>
-        [.. Faults.Where(fault => !fault.Value.IsLong || duration >= TimeSpan.FromMinutes(20)).Select(fault => fault.Key)];
+        [.. Faults.Where(fault => !fault.Value.IsAsked && (!fault.Value.IsLong || duration >= TimeSpan.FromMinutes(20))).Select(fault => fault.Key)];
 
     public Recoveries Recoveries { get; } = new();
 
@@ -150,5 +154,8 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
 
         /// <summary>Takes minutes: for campaigns of twenty and more.</summary>
         public bool IsLong { get; init; }
+
+        /// <summary>Needs another rig: only where it is asked for by name.</summary>
+        public bool IsAsked { get; init; }
     }
 }

@@ -37,9 +37,9 @@ Console.WriteLine($"{asked}; logs in {Path.Combine(root, ".actors", "faults-run"
 Rig rig;
 try
 {
-    rig = await Rig.StartAsync(root, new Dictionary<string, string> { [Rig.ProfileVariable] = asked.Profile });
+    rig = await Rig.StartAsync(root, new Dictionary<string, string> { [Rig.ProfileVariable] = asked.Profile }, asked.NeedsSmallDisk);
 }
-catch (Actors.Hosting.PostgresMissingException missing)
+catch (Exception missing) when (missing is Actors.Hosting.PostgresMissingException or NotSupportedException)
 {
     Console.Error.WriteLine(missing.Message);
     return 3;
@@ -57,7 +57,7 @@ return campaign.Report(nemesis);
 static void End(PosixSignalContext signal, Rig rig)
 {
     signal.Cancel = true;
-    rig.StopPostgresAsync().Wait(TimeSpan.FromSeconds(30));
+    rig.Servers.DisposeAsync().AsTask().Wait(TimeSpan.FromSeconds(30));
     Environment.FailFast("Stopped before the end.");
 }
 

@@ -24,19 +24,20 @@ internal sealed class Rig : IAsyncDisposable
     // So that a heap that is full is a fault and not the machine's end.
     private const string HeapLimit = "0x40000000";
 
-    private readonly PostgresSettings _settings;
+    private readonly PostgresServers _servers;
+    private readonly bool _smallDisk;
     private readonly List<SiloSlot> _silos = [];
     private readonly CancellationTokenSource _stop = new();
     private readonly int _sinkPort = ReadyProcess.FreePort();
-    private string _postgresFolder = "";
+    private FaultProxy? _front; // The rig's own way to Postgres, which nobody harms: it leads to whichever server there is.
     private ReadyProcess? _sink;
     private IHost? _client;
     private Task _supervisor = Task.CompletedTask;
 
     private readonly IReadOnlyDictionary<string, string> _siloEnvironment;
 
-    private Rig(PostgresSettings settings, string folder, IReadOnlyDictionary<string, string> siloEnvironment) =>
-        (_settings, Folder, _siloEnvironment) = (settings, folder, siloEnvironment);
+    private Rig(PostgresServers servers, string folder, IReadOnlyDictionary<string, string> siloEnvironment, bool smallDisk) =>
+        (_servers, Folder, _siloEnvironment, _smallDisk) = (servers, folder, siloEnvironment, smallDisk);
 
     /// <summary>Logs of the processes, and what the outside world was told.</summary>
     public string Folder { get; }
@@ -58,7 +59,8 @@ internal sealed class Rig : IAsyncDisposable
     public IWorkflowClient Workflows => _client!.Services.GetRequiredService<IWorkflowClient>();
 
     /// <param name="siloEnvironment">What the silos find in their environment beside their connection string.</param>
-    public static async Task<Rig> StartAsync(string root, IReadOnlyDictionary<string, string>? siloEnvironment = null)
+    /// <param name="smallDisk">Postgres lies on a disk that can be filled.</param>
+    public static async Task<Rig> StartAsync(string root, IReadOnlyDictionary<string, string>? siloEnvironment = null, bool smallDisk = false)
     {
         var folder = Path.Combine(root, ".actors", "faults-run");
         if (Directory.Exists(folder))
@@ -67,7 +69,7 @@ internal sealed class Rig : IAsyncDisposable
         }
 
         Directory.CreateDirectory(folder);
-        var rig = new Rig(PostgresSettings.FromEnvironment(root) with { Name = "faults", ConnectionString = null }, folder, siloEnvironment ?? new Dictionary<string, string>());
+        var rig = new Rig(new PostgresServers(PostgresSettings.FromEnvironment(root)), folder, siloEnvironment ?? new Dictionary<string, string>(), smallDisk);
         try
         {
             await rig.BeginAsync();
@@ -93,11 +95,7 @@ internal sealed class Rig : IAsyncDisposable
     })
     { IsBackground = true }.Start();
 
-    public async Task StartPostgresAsync() => await EmbeddedPostgres.StartAsync(_settings);
-
-    public Task StopPostgresAsync() => EmbeddedPostgres.StopAsync(_settings with { Major = null });
-
-    public int PostmasterId() => int.Parse(File.ReadLines(Path.Combine(_postgresFolder, "data", "postmaster.pid")).First(), CultureInfo.InvariantCulture);
+    public PostgresServers Servers => _servers;
 
     public ReadyProcess Sink => _sink!;
 
@@ -147,27 +145,26 @@ internal sealed class Rig : IAsyncDisposable
             await Database.DisposeAsync();
         }
 
-        await StopPostgresAsync();
+        _front?.Dispose();
+        await _servers.DisposeAsync();
     }
 
     private async Task BeginAsync()
     {
-        var server = await EmbeddedPostgres.StartAsync(_settings, Console.Error.WriteLine);
-        _postgresFolder = server.Folder!;
-        await using (var admin = NpgsqlDataSource.Create(server.ConnectionString))
+        var server = await _servers.BeginAsync(_smallDisk);
+        await using (var admin = NpgsqlDataSource.Create(server))
         {
-            await RollBackPreparedAsync(admin, server.ConnectionString);
-            foreach (var sql in new[] { "drop database if exists actors_faults with (force)", "create database actors_faults", "alter system set max_prepared_transactions = 5" })
+            foreach (var sql in new[] { "create database actors_faults", "alter system set max_prepared_transactions = 5" })
             {
                 await using var command = admin.CreateCommand(sql);
                 await command.ExecuteNonQueryAsync();
             }
         }
 
-        await StopPostgresAsync(); // For the setting.
-        server = await EmbeddedPostgres.StartAsync(_settings);
-
-        var to = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 60, Options = "-c statement_timeout=0" };
+        await _servers.StopAsync(); // For the setting.
+        server = await _servers.StartAsync();
+        _front = new FaultProxy(() => _servers.Port);
+        var to = new NpgsqlConnectionStringBuilder(server) { Port = _front.Port, Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 60, Options = "-c statement_timeout=0" };
         ConnectionString = to.ConnectionString;
         Database = NpgsqlDataSource.Create(ConnectionString);
         await ExecuteAsync($"""
@@ -182,7 +179,7 @@ internal sealed class Rig : IAsyncDisposable
         for (var number = 0; number < SiloCount; number++)
         {
             var (name, siloPort, gatewayPort) = ($"silo-{number}", ReadyProcess.FreePort(), ReadyProcess.FreePort());
-            var (proxy, between, gateway) = (new FaultProxy(() => to.Port), new FaultProxy(() => siloPort), new FaultProxy(() => gatewayPort));
+            var (proxy, between, gateway) = (new FaultProxy(() => _servers.Port), new FaultProxy(() => siloPort), new FaultProxy(() => gatewayPort));
             _silos.Add(new SiloSlot(name, proxy, between, gateway, () => StartSilo(name, proxy, between.Port, siloPort, gateway.Port, gatewayPort)));
             await _silos[0].Process.ReadyAsync(); // The first one makes the schema.
             if (number == 0)
@@ -200,26 +197,12 @@ internal sealed class Rig : IAsyncDisposable
         await _client.StartAsync();
     }
 
-    /// <summary>What a campaign that was killed left prepared would hold its database.</summary>
-    private static async Task RollBackPreparedAsync(NpgsqlDataSource admin, string server)
-    {
-        await using var left = admin.CreateCommand("select gid from pg_prepared_xacts where database = 'actors_faults'");
-        if (await left.ExecuteScalarAsync() is string id)
-        {
-            await using var database = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(server) { Database = "actors_faults" });
-            await using var end = database.CreateCommand($"rollback prepared '{id}'");
-            await end.ExecuteNonQueryAsync();
-        }
-    }
-
     /// <summary>Others reach it at the ports that it advertises; it listens on its own.</summary>
     private ReadyProcess StartSilo(string name, FaultProxy proxy, int siloPort, int siloListens, int gatewayPort, int gatewayListens)
     {
-        var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = Password(), ApplicationName = null, CommandTimeout = 30, Options = null, Host = "127.0.0.1", Port = proxy.Port };
+        var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = _servers.Password, ApplicationName = null, CommandTimeout = 30, Options = null, Host = "127.0.0.1", Port = proxy.Port };
         return Start(name, to.ConnectionString, "silo", name, $"{siloPort}", $"{siloListens}", $"{gatewayPort}", $"{gatewayListens}", $"{_sinkPort}", $"{Webhooks.Port}");
     }
-
-    private string Password() => File.ReadAllText(Path.Combine(_postgresFolder, "password"));
 
     /// <summary>As Kubernetes does: a silo that ended is started again.</summary>
     private async Task SuperviseAsync()
