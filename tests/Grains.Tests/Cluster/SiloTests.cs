@@ -45,6 +45,42 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         await host.StopAsync(TestContext.Current.CancellationToken);
     }
 
+    /// <summary>As on a standby that is not promoted yet.</summary>
+    [Fact]
+    public async Task A_database_that_is_read_only_for_now_makes_calls_unavailable_and_then_they_go_on()
+    {
+        using var host = Build();
+        await host.StartAsync(TestContext.Current.CancellationToken);
+        var handle = host.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>("read-only");
+        var name = new Npgsql.NpgsqlConnectionStringBuilder(database.ConnectionString).Database;
+        var endSessions = $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and application_name like 'actors %'";
+        await database.ExecuteAsync($"alter database {name} set default_transaction_read_only = on");
+        await database.ExecuteAsync(endSessions);
+        await database.ExecuteAsync("set default_transaction_read_only = off; select actors.start_workflow('default', 'read-only', 'Counting', '1'); reset default_transaction_read_only");
+        await Assert.ThrowsAsync<WorkflowUnavailableException>(() => handle.QueryAsync(w => w.Total()));
+        await database.ExecuteAsync($"set default_transaction_read_only = off; alter database {name} reset default_transaction_read_only");
+        await database.ExecuteAsync(endSessions);
+        await SignalAsync(handle, 99);
+        Assert.Equal(100, await handle.ResultAsync());
+        await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    private static async Task SignalAsync(IWorkflowHandle<ICounting> handle, int amount)
+    {
+        while (true)
+        {
+            try
+            {
+                await handle.SignalAsync(w => w.Add(amount), "once");
+                return;
+            }
+            catch (WorkflowUnavailableException)
+            {
+                // Its sessions are about to end.
+            }
+        }
+    }
+
     private IHost Build()
     {
         var builder = Host.CreateApplicationBuilder();
