@@ -23,6 +23,9 @@ public interface IBank : IWorkflow<BankJob, long>
 public sealed class Bank(World world) : Workflow<BankJob, long>, IBank
 {
     public const int Accounts = 1000;
+
+    // Accounts that many move from at the same time: their messages wait in line.
+    private const int Busy = 4;
     private static readonly TransactionOptions Again = new() { Retry = Retry.Exponential(1000, TimeSpan.FromMilliseconds(10), 1.5, TimeSpan.FromSeconds(1)) };
     private static readonly Retry Outside = Retry.Exponential(1_000, TimeSpan.FromMilliseconds(50), 1.5, TimeSpan.FromSeconds(1));
 
@@ -45,7 +48,7 @@ public sealed class Bank(World world) : Workflow<BankJob, long>, IBank
     {
         for (_round = 0; _round < input.Rounds; _round++)
         {
-            var (number, from, to, amount) = (_round, Random.Next(Accounts), Random.Next(Accounts), Random.Next(1, 100));
+            var (number, from, to, amount) = (_round, Random.Next(Random.Next(4) == 0 ? Busy : Accounts), Random.Next(Accounts), Random.Next(1, 100));
             await Transaction("move", tx => MoveAsync(tx, number, from, to, amount), Again);
             await Step("call", step => world.TellAsync($"effect {Id.Id} {number} {step.IdempotencyKey}", step.Cancellation), Outside);
             var due = Now + TimeSpan.FromMilliseconds(Random.Next(10) == 0 ? 4000 : Random.Next(10, 300));

@@ -62,6 +62,7 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         ["webhooks down"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Down)),
         ["webhooks slow"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Slow)),
         ["webhooks refused"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Refuses)),
+        ["webhooks moody"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Moody)),
         ["webhooks late"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Late)),
         ["webhooks reset"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Resets)),
     };

@@ -42,7 +42,7 @@ internal static class PlantedBugs
         new("timers from the local clock", ["reset"], ["timers_once_and_not_early"]),
         new("outbox written after commit", ["kill", "kill all", "answers lost"], ["outbox_delivers_all"]),
         new("delivery marked before sending", ["sink down", "kill"], ["outbox_delivers_all"]),
-        new("a lane goes on behind a failure", ["sink down", "webhooks down"], ["order_per_key"]),
+        new("a lane goes on behind a failure", ["sink down", "webhooks moody"], ["order_per_key"]),
         new("order of completions lost", ["kill", "terminate"], ["replay_gives_the_live_state", "all_completed"], Unrest: Usurp),
         new("blind retry after an unknown commit", ["answers lost"], [.. Writers, "transactions_exactly_once"]),
         new("no epoch check", ["cut off from postgres", "freeze"], Writers, SlowCommits("actors.journal", 0.05, 1), Usurp),

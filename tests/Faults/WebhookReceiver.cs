@@ -16,6 +16,9 @@ internal enum ReceiverMode
     /// <summary>Answers 500.</summary>
     Refuses,
 
+    /// <summary>Answers 500 to every third.</summary>
+    Moody,
+
     /// <summary>Takes the message, and says so when the sender has given up.</summary>
     Late,
 
@@ -35,6 +38,7 @@ internal sealed class WebhookReceiver : IDisposable
     private readonly SemaphoreSlim _one = new(1, 1);
     private HttpListener _listener;
     private ReceiverMode _mode;
+    private int _asked;
 
     public WebhookReceiver(string file, int port)
     {
@@ -98,7 +102,7 @@ internal sealed class WebhookReceiver : IDisposable
         {
             var mode = _mode;
             var message = await JsonSerializer.DeserializeAsync<Received>(context.Request.InputStream, JsonSerializerOptions.Web);
-            if (mode == ReceiverMode.Refuses)
+            if (mode == ReceiverMode.Refuses || (mode == ReceiverMode.Moody && Interlocked.Increment(ref _asked) % 3 == 0))
             {
                 context.Response.StatusCode = 500;
                 context.Response.Close();
