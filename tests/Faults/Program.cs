@@ -58,7 +58,8 @@ static void End(PosixSignalContext signal, Rig rig)
 {
     signal.Cancel = true;
     rig.Servers.DisposeAsync().AsTask().Wait(TimeSpan.FromSeconds(30));
-    Environment.FailFast("Stopped before the end.");
+    Console.WriteLine("Stopped before the end.");
+    System.Diagnostics.Process.GetCurrentProcess().Kill();
 }
 
 static string Root() => Environment.GetEnvironmentVariable("ACTORS_ROOT") ?? Directory.GetCurrentDirectory();
