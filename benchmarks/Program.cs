@@ -10,7 +10,7 @@ const string Usage =
     Usage: ./bench [--quick] [--json FILE]   steps per second and their cost, beside what pgbench does on the same server in the same run
            ./bench --features                single calls, transactions, timers and replay
            ./bench --starts [N]              N (1,000,000) starts in one transaction, and until all have ended
-           ./bench --sleepers [N]            what N (100,000) sleeping workflows cost, and that all wake
+           ./bench --sleepers [N]            what N (100,000) sleeping workflows cost, and that all wake (of more than 200,000: what they cost)
            ./bench --recovery [N]            N (10,000) workflows in flight when the only silo is killed
            ./bench --cluster                 one, two and four silo processes on this machine
            ./bench --growth [N] [MINUTES]    the rate after N (10,000,000) ended workflows, and under a snapshot held for MINUTES (10)
@@ -60,7 +60,7 @@ try
         "--growth" => await WithSiloAsync(silo => Growth.MeasureAsync(silo, database, Number(0, 10_000_000), TimeSpan.FromMinutes(Number(1, 10))), delivers: true),
         "--soak" => await WithSiloAsync(silo => Soak.MeasureAsync(silo, Number(0, 15)), delivers: true, keeps: TimeSpan.FromMinutes(1)),
         "--starts" => await WithSiloAsync(silo => Starts.MeasureAsync(silo, database, Number(0, 1_000_000))),
-        "--sleepers" => await WithSiloAsync(silo => Sleepers.MeasureAsync(silo, Number(0, 100_000))),
+        "--sleepers" => await WithSiloAsync(silo => Sleepers.MeasureAsync(silo, database, Number(0, 100_000))),
         "--features" => await WithSiloAsync(silo => Features.MeasureAsync(silo, pgbench, database)),
         "--load" => await WithSiloAsync(silo => LoadAsync(silo, Number(0, 256))),
         _ => await CompareAsync(database),

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Npgsql;
 
 namespace Actors.Benchmarks;
 
@@ -18,25 +19,42 @@ public sealed class Sleeper : Workflow<DateTimeOffset, double>, ISleeper
 /// <summary>Many workflows asleep: what they cost a silo and the database, what an idle silo sends, and that all wake.</summary>
 internal static class Sleepers
 {
-    public static async Task<string> MeasureAsync(SiloUnderTest silo, int count)
+    // More are not woken: that would take longer than all else.
+    private const int WokenMax = 200_000;
+
+    public static async Task<string> MeasureAsync(SiloUnderTest silo, string connectionString, int count)
     {
         var text = new Lines($"{count:N0} sleeping workflows");
+        var before = Heap();
         text.Add($"before: {Memory()}; {await RowsAsync(silo)}");
-        var due = DateTimeOffset.UtcNow + TimeSpan.FromSeconds(60 + (count / 1000));
+        var due = DateTimeOffset.UtcNow + (count <= WokenMax ? TimeSpan.FromSeconds(60 + (count / 1000)) : TimeSpan.FromDays(1));
         var watch = Stopwatch.StartNew();
-        await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = 256 }, async (i, stop) =>
-            await silo.Workflows.Get<ISleeper>($"sleeper-{i}").StartAsync(due, cancellation: stop));
+        await StartAsync(silo, connectionString, count, due);
         text.Add($"started in {watch.Elapsed.TotalSeconds:0.0} s, due {(due - DateTimeOffset.UtcNow).TotalSeconds:0} s from now");
-        await silo.UntilAsync("select not exists (select from actors.workflows where owner is not null)");
-        text.Add($"at rest: {Memory()}; {await RowsAsync(silo)}");
+        await silo.UntilAsync($"select count(*) = {count} and not exists (select from actors.workflows where owner is not null) from actors.timers", TimeSpan.FromMinutes(20));
+        text.Add($"all asleep after {watch.Elapsed.TotalSeconds:0.0} s: {Memory()}; {await RowsAsync(silo)}");
         text.Add($"idle: {await SiloUnderTest.CommandsPerSecondAsync(TimeSpan.FromSeconds(45)):0.0} statements/s sent to Postgres by the silo, Orleans included");
-        text.Add($"45 s at rest: {Memory()}");
+        text.Add($"45 s at rest: {Memory()}, {(Heap() - before) / count:0} bytes of heap a workflow more than before");
+        if (count > WokenMax)
+        {
+            return text.ToString();
+        }
+
         await silo.UntilAsync("select not exists (select from actors.workflows where status = 0)", TimeSpan.FromSeconds(300));
         var ended = DateTimeOffset.UtcNow - due;
         text.Add($"all awake and ended {ended.TotalSeconds:0.0} s after the moment; late in ms: {await silo.ScalarAsync<string>(Lateness)}");
         await silo.UntilAsync("select not exists (select from actors.timers)");
         text.Add($"after: {Memory()}; {await RowsAsync(silo)}");
         return text.ToString();
+    }
+
+    private static async Task StartAsync(SiloUnderTest silo, string connectionString, int count, DateTimeOffset due)
+    {
+        await using var source = NpgsqlDataSource.Create(connectionString + ";Command Timeout=600");
+        await using var connection = await source.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await silo.Workflows.StartManyAsync<ISleeper, DateTimeOffset>(Enumerable.Range(0, count).Select(n => KeyValuePair.Create($"sleeper-{n}", due)), transaction);
+        await transaction.CommitAsync();
     }
 
     private const string Lateness =
@@ -51,10 +69,15 @@ internal static class Sleepers
 
     private static string Memory()
     {
+        using var process = Process.GetCurrentProcess();
+        return string.Create(CultureInfo.InvariantCulture, $"heap {Heap() / 1e6:0} MB, resident {process.WorkingSet64 / 1e6:0} MB");
+    }
+
+    private static double Heap()
+    {
         GC.Collect();
         GC.WaitForPendingFinalizers();
         GC.Collect();
-        using var process = Process.GetCurrentProcess();
-        return string.Create(CultureInfo.InvariantCulture, $"heap {GC.GetTotalMemory(true) / 1e6:0} MB, resident {process.WorkingSet64 / 1e6:0} MB");
+        return GC.GetTotalMemory(forceFullCollection: true);
     }
 }

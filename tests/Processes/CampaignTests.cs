@@ -13,7 +13,8 @@ public sealed class CampaignTests(ITestOutputHelper output)
     public async Task Faults_of_every_kind_make_no_difference()
     {
         var built = Path.GetRelativePath(Path.Combine(TestPostgres.RepositoryFolder, "Silo"), Path.GetDirectoryName(SiloProgram.File)!);
-        var start = new ProcessStartInfo(Path.Combine(TestPostgres.RepositoryFolder, "tests", "Faults", built, "Actors.Faults"), ["--seed", "1", "--minutes", "3"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var program = Path.Combine(TestPostgres.RepositoryFolder, "tests", "Faults", built, "Actors.Faults");
+        var start = new ProcessStartInfo(program, ["--seed", "1", "--minutes", "3"]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["ACTORS_ROOT"] = TestPostgres.RepositoryFolder;
         using var campaign = Process.Start(start)!;
         var (said, complained) = (campaign.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), campaign.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
@@ -23,7 +24,10 @@ public sealed class CampaignTests(ITestOutputHelper output)
         }
         finally
         {
-            campaign.Kill(entireProcessTree: true); // Nothing, where it has ended.
+            if (!campaign.HasExited)
+            {
+                campaign.Kill(entireProcessTree: true);
+            }
         }
 
         var text = await said + await complained;
