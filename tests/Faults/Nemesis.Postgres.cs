@@ -152,14 +152,30 @@ internal sealed partial class Nemesis
     /// <summary>Does harm for a while, and heals it as often as it takes.</summary>
     private async Task HealAsync(string heal, int leastMs, int mostMs, Func<Task> harm)
     {
-        await harm();
-        await Task.Delay(_random.Next(leastMs, mostMs));
+        var duration = _random.Next(leastMs, mostMs);
+        try
+        {
+            await harm();
+            await Task.Delay(duration);
+        }
+        finally
+        {
+            await HealAsync(heal);
+        }
+    }
+
+    private async Task HealAsync(string heal)
+    {
         for (var tries = 1; ; tries++)
         {
             try
             {
                 await rig.ExecuteAsync(heal);
                 return;
+            }
+            catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.UndefinedObject)
+            {
+                return; // The harm was not done.
             }
             catch (NpgsqlException) when (tries < 20)
             {

@@ -124,7 +124,15 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         await _beats.BeginAsync();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{_watch.Elapsed.TotalSeconds,7:F1} s  {name}"));
         var began = await _beats.NowAsync();
-        await fault.Do(this);
+        try
+        {
+            await fault.Do(this);
+        }
+        catch (Npgsql.NpgsqlException error)
+        {
+            Console.WriteLine($"           not, or not wholly, done: {error.Message}"); // A deadlock with what goes on.
+        }
+
         var from = fault.FromBeginning ? began : DateTime.UtcNow;
         var called = await load.ProbeAsync($"probe-{seed}-{_watch.ElapsedMilliseconds}", RecoveryLimit);
         var moved = await _beats.MovedAfterAsync(from, RecoveryLimit);
