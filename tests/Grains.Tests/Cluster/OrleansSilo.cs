@@ -1,5 +1,5 @@
 using System.Net;
-using System.Net.Sockets;
+using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -31,7 +31,7 @@ internal sealed class OrleansSilo : IAsyncDisposable
         builder.UseOrleans(silo => silo
             .Configure<ClusterOptions>(options => (options.ClusterId, options.ServiceId) = (cluster, Service))
             .Configure<ClusterMembershipOptions>(Tight)
-            .ConfigureEndpoints(IPAddress.Loopback, FreePort(), FreePort())
+            .ConfigureEndpoints(IPAddress.Loopback, ReadyProcess.FreePort(), ReadyProcess.FreePort())
             .UseAdoNetClustering(options => (options.Invariant, options.DataSource) = ("Npgsql", dataSource))
             .UseAdoNetReminderService(options => (options.Invariant, options.DataSource) = ("Npgsql", dataSource))
             .AddAdoNetGrainStorageAsDefault(options => (options.Invariant, options.DataSource) = ("Npgsql", dataSource))
@@ -89,12 +89,5 @@ internal sealed class OrleansSilo : IAsyncDisposable
         options.NumMissedProbesLimit = 2;
         options.TableRefreshTimeout = TimeSpan.FromSeconds(1);
         options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(1);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

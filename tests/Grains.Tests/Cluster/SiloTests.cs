@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Actors.Grains.Tests.Execution;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
@@ -88,16 +86,9 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         builder.AddActors(database.ConnectionString, actors =>
         {
             actors.AddWorkflow<Counting>();
-            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (FreePort(), FreePort());
+            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
         });
         return builder.Build();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }
 

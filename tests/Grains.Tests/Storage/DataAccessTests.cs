@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Actors.Grains.Tests.Cluster;
 using Actors.Storage;
 using Actors.Support;
@@ -45,7 +43,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
     public async Task A_silo_waits_for_a_database_that_is_not_there_yet_and_goes_on_by_itself()
     {
         await using var empty = await TestDatabase.CreateAsync();
-        var port = FreePort();
+        var port = ReadyProcess.FreePort();
         var settings = new NpgsqlConnectionStringBuilder(empty.ConnectionString) { Host = "127.0.0.1", Port = port };
         var waits = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var host = Build(settings.ConnectionString, new Listener(waits));
@@ -83,7 +81,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         await using var empty = await TestDatabase.CreateAsync();
         using var silo = Build(empty.ConnectionString);
         await silo.StartAsync(Cancel);
-        var port = FreePort();
+        var port = ReadyProcess.FreePort();
         var settings = new NpgsqlConnectionStringBuilder(empty.ConnectionString) { Host = "127.0.0.1", Port = port };
         var waits = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var client = Client(settings.ConnectionString, new Listener(waits));
@@ -123,16 +121,9 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         builder.AddActors(connectionString, actors =>
         {
             actors.AddWorkflow<Counting>();
-            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (FreePort(), FreePort());
+            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
         });
         return builder.Build();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private sealed class Listener(TaskCompletionSource<string> waits) : ILoggerProvider, ILogger
