@@ -125,6 +125,9 @@ internal sealed partial class WorkflowInstance
         var entry = Seal(out var draft);
         entry.Leaves = true;
         entry.WakesOthers = wakeOthers;
+#if PLANTED_BUGS
+        Planted.Do("work given away without a letter", () => entry.WakesOthers = false);
+#endif
         Submit(entry, draft, null);
     }
 

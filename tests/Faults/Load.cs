@@ -43,6 +43,8 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
 
     public string Name => name;
 
+    public Findings Findings => findings;
+
     public int Repeats;
 
     public void Start() => _running = Task.WhenAll(Enumerable.Range(0, Callers).Select(caller => Task.Run(() => CallAsync(caller))));

@@ -142,6 +142,12 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         }
 
         await _beats.EndAsync();
+        load.Findings.Looked("recovers", 1);
+        if (moved == TimeSpan.MaxValue || called == TimeSpan.MaxValue)
+        {
+            load.Findings.Add("recovers", $"not everything went on within {RecoveryLimit.TotalSeconds} s after: {name}");
+        }
+
         Recoveries.Add(name, fault.Goal, fault.FromBeginning, moved, called);
     }
 

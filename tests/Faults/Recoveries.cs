@@ -19,9 +19,6 @@ internal sealed class Recoveries
         kind.Called.Add(called);
     }
 
-    /// <summary>The faults after which nothing, or not everything, went on.</summary>
-    public IEnumerable<string> Never => _kinds.Where(kind => kind.Value.Moved.Concat(kind.Value.Called).Contains(TimeSpan.MaxValue)).Select(kind => kind.Key);
-
     public void Print()
     {
         Console.WriteLine("| fault | times | counted from its | all went on after s: p50 | at most | goal | a new call answered after s: p50 | at most |");
