@@ -35,7 +35,10 @@ internal static class PostgresFaults
     public static bool IsUnreachable(Exception error) =>
         error is PostgresException postgres
             ? postgres.InvariantSeverity != "ERROR" || postgres.SqlState.StartsWith("57", StringComparison.Ordinal) || postgres.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction
-        : error is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException;
+        : error is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException || IsBrokenConversation(error);
+
+    /// <summary>True when Npgsql got an answer that it did not expect: a plain exception of its own, behind which the connection is closed.</summary>
+    private static bool IsBrokenConversation(Exception error) => error.GetType() == typeof(Exception) && error.Source == nameof(Npgsql);
 
     /// <summary>50 ms, doubled with each try up to 2 s, with jitter: waiting for a database to come back.</summary>
     public static TimeSpan Pause(int tries)
