@@ -51,12 +51,11 @@ internal static class PlantedBugs
         new("claim and load in one statement", ["kill", "kill two"], [.. Writers, "all_completed"], SlowCommits("actors.journal", 0.05, 6)),
         new("work given away without a letter", ["silo cut off from silos"], ["recovers"]),
         new("cursor by id only", ["slow", "reset"], ["outbox_delivers_all", "order_per_key"], SlowCommits("actors.outbox", 0.2, 0.1)),
-        new("retention that ignores undelivered messages", [], ["outbox_delivers_all"], Provoke: async rig =>
+        new("retention that ignores undelivered messages", [], ["outbox_delivers_all", "nothing_left"], Provoke: async rig =>
         {
-            await Task.Delay(TimeSpan.FromSeconds(5));
-            rig.Sink.Signal("STOP");
-            await Task.Delay(TimeSpan.FromSeconds(80));
-            rig.Sink.Signal("CONT");
+            rig.Webhooks.Mode = ReceiverMode.Down;
+            await Task.Delay(TimeSpan.FromSeconds(90));
+            rig.Webhooks.Mode = ReceiverMode.Works;
         }),
     ];
 
