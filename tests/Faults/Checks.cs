@@ -168,14 +168,16 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
 
     private async Task StatesAsync()
     {
-        var fickle = load.History.Where(asked => asked.IsFickle).Select(asked => asked.Id).ToHashSet();
-        await using var command = rig.Database.CreateCommand("select s.workflow, s.state from states s join actors.workflows w on w.id = s.workflow and w.status = 1");
+        await using var command = rig.Database.CreateCommand("""
+            select s.workflow, s.state, (j.payload->>'signals')::int from states s
+            join actors.workflows w on w.id = s.workflow and w.status = 1 join actors.journal j on j.instance = w.instance and j.position = 0
+            """);
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())
         {
-            var (id, live) = (reader.GetString(0), reader.GetString(1));
+            var (id, live, waitsFor) = (reader.GetString(0), reader.GetString(1), reader.GetInt32(2));
             // A workflow that does not wait for its signals may get one after it wrote its state down.
-            await ReplayedAsync(id, states => states.Count == 0 || (fickle.Contains(id) ? states.Contains(live) : states[^1] == live), live);
+            await ReplayedAsync(id, states => states.Count == 0 || (waitsFor == 0 ? states.Contains(live) : states[^1] == live), live);
         }
     }
 
