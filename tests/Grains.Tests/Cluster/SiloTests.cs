@@ -43,20 +43,25 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         await host.StopAsync(TestContext.Current.CancellationToken);
     }
 
-    /// <summary>As on a standby that is not promoted yet.</summary>
-    [Fact]
-    public async Task A_database_that_is_read_only_for_now_makes_calls_unavailable_and_then_they_go_on()
+    /// <summary>A standby that is not promoted yet, and a disk that is full.</summary>
+    [Theory]
+    [InlineData("read-only", "alter database {0} set default_transaction_read_only = on", "alter database {0} reset default_transaction_read_only")]
+    [InlineData(
+        "full",
+        "create function full_disk() returns trigger language plpgsql as $$ begin raise exception 'no space' using errcode = '53100'; end $$; create trigger full_disk before update on actors.workflows for each row execute function full_disk()",
+        "drop trigger full_disk on actors.workflows")]
+    public async Task A_database_that_takes_nothing_for_now_makes_calls_unavailable_and_then_they_take_effect_once(string id, string harm, string heal)
     {
         using var host = Build();
         await host.StartAsync(TestContext.Current.CancellationToken);
-        var handle = host.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>("read-only");
-        var name = new Npgsql.NpgsqlConnectionStringBuilder(database.ConnectionString).Database;
+        var handle = host.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>(id);
+        var name = new Npgsql.NpgsqlConnectionStringBuilder(database.ConnectionString).Database!;
         var endSessions = $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and application_name like 'actors %'";
-        await database.ExecuteAsync($"alter database {name} set default_transaction_read_only = on");
+        await database.ExecuteAsync(harm.Replace("{0}", name, StringComparison.Ordinal));
         await database.ExecuteAsync(endSessions);
-        await database.ExecuteAsync("set default_transaction_read_only = off; select actors.start_workflow('default', 'read-only', 'Counting', '1'); reset default_transaction_read_only");
-        await Assert.ThrowsAsync<WorkflowUnavailableException>(() => handle.QueryAsync(w => w.Total()));
-        await database.ExecuteAsync($"set default_transaction_read_only = off; alter database {name} reset default_transaction_read_only");
+        await database.ExecuteAsync($"set default_transaction_read_only = off; select actors.start_workflow('default', '{id}', 'Counting', '1'); reset default_transaction_read_only");
+        await Assert.ThrowsAsync<WorkflowUnavailableException>(() => handle.SignalAsync(w => w.Add(99), "once"));
+        await database.ExecuteAsync("set default_transaction_read_only = off; " + heal.Replace("{0}", name, StringComparison.Ordinal));
         await database.ExecuteAsync(endSessions);
         await SignalAsync(handle, 99);
         Assert.Equal(100, await handle.ResultAsync());
