@@ -63,17 +63,21 @@ internal sealed partial class Nemesis
     /// <summary>One row in ten that somebody writes is a conflict, in the journal and in the business tables.</summary>
     private async Task ConflictsAsync()
     {
-        await HealAsync("drop trigger if exists conflict on actors.journal; drop trigger if exists conflict on accounts", 1000, 5000, () => rig.ExecuteAsync("""
-            create or replace function conflict() returns trigger language plpgsql as $$
-            begin
-                if random() < 0.1 then
-                    raise exception 'on purpose' using errcode = (array['40001', '40P01', '55P03'])[1 + floor(random() * 3)::int];
-                end if;
-                return new;
-            end $$;
-            create trigger conflict before insert on actors.journal for each row execute function conflict();
-            create trigger conflict before update on accounts for each row execute function conflict();
-            """));
+        await HealAsync(["drop trigger if exists conflict on actors.journal", "drop trigger if exists conflict on accounts"], 1000, 5000, async () =>
+        {
+            await rig.ExecuteAsync("""
+                create or replace function conflict() returns trigger language plpgsql as $$
+                begin
+                    if random() < 0.1 then
+                        raise exception 'on purpose' using errcode = (array['40001', '40P01', '55P03'])[1 + floor(random() * 3)::int];
+                    end if;
+                    return new;
+                end $$
+                """);
+            // One table's lock at a time, or this meets transactions that hold the one and want the other.
+            await rig.ExecuteAsync("create trigger conflict before insert on actors.journal for each row execute function conflict()");
+            await rig.ExecuteAsync("create trigger conflict before update on accounts for each row execute function conflict()");
+        });
     }
 
     /// <summary>A stranger locks runs and accounts one by one in any order, again and again: real deadlocks with groups and transactions.</summary>
@@ -103,7 +107,7 @@ internal sealed partial class Nemesis
     /// <summary>Sessions that begin now may run no statement for longer than this; all begin anew.</summary>
     private async Task StatementTimeoutsAsync()
     {
-        await HealAsync("alter database actors_faults reset statement_timeout", 1000, 6000, async () =>
+        await HealAsync(["alter database actors_faults reset statement_timeout"], 1000, 6000, async () =>
         {
             await rig.ExecuteAsync($"alter database actors_faults set statement_timeout = '{_random.Next(5, 30)}ms'");
             await EndBackendsAsync();
@@ -142,7 +146,7 @@ internal sealed partial class Nemesis
     }
 
     /// <summary>A transaction of a coordinator that went away holds rows of runs and accounts, until somebody rolls it back.</summary>
-    private Task LeftPreparedAsync() => HealAsync("rollback prepared 'left'", 1000, 8000, () => rig.ExecuteAsync("""
+    private Task LeftPreparedAsync() => HealAsync(["rollback prepared 'left'"], 1000, 8000, () => rig.ExecuteAsync("""
             begin;
             select from actors.workflows where status = 0 order by random() limit 10 for update skip locked;
             select from accounts order by random() limit 20 for update skip locked;
@@ -150,7 +154,7 @@ internal sealed partial class Nemesis
             """));
 
     /// <summary>Does harm for a while, and heals it as often as it takes.</summary>
-    private async Task HealAsync(string heal, int leastMs, int mostMs, Func<Task> harm)
+    private async Task HealAsync(string[] heals, int leastMs, int mostMs, Func<Task> harm)
     {
         var duration = _random.Next(leastMs, mostMs);
         try
@@ -160,7 +164,10 @@ internal sealed partial class Nemesis
         }
         finally
         {
-            await HealAsync(heal);
+            foreach (var heal in heals)
+            {
+                await HealAsync(heal);
+            }
         }
     }
 
