@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Actors.Partitions;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
@@ -16,6 +17,10 @@ internal sealed partial class MembershipWatch(
     private static readonly string FindSilos = SqlText.Get("find_silos");
     private static readonly TimeSpan KeepInterval = TimeSpan.FromSeconds(10);
 
+    // Of a call that does nothing but look. Orleans would wait for half a minute on one that a silo took with it.
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(2);
+
+    private readonly SemaphoreSlim _changed = new(0, 1);
     private readonly HashSet<SiloAddress> _buried = [];
 
     public async Task RunAsync(CancellationToken stop)
@@ -27,7 +32,11 @@ internal sealed partial class MembershipWatch(
             {
                 var dead = snapshot.Members.Values.Where(m => m.Status == SiloStatus.Dead && !_buried.Contains(m.SiloAddress)).Select(m => m.SiloAddress).ToList();
                 await RetryAsync(() => BuryAsync(dead), stop);
-                await EnsurePartitionsAsync(stop);
+                if (_changed.CurrentCount == 0)
+                {
+                    _changed.Release();
+                }
+
                 sweeper.Nudge();
             }
         }
@@ -39,15 +48,19 @@ internal sealed partial class MembershipWatch(
         await keeping;
     }
 
-    /// <summary>Now and then, without an event: a range may have been lost to an error.</summary>
+    /// <summary>After each change, beside the burials, which must not wait for it; and now and then without one: a range may have been lost to an error.</summary>
     private async Task KeepAsync(CancellationToken stop)
     {
-        using var timer = new PeriodicTimer(KeepInterval);
         try
         {
-            while (await timer.WaitForNextTickAsync(stop))
+            while (true)
             {
+                var changed = await _changed.WaitAsync(KeepInterval, stop);
                 await EnsurePartitionsAsync(stop);
+                if (changed)
+                {
+                    sweeper.Nudge(); // In the ranges that came.
+                }
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -76,16 +89,16 @@ internal sealed partial class MembershipWatch(
     private async Task EnsureAsync(int range, CancellationToken stop)
     {
         var reason = "it is moving";
-        for (var tries = 0; tries < 20; tries++)
+        for (var (tries, watch) = (0, Stopwatch.StartNew()); tries < 20 && watch.Elapsed < KeepInterval; tries++)
         {
             try
             {
-                if (await grains.GetGrain<IPartitionGrain>(range).EnsureAsync())
+                if (await grains.GetGrain<IPartitionGrain>(range).EnsureAsync().WaitAsync(CallLimit, stop))
                 {
                     return;
                 }
             }
-            catch (Exception error)
+            catch (Exception error) when (!stop.IsCancellationRequested)
             {
                 reason = error.Message;
             }
