@@ -53,7 +53,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
     /// <param name="ended">All callers got their results.</param>
     public async Task AfterAsync(bool ended)
     {
-        var open = load.History.Where(asked => asked.Result is null).Select(asked => asked.Id).ToList();
+        var open = load.History.Where(asked => asked is { Result: null, IsStarted: true }).Select(asked => asked.Id).DefaultIfEmpty("a call").ToList();
         Looked("all_end", load.History.Count, ended ? [] : [.. open.Select(id => $"{id} did not end")]);
         await SqlAsync("money_constant", "select 1", $"select 'sum ' || sum(balance) from accounts having sum(balance) <> {Money}");
         await SqlAsync("transactions_exactly_once", "select count(*) from moves", "select workflow || ' ' || number || ': ' || count(*) from moves group by workflow, number having count(*) <> 1");

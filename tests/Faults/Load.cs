@@ -117,6 +117,7 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
     {
         var workflow = rig.Workflows.Get<IBank>(asked.Id);
         await AcknowledgedAsync("start", asked.Id, stop => workflow.StartAsync(new BankJob(1 + random.Next(5), amounts.Length), cancellation: stop));
+        asked.IsStarted = true;
         for (var n = 0; n < amounts.Length; n++)
         {
             var (amount, messageId) = (amounts[n], $"{asked.Id}-{n}");
@@ -145,6 +146,7 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
             return;
         }
 
+        asked.IsStarted = true;
         foreach (var amount in amounts)
         {
             var messageId = $"{asked.Id}-{amount}";

@@ -14,6 +14,7 @@ internal static class PlantedBugs
     private static readonly TimeSpan ControlLimit = TimeSpan.FromMinutes(1.5);
     private static readonly TimeSpan Round = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan RestLimit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan ControlRestLimit = TimeSpan.FromSeconds(60);
 
     // Commits that take long leave room for others to come in between: some do nothing but wait for a while before they end.
     private static string SlowCommits(string table, double share, double secondsMax) => string.Create(CultureInfo.InvariantCulture, $"""
@@ -134,7 +135,7 @@ internal static class PlantedBugs
         for (var round = 0; campaign.Findings.First is null && watch.Elapsed < limit; round++)
         {
             var number = round;
-            await campaign.RoundAsync(load => ProvokeAsync(rig, bug, load, seed + number, () => campaign.Findings.First is not null), RestLimit);
+            await campaign.RoundAsync(load => ProvokeAsync(rig, bug, load, seed + number, () => campaign.Findings.First is not null), bug.Name == None ? ControlRestLimit : RestLimit);
         }
 
         return (campaign, watch.Elapsed.TotalSeconds);
