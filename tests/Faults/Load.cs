@@ -11,6 +11,9 @@ internal sealed record Asked(string Id, long Sum, bool IsFickle = false)
 {
     public long? Result { get; set; }
 
+    /// <summary>Its start was acknowledged.</summary>
+    public bool IsStarted { get; set; }
+
     /// <summary>Each signal once; of a fickle caller, whose workflow does not wait for them, at most once.</summary>
     public bool IsRight(long result) => IsFickle ? $"{result}".All(digit => digit is '0' or '1') && result <= Sum : result == Sum;
 
