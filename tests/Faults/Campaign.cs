@@ -51,7 +51,14 @@ internal sealed class Campaign(Rig rig, int seed, bool stopsAtFirst = false)
 
         await calm.CancelAsync();
         await watching;
-        await checks.AfterAsync(ended);
+        try
+        {
+            await checks.AfterAsync(ended);
+        }
+        catch (Npgsql.NpgsqlException error)
+        {
+            Findings.Add("checks_end", error.ToString()); // What was found so far is worth its report.
+        }
     }
 
     /// <summary>Returns the exit code.</summary>

@@ -164,7 +164,7 @@ internal sealed class Rig : IAsyncDisposable
         await _servers.StopAsync(); // For the setting.
         server = await _servers.StartAsync();
         _front = new FaultProxy(() => _servers.Port);
-        var to = new NpgsqlConnectionStringBuilder(server) { Port = _front.Port, Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 60, Options = "-c statement_timeout=0" };
+        var to = new NpgsqlConnectionStringBuilder(server) { Port = _front.Port, Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 300, Options = "-c statement_timeout=0" };
         ConnectionString = to.ConnectionString;
         Database = NpgsqlDataSource.Create(ConnectionString);
         await ExecuteAsync($"""
@@ -173,6 +173,8 @@ internal sealed class Rig : IAsyncDisposable
             create table moves (workflow text, number int);
             create table wakes (workflow text, number int, due timestamptz, woke timestamptz);
             create table states (workflow text, state text);
+            create index on moves (workflow);
+            create index on wakes (workflow);
             """);
         await StartSinkAsync();
         Webhooks = new WebhookReceiver(WebhooksFile, ReadyProcess.FreePort());
