@@ -7,7 +7,7 @@ internal enum ReceiverMode
 {
     Works,
 
-    /// <summary>Nobody listens.</summary>
+    /// <summary>Every connection ends at once.</summary>
     Down,
 
     /// <summary>Answers in time, but not soon.</summary>
@@ -36,63 +36,59 @@ internal sealed class WebhookReceiver : IDisposable
 
     private readonly FileStream _file;
     private readonly SemaphoreSlim _one = new(1, 1);
-    private HttpListener _listener;
+    private readonly HttpListener _listener;
+    private readonly FaultProxy _proxy;
     private ReceiverMode _mode;
     private int _asked;
 
+    /// <param name="port">Where it listens behind its proxy.</param>
     public WebhookReceiver(string file, int port)
     {
         _file = new FileStream(file, FileMode.Append, FileAccess.Write, FileShare.Read);
-        Port = port;
-        _listener = Listen();
+        _listener = new HttpListener { Prefixes = { $"http://127.0.0.1:{port}/" } };
+        _listener.Start();
+        _proxy = new FaultProxy(() => port);
+        _ = AcceptAsync();
     }
 
-    public int Port { get; }
+    public int Port => _proxy.Port;
 
     public ReceiverMode Mode
     {
         get => _mode;
         set
         {
+            _mode = value;
             if (value == ReceiverMode.Down)
             {
-                _listener.Abort();
+                _proxy.Cut(); // Not by the listener: one that stops answers 200 to what it has not taken.
             }
-            else if (_mode == ReceiverMode.Down)
+            else
             {
-                _listener = Listen();
+                _proxy.Heal();
             }
-
-            _mode = value;
         }
     }
 
     public void Dispose()
     {
+        _proxy.Dispose();
         _listener.Abort();
         _file.Dispose();
     }
 
-    private HttpListener Listen()
-    {
-        var listener = new HttpListener { Prefixes = { $"http://127.0.0.1:{Port}/" } };
-        listener.Start();
-        _ = AcceptAsync(listener);
-        return listener;
-    }
-
-    private async Task AcceptAsync(HttpListener listener)
+    private async Task AcceptAsync()
     {
         try
         {
             while (true)
             {
-                _ = ServeAsync(await listener.GetContextAsync());
+                _ = ServeAsync(await _listener.GetContextAsync());
             }
         }
         catch (Exception error) when (IsOver(error))
         {
-            // Down, or the end.
+            // The end.
         }
     }
 
