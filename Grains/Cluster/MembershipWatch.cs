@@ -20,7 +20,7 @@ internal sealed partial class MembershipWatch(
     // Of a call that does nothing but look. Orleans would wait for half a minute on one that a silo took with it.
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(2);
 
-    private readonly SemaphoreSlim _changed = new(0, 1);
+    private readonly Nudge _changed = new();
     private readonly HashSet<SiloAddress> _buried = [];
 
     public async Task RunAsync(CancellationToken stop)
@@ -32,11 +32,7 @@ internal sealed partial class MembershipWatch(
             {
                 var dead = snapshot.Members.Values.Where(m => m.Status == SiloStatus.Dead && !_buried.Contains(m.SiloAddress)).Select(m => m.SiloAddress).ToList();
                 await RetryAsync(() => BuryAsync(dead), stop);
-                if (_changed.CurrentCount == 0)
-                {
-                    _changed.Release();
-                }
-
+                _changed.Give();
                 sweeper.Nudge();
             }
         }
@@ -55,7 +51,7 @@ internal sealed partial class MembershipWatch(
         {
             while (true)
             {
-                var changed = await _changed.WaitAsync(KeepInterval, stop);
+                var changed = await _changed.TakeAsync(KeepInterval, stop);
                 await EnsurePartitionsAsync(stop);
                 if (changed)
                 {

@@ -59,8 +59,16 @@ public static class ActorsSiloHosting
         services.AddSingleton(settings.Cluster);
         services.AddSingleton(settings.OutboxOptions);
         services.AddSingleton(new StatementProbe(Environment.GetEnvironmentVariable(StatementProbe.Variable)));
-        services.AddSingleton(provider => EngineFactory.Create(
-            connectionString, settings, provider, provider.GetRequiredService<StatementProbe>(), Guid.NewGuid()));
+        services.AddSingleton(provider =>
+        {
+            var engine = EngineFactory.Create(connectionString, settings, provider, provider.GetRequiredService<StatementProbe>(), Guid.NewGuid());
+            if (provider.GetRequiredService<TimeProvider>() is ClusterClock shared)
+            {
+                shared.Database = () => engine.Context.Clock.Now;
+            }
+
+            return engine;
+        });
         services.AddSingleton(provider => provider.GetRequiredService<WorkflowEngine>().Context.Database);
         services.AddSingleton(provider => provider.GetRequiredService<WorkflowEngine>().Context.Payloads);
         services.AddSingleton<PartitionSet>();

@@ -1,5 +1,4 @@
 using Actors.Calling;
-using Actors.Cluster;
 using Actors.Execution;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
@@ -20,11 +19,6 @@ internal static class EngineFactory
         var payloads = new PayloadSerializer(settings.Codec) { SizeMax = options.PayloadSizeMax };
         var time = Time(services);
         var clock = new DatabaseClock(time);
-        if (time is ClusterClock shared)
-        {
-            shared.Database = () => clock.Now;
-        }
-
         var context = new EngineContext(
             database,
             new JournalWriter(database, options.JournalLanes, options.GroupSizeMax, loggers.CreateLogger<JournalWriter>()),

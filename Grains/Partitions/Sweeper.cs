@@ -31,21 +31,11 @@ internal sealed partial class Sweeper(
     private static readonly string ForgetSilos = SqlText.Get("forget_silos");
     private static readonly TimeSpan WakeLimit = TimeSpan.FromSeconds(10);
 
-    private readonly SemaphoreSlim _nudged = new(0, 1);
+    private readonly Nudge _nudged = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _waking = new();
 
     /// <summary>Sweep now: something happened elsewhere, such as the death of a silo.</summary>
-    public void Nudge()
-    {
-        try
-        {
-            _nudged.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // One nudge is enough.
-        }
-    }
+    public void Nudge() => _nudged.Give();
 
     /// <summary>Sweeps until it is stopped. Postgres may come and go meanwhile.</summary>
     public async Task RunAsync(CancellationToken stop)
@@ -71,7 +61,7 @@ internal sealed partial class Sweeper(
                 failures = 0;
                 if (!full)
                 {
-                    await _nudged.WaitAsync(settings.Interval, stop);
+                    await _nudged.TakeAsync(settings.Interval, stop);
                 }
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)

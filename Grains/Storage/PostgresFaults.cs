@@ -34,8 +34,8 @@ internal static class PostgresFaults
     /// <summary>True when Postgres is not there, or not for this connection: wait and go on. A standby that is not promoted yet is not there.</summary>
     public static bool IsUnreachable(Exception error) =>
         error is PostgresException postgres
-            ? postgres.InvariantSeverity != "ERROR" || postgres.SqlState.StartsWith("57", StringComparison.Ordinal) || postgres.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction
-        : error is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException || IsBrokenConversation(error);
+            ? postgres.InvariantSeverity != "ERROR" || postgres.SqlState is ['5', '7', ..] or PostgresErrorCodes.ReadOnlySqlTransaction
+            : error is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException || IsBrokenConversation(error);
 
     /// <summary>True when Npgsql got an answer that it did not expect: a plain exception of its own, behind which the connection is closed.</summary>
     private static bool IsBrokenConversation(Exception error) => error.GetType() == typeof(Exception) && error.Source == nameof(Npgsql);

@@ -50,20 +50,7 @@ internal sealed class Beats(Rig rig, Load load)
         await MovedAfterAsync(DateTime.UtcNow - TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(30));
     }
 
-    /// <summary>The database's time; this machine's where it does not answer.</summary>
-    public async Task<DateTime> NowAsync()
-    {
-        try
-        {
-            return await rig.ScalarAsync<DateTime>("select clock_timestamp()");
-        }
-        catch (NpgsqlException)
-        {
-            return DateTime.UtcNow;
-        }
-    }
-
-    /// <summary>How long after this time the last of them moved for the first time.</summary>
+    /// <summary>How long after this time the last of them moved for the first time. The database reckons by the same machine's clock.</summary>
     public async Task<TimeSpan> MovedAfterAsync(DateTime from, TimeSpan limit)
     {
         for (var watch = Stopwatch.StartNew(); watch.Elapsed < limit; await Task.Delay(50))

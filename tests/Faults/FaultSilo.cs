@@ -83,9 +83,10 @@ internal static class FaultSilo
         switch (string.Join(' ', parts[..^1]))
         {
             case TakeThreads:
+                var until = Environment.TickCount64 + (long)number; // Of all: what gets its thread later gives it back at once.
                 for (var i = 0; i < 200; i++)
                 {
-                    ThreadPool.UnsafeQueueUserWorkItem(_ => Thread.Sleep((int)number), null);
+                    ThreadPool.UnsafeQueueUserWorkItem(_ => Thread.Sleep((int)Math.Max(0, until - Environment.TickCount64)), null);
                 }
 
                 break;
@@ -155,10 +156,8 @@ internal static class FaultSilo
         }
     }
 
-    private static Task DeliverAsync(int sinkPort, OutboxMessage message, CancellationToken cancellation)
-    {
-        return EffectSink.TellAsync(sinkPort, EffectSink.Line(JsonSerializer.Deserialize<Moved>(message.Json.Span, JsonSerializerOptions.Web)!, message.Id), cancellation);
-    }
+    private static Task DeliverAsync(int sinkPort, OutboxMessage message, CancellationToken cancellation) => EffectSink.TellAsync(
+        sinkPort, EffectSink.Line(JsonSerializer.Deserialize<Moved>(message.Json.Span, JsonSerializerOptions.Web)!, message.Id), cancellation);
 
     /// <summary>This machine's clock, but ahead or behind: its time of day, not its monotonic part.</summary>
     private sealed class ShiftedClock : TimeProvider

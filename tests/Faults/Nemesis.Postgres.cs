@@ -61,24 +61,21 @@ internal sealed partial class Nemesis
     }
 
     /// <summary>One row in ten that somebody writes is a conflict, in the journal and in the business tables.</summary>
-    private async Task ConflictsAsync()
+    private Task ConflictsAsync() => HealAsync(["drop trigger if exists conflict on actors.journal", "drop trigger if exists conflict on accounts"], 1000, 5000, async () =>
     {
-        await HealAsync(["drop trigger if exists conflict on actors.journal", "drop trigger if exists conflict on accounts"], 1000, 5000, async () =>
-        {
-            await rig.ExecuteAsync("""
-                create or replace function conflict() returns trigger language plpgsql as $$
-                begin
-                    if random() < 0.1 then
-                        raise exception 'on purpose' using errcode = (array['40001', '40P01', '55P03'])[1 + floor(random() * 3)::int];
-                    end if;
-                    return new;
-                end $$
-                """);
-            // One table's lock at a time, or this meets transactions that hold the one and want the other.
-            await rig.ExecuteAsync("create trigger conflict before insert on actors.journal for each row execute function conflict()");
-            await rig.ExecuteAsync("create trigger conflict before update on accounts for each row execute function conflict()");
-        });
-    }
+        await rig.ExecuteAsync("""
+            create or replace function conflict() returns trigger language plpgsql as $$
+            begin
+                if random() < 0.1 then
+                    raise exception 'on purpose' using errcode = (array['40001', '40P01', '55P03'])[1 + floor(random() * 3)::int];
+                end if;
+                return new;
+            end $$
+            """);
+        // One table's lock at a time, or this meets transactions that hold the one and want the other.
+        await rig.ExecuteAsync("create trigger conflict before insert on actors.journal for each row execute function conflict()");
+        await rig.ExecuteAsync("create trigger conflict before update on accounts for each row execute function conflict()");
+    });
 
     /// <summary>A stranger locks runs and accounts one by one in any order, again and again: real deadlocks with groups and transactions.</summary>
     private async Task DeadlocksAsync()

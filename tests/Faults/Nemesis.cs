@@ -123,14 +123,17 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         var fault = Faults[name];
         await _beats.BeginAsync();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{_watch.Elapsed.TotalSeconds,7:F1} s  {name}"));
-        var began = await _beats.NowAsync();
+        var began = DateTime.UtcNow;
         try
         {
             await fault.Do(this);
         }
         catch (Npgsql.NpgsqlException error)
         {
-            Console.WriteLine($"           not, or not wholly, done: {error.Message}"); // A deadlock with what goes on.
+            Console.WriteLine($"           not done: {error.Message}"); // A deadlock with what goes on.
+            Recoveries.NotDone(name);
+            await _beats.EndAsync();
+            return;
         }
 
         var from = fault.FromBeginning ? began : DateTime.UtcNow;

@@ -27,14 +27,11 @@ internal sealed class PostgresServers(PostgresSettings settings) : IAsyncDisposa
     /// <returns>Its connection string.</returns>
     public async Task<string> BeginAsync(bool smallDisk)
     {
-        foreach (var name in Names)
+        await StopAllAsync();
+        foreach (var left in Names.SelectMany(name => Directory.GetDirectories(Path.Combine(settings.RootFolder, ".actors"), $"{name}-1?")))
         {
-            await EmbeddedPostgres.StopAsync(settings with { Name = name, Major = null });
-            foreach (var left in Directory.GetDirectories(Path.Combine(settings.RootFolder, ".actors"), $"{name}-1?"))
-            {
-                await RunAsync("umount", left);
-                Delete(left);
-            }
+            await RunAsync("umount", left);
+            Delete(left);
         }
 
         var server = await StartAsync();
@@ -74,11 +71,11 @@ internal sealed class PostgresServers(PostgresSettings settings) : IAsyncDisposa
     /// <summary>A standby is made that every commit waits for; then the server is killed, and the standby takes its place.</summary>
     public async Task FailOverAsync(TimeSpan together)
     {
-        var (old, oldName) = (Folder, _name);
+        var old = Folder;
         await using var primary = NpgsqlDataSource.Create(ConnectionString(Port));
         await CopyAsync(primary);
-        _name = Names.First(name => name != oldName);
-        var (server, primaryPort) = (await EmbeddedPostgres.StartAsync(Current), Port);
+        _name = OtherName;
+        var server = await EmbeddedPostgres.StartAsync(Current);
         await ExecuteAsync(primary, "alter system set synchronous_standby_names = 'standby'");
         await ExecuteAsync(primary, "select pg_reload_conf()");
         await WaitAsync(primary, "select exists (select from pg_stat_replication where application_name = 'standby' and sync_state = 'sync')");
@@ -104,7 +101,7 @@ internal sealed class PostgresServers(PostgresSettings settings) : IAsyncDisposa
 
     public async ValueTask DisposeAsync()
     {
-        await StopAsync();
+        await StopAllAsync(); // A failover that did not come to its end leaves two.
         if (_smallDisk is { } mounted)
         {
             await RunAsync("umount", mounted);
@@ -112,7 +109,17 @@ internal sealed class PostgresServers(PostgresSettings settings) : IAsyncDisposa
         }
     }
 
-    private string Sibling => Path.Combine(Path.GetDirectoryName(Folder)!, Path.GetFileName(Folder).Replace(_name + "-", Names.First(name => name != _name) + "-", StringComparison.Ordinal));
+    private string OtherName => Names.First(name => name != _name);
+
+    private string Sibling => Path.Combine(Path.GetDirectoryName(Folder)!, OtherName + Path.GetFileName(Folder)[_name.Length..]);
+
+    private async Task StopAllAsync()
+    {
+        foreach (var name in Names)
+        {
+            await EmbeddedPostgres.StopAsync(settings with { Name = name, Major = null });
+        }
+    }
 
     /// <summary>A base backup of the running server beside it, that follows it once it is started.</summary>
     private async Task CopyAsync(NpgsqlDataSource primary)

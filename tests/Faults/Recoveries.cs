@@ -7,6 +7,11 @@ internal sealed class Recoveries
 {
     private readonly SortedDictionary<string, Kind> _kinds = new(StringComparer.Ordinal);
 
+    private readonly SortedDictionary<string, int> _notDone = new(StringComparer.Ordinal);
+
+    /// <summary>The fault could not be done, so it shows nothing.</summary>
+    public void NotDone(string fault) => _notDone[fault] = _notDone.GetValueOrDefault(fault) + 1;
+
     /// <param name="goal">Seconds.</param>
     public void Add(string fault, int? goal, bool fromBeginning, TimeSpan moved, TimeSpan called)
     {
@@ -28,6 +33,11 @@ internal sealed class Recoveries
             var most = kind.Moved.Max();
             var goal = kind.Goal is not { } seconds ? "" : most <= TimeSpan.FromSeconds(seconds) ? $"{seconds}" : $"{seconds}: {kind.Moved.Count(time => time > TimeSpan.FromSeconds(seconds))} were longer";
             Console.WriteLine($"| {name} | {kind.Moved.Count} | {(kind.FromBeginning ? "beginning" : "end")} | {Median(kind.Moved)} | {Text(most)} | {goal} | {Median(kind.Called)} | {Text(kind.Called.Max())} |");
+        }
+
+        foreach (var (name, times) in _notDone)
+        {
+            Console.WriteLine($"{name} could not be done {times} times.");
         }
     }
 

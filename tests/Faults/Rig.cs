@@ -24,7 +24,6 @@ internal sealed class Rig : IAsyncDisposable
     // So that a heap that is full is a fault and not the machine's end.
     private const string HeapLimit = "0x40000000";
 
-    private readonly PostgresServers _servers;
     private readonly bool _smallDisk;
     private readonly List<SiloSlot> _silos = [];
     private readonly CancellationTokenSource _stop = new();
@@ -37,7 +36,7 @@ internal sealed class Rig : IAsyncDisposable
     private readonly IReadOnlyDictionary<string, string> _siloEnvironment;
 
     private Rig(PostgresServers servers, string folder, IReadOnlyDictionary<string, string> siloEnvironment, bool smallDisk) =>
-        (_servers, Folder, _siloEnvironment, _smallDisk) = (servers, folder, siloEnvironment, smallDisk);
+        (Servers, Folder, _siloEnvironment, _smallDisk) = (servers, folder, siloEnvironment, smallDisk);
 
     /// <summary>Logs of the processes, and what the outside world was told.</summary>
     public string Folder { get; }
@@ -46,7 +45,7 @@ internal sealed class Rig : IAsyncDisposable
 
     public string WebhooksFile => Path.Combine(Folder, "webhooks");
 
-    /// <summary>Straight to the server: for checks and for the nemesis.</summary>
+    /// <summary>A way that nobody harms, for checks and for the nemesis.</summary>
     public NpgsqlDataSource Database { get; private set; } = null!;
 
     public string ConnectionString { get; private set; } = "";
@@ -95,7 +94,7 @@ internal sealed class Rig : IAsyncDisposable
     })
     { IsBackground = true }.Start();
 
-    public PostgresServers Servers => _servers;
+    public PostgresServers Servers { get; }
 
     public ReadyProcess Sink => _sink!;
 
@@ -146,12 +145,12 @@ internal sealed class Rig : IAsyncDisposable
         }
 
         _front?.Dispose();
-        await _servers.DisposeAsync();
+        await Servers.DisposeAsync();
     }
 
     private async Task BeginAsync()
     {
-        var server = await _servers.BeginAsync(_smallDisk);
+        var server = await Servers.BeginAsync(_smallDisk);
         await using (var admin = NpgsqlDataSource.Create(server))
         {
             foreach (var sql in new[] { "create database actors_faults", "alter system set max_prepared_transactions = 5" })
@@ -161,9 +160,9 @@ internal sealed class Rig : IAsyncDisposable
             }
         }
 
-        await _servers.StopAsync(); // For the setting.
-        server = await _servers.StartAsync();
-        _front = new FaultProxy(() => _servers.Port);
+        await Servers.StopAsync(); // For the setting.
+        server = await Servers.StartAsync();
+        _front = new FaultProxy(() => Servers.Port);
         var to = new NpgsqlConnectionStringBuilder(server) { Port = _front.Port, Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 300, Options = "-c statement_timeout=0" };
         ConnectionString = to.ConnectionString;
         Database = NpgsqlDataSource.Create(ConnectionString);
@@ -181,7 +180,7 @@ internal sealed class Rig : IAsyncDisposable
         for (var number = 0; number < SiloCount; number++)
         {
             var (name, siloPort, gatewayPort) = ($"silo-{number}", ReadyProcess.FreePort(), ReadyProcess.FreePort());
-            var (proxy, between, gateway) = (new FaultProxy(() => _servers.Port), new FaultProxy(() => siloPort), new FaultProxy(() => gatewayPort));
+            var (proxy, between, gateway) = (new FaultProxy(() => Servers.Port), new FaultProxy(() => siloPort), new FaultProxy(() => gatewayPort));
             _silos.Add(new SiloSlot(name, proxy, between, gateway, () => StartSilo(name, proxy, between.Port, siloPort, gateway.Port, gatewayPort)));
             await _silos[0].Process.ReadyAsync(); // The first one makes the schema.
             if (number == 0)
@@ -202,7 +201,7 @@ internal sealed class Rig : IAsyncDisposable
     /// <summary>Others reach it at the ports that it advertises; it listens on its own.</summary>
     private ReadyProcess StartSilo(string name, FaultProxy proxy, int siloPort, int siloListens, int gatewayPort, int gatewayListens)
     {
-        var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = _servers.Password, ApplicationName = null, CommandTimeout = 30, Options = null, Host = "127.0.0.1", Port = proxy.Port };
+        var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = Servers.Password, ApplicationName = null, CommandTimeout = 30, Options = null, Host = "127.0.0.1", Port = proxy.Port };
         return Start(name, to.ConnectionString, "silo", name, $"{siloPort}", $"{siloListens}", $"{gatewayPort}", $"{gatewayListens}", $"{_sinkPort}", $"{Webhooks.Port}");
     }
 

@@ -12,9 +12,7 @@ public sealed class CampaignTests(ITestOutputHelper output)
     [Fact]
     public async Task Faults_of_every_kind_make_no_difference()
     {
-        var built = Path.GetRelativePath(Path.Combine(TestPostgres.RepositoryFolder, "Silo"), Path.GetDirectoryName(SiloProgram.File)!);
-        var program = Path.Combine(TestPostgres.RepositoryFolder, "tests", "Faults", built, "Actors.Faults");
-        var start = new ProcessStartInfo(program, ["--seed", "1", "--minutes", "2.5"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(BuiltProgram.Faults, ["--seed", "1", "--minutes", "2.5"]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["ACTORS_ROOT"] = TestPostgres.RepositoryFolder;
         using var campaign = Process.Start(start)!;
         var (said, complained) = (campaign.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), campaign.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));

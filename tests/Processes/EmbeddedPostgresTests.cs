@@ -83,12 +83,12 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
         // The clone may be where only root can go: the program and the binaries that root has come along.
         var fetched = Path.GetDirectoryName((await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation)).Folder);
         using var prepare = Shell($"""
-            cp -r '{Path.GetDirectoryName(SiloProgram.File)}' {_root}/silo && mkdir {_root}/.actors
+            cp -r '{Path.GetDirectoryName(BuiltProgram.Silo)}' {_root}/silo && mkdir {_root}/.actors
             cp -r '{fetched}'/npm-* {_root}/.actors/ 2>/dev/null; chown -R nobody {_root}; chmod 755 {_root}
             """);
         await prepare.WaitForExitAsync(Cancellation);
 
-        var program = $"{_root}/silo/{Path.GetFileName(SiloProgram.File)}";
+        var program = $"{_root}/silo/{Path.GetFileName(BuiltProgram.Silo)}";
         using var start = Shell(Start(_root, program), user: "nobody");
         var connectionString = await start.StandardOutput.ReadToEndAsync(Cancellation);
         var started = LastLine(await start.StandardError.ReadToEndAsync(Cancellation));
@@ -100,7 +100,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     }
 
     private string Start(string root, string? program = null) =>
-        $"'{program ?? SiloProgram.File}' postgres start --root '{root}' --name {_settings.Name}{Major}";
+        $"'{program ?? BuiltProgram.Silo}' postgres start --root '{root}' --name {_settings.Name}{Major}";
 
     private Process Shell(string script, bool newSession = false, string? user = null)
     {

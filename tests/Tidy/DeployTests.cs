@@ -9,7 +9,7 @@ namespace Actors.Tidy;
 /// <summary>deploy/ speaks of the program that is there: its options, ports, variables, probes and times.</summary>
 public sealed partial class DeployTests
 {
-    private static readonly string Help = Repository.Run(SiloProgram.File, "silo", "--help");
+    private static readonly string Help = Repository.Run(BuiltProgram.Silo, "silo", "--help");
 
     [Fact]
     public void Every_option_in_the_manifests_is_one_of_the_program()

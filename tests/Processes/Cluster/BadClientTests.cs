@@ -69,7 +69,7 @@ public sealed class BadClientTests(ITestOutputHelper output)
     {
         await using var database = await TestDatabase.CreateAsync();
         var port = ReadyProcess.FreePort();
-        var start = new ProcessStartInfo(SiloProgram.File,
+        var start = new ProcessStartInfo(BuiltProgram.Silo,
             ["silo", "--silo-port", $"{ReadyProcess.FreePort()}", "--gateway-port", $"{ReadyProcess.FreePort()}", "--http", $"http://127.0.0.1:{port}", "--cluster-id", database.Name]);
         (start.Environment["ACTORS_POSTGRES"], start.Environment["ACTORS_WEBHOOK_SECRET"]) = (database.ConnectionString, Convert.ToBase64String(new byte[32]));
         using var silo = new ReadyProcess(start);

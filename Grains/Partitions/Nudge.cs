@@ -1,0 +1,22 @@
+namespace Actors.Partitions;
+
+/// <summary>Wakes the one who waits, at once or when he waits next; many before that count as one.</summary>
+internal sealed class Nudge
+{
+    private readonly SemaphoreSlim _given = new(0, 1);
+
+    public void Give()
+    {
+        try
+        {
+            _given.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // One is enough.
+        }
+    }
+
+    /// <summary>True: nudged. False: so much time has passed.</summary>
+    public Task<bool> TakeAsync(TimeSpan limit, CancellationToken stop) => _given.WaitAsync(limit, stop);
+}
