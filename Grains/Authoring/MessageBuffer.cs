@@ -1,3 +1,4 @@
+using Actors.Execution;
 using Actors.Wire;
 
 namespace Actors;
@@ -19,7 +20,7 @@ internal sealed record OutgoingMessage(string Topic, string Key, Payload Payload
 }
 
 /// <summary>Collects what a body publishes until its result commits.</summary>
-internal sealed class MessageBuffer(Func<string, string, object?, Type, OutgoingMessage> prepare)
+internal sealed class MessageBuffer(MessagePreparer prepare)
 {
     private readonly Lock _lock = new();
     private List<OutgoingMessage>? _messages;

@@ -6,13 +6,14 @@ namespace Actors.Execution;
 internal sealed class Draft
 {
     private readonly List<Item> _items = [];
-    private readonly List<int> _clearedTimers = [];
-    private readonly List<string> _clearedMail = [];
-    private readonly List<string> _refusedMail = [];
-    private readonly List<TaskCompletionSource> _acknowledgements = [];
+    // Most drafts are one step's result: what they do not need is not made.
+    private List<int>? _clearedTimers;
+    private List<string>? _clearedMail;
+    private List<string>? _refusedMail;
+    private List<TaskCompletionSource>? _acknowledgements;
 
     /// <summary>True when there is nothing worth a commit. Timers that nobody waits for any more go with the next one.</summary>
-    public bool IsEmpty => _items.Count == 0 && _clearedMail.Count == 0 && _refusedMail.Count == 0;
+    public bool IsEmpty => _items.Count == 0 && _clearedMail is null && _refusedMail is null;
 
     /// <summary>Bytes of payload.</summary>
     public long Size { get; private set; }
@@ -39,13 +40,13 @@ internal sealed class Draft
 
     public void AddFired(JournalRow row, DateTimeOffset due) => Add(new Item(row, [], EndsTimer: true, due));
 
-    public void ClearTimer(int seq) => _clearedTimers.Add(seq);
+    public void ClearTimer(int seq) => (_clearedTimers ??= []).Add(seq);
 
-    public void ClearMail(string messageId) => _clearedMail.Add(messageId);
+    public void ClearMail(string messageId) => (_clearedMail ??= []).Add(messageId);
 
-    public void RefuseMail(string messageId) => _refusedMail.Add(messageId);
+    public void RefuseMail(string messageId) => (_refusedMail ??= []).Add(messageId);
 
-    public void Acknowledge(TaskCompletionSource waiter) => _acknowledgements.Add(waiter);
+    public void Acknowledge(TaskCompletionSource waiter) => (_acknowledgements ??= []).Add(waiter);
 
     /// <summary>Moves the first rows that fit the size, one at least, into a draft of their own; null where the commands of one turn alone exceed it.</summary>
     public Draft? TakeUpTo(long sizeMax)
@@ -74,8 +75,7 @@ internal sealed class Draft
         rest.ForEach(Add);
         if (_items.Count == 0)
         {
-            part._acknowledgements.AddRange(_acknowledgements);
-            _acknowledgements.Clear();
+            (part._acknowledgements, _acknowledgements) = (_acknowledgements, null);
         }
 
         return part;
@@ -84,7 +84,11 @@ internal sealed class Draft
     /// <summary>The entry that commits all of this at the given place. <paramref name="messages"/> counts those published before.</summary>
     public Entry Seal(long instance, int epoch, int position, int messages)
     {
-        var entry = new Entry { Instance = instance, Epoch = epoch, Position = position, NotBefore = NotBefore };
+        var entry = new Entry
+        {
+            Instance = instance, Epoch = epoch, Position = position, NotBefore = NotBefore, Size = (int)Math.Min(Size, int.MaxValue),
+            ClearedTimers = Joined(EndedTimers(), _clearedTimers) ?? [], ClearedMail = _clearedMail ?? [], RefusedMail = _refusedMail ?? [],
+        };
         entry.Rows.Capacity = _items.Count;
         foreach (var item in _items)
         {
@@ -93,22 +97,18 @@ internal sealed class Draft
             foreach (var message in item.Messages)
             {
                 messages++;
+                if (entry.Outbox.Capacity == 0)
+                {
+                    entry.Outbox.Capacity = message.Destinations.Count; // Most entries have one message.
+                }
+
                 foreach (var destination in message.Destinations)
                 {
                     entry.Outbox.Add(new OutgoingRow(messages, destination, message.Topic, message.Key, message.Payload));
                 }
             }
-
-            if (item.EndsTimer)
-            {
-                entry.ClearedTimers.Add(item.Row.Seq);
-            }
         }
 
-        entry.ClearedTimers.AddRange(_clearedTimers);
-        entry.ClearedMail.AddRange(_clearedMail);
-        entry.RefusedMail.AddRange(_refusedMail);
-        entry.Size = (int)Math.Min(Size, int.MaxValue);
         return entry;
     }
 
@@ -119,15 +119,19 @@ internal sealed class Draft
         _items.Clear();
         (Size, NotBefore) = (0, null);
         uncommitted._items.Where(item => !without(item.Row)).Concat(later).ToList().ForEach(Add);
-        _clearedTimers.InsertRange(0, uncommitted._clearedTimers);
-        _clearedMail.InsertRange(0, uncommitted._clearedMail);
-        _refusedMail.InsertRange(0, uncommitted._refusedMail);
-        _acknowledgements.InsertRange(0, uncommitted._acknowledgements);
+        _clearedTimers = Joined(uncommitted._clearedTimers, _clearedTimers);
+        _clearedMail = Joined(uncommitted._clearedMail, _clearedMail);
+        _refusedMail = Joined(uncommitted._refusedMail, _refusedMail);
+        _acknowledgements = Joined(uncommitted._acknowledgements, _acknowledgements);
     }
 
-    public void Committed() => _acknowledgements.ForEach(waiter => waiter.TrySetResult());
+    public void Committed() => _acknowledgements?.ForEach(waiter => waiter.TrySetResult());
 
-    public void Fail(Exception error) => _acknowledgements.ForEach(waiter => waiter.TrySetException(error));
+    public void Fail(Exception error) => _acknowledgements?.ForEach(waiter => waiter.TrySetException(error));
+
+    private List<int>? EndedTimers() => _items.Exists(item => item.EndsTimer) ? [.. _items.Where(item => item.EndsTimer).Select(item => item.Row.Seq)] : null;
+
+    private static List<T>? Joined<T>(List<T>? first, List<T>? then) => first is null ? then : then is null ? first : [.. first, .. then];
 
     private void Add(Item item)
     {

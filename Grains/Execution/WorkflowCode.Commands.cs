@@ -24,7 +24,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         get
         {
             AssertInTurn(default, "Random");
-            return _random;
+            return _random ??= new Random(BitConverter.ToInt32(Run.ToByteArray()));
         }
     }
 
@@ -162,7 +162,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
 
         _lastCommand = command;
         _outstanding.Add(command.Seq, command);
-        _issued.Add(command);
+        _issued.Enqueue(command);
     }
 
     private int NextSeq(SourceLine line)
@@ -173,19 +173,20 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
 
     private void AssertInTurn(SourceLine line, string what)
     {
-        what = line.File is null ? what : $"{what} at {line}";
         if (_inQuery)
         {
-            throw new InvalidOperationException($"{what} was given in a query of workflow '{Id}': a query only reads.");
+            throw new InvalidOperationException($"{What()} was given in a query of workflow '{Id}': a query only reads.");
         }
 
         if (!_turn.IsInTurn)
         {
-            var message = $"{what} was given from outside the workflow's scheduler: from a step's body, Task.Run, ContinueWith, or "
+            var message = $"{What()} was given from outside the workflow's scheduler: from a step's body, Task.Run, ContinueWith, or "
                 + "after ConfigureAwait(false). Commands belong to RunAsync and signal handlers, awaited plainly.";
             _escaped(message);
             throw new WorkflowCodeException($"Workflow '{Id}': {message}");
         }
+
+        string What() => line.File is null ? what : $"{what} at {line}";
     }
 
     private static string CheckedName(string name) => StoredText.Checked(name, "The name of a step", 1, 200);

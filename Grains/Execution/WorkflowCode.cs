@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using System.Runtime.ExceptionServices;
 using Actors.Calling;
@@ -19,11 +20,11 @@ internal sealed partial class WorkflowCode
     private readonly Action<string> _escaped;
     private readonly Workflow _workflow;
     private readonly Dictionary<int, Command> _outstanding = [];
-    private readonly List<Command> _issued = [];
+    private readonly Queue<Command> _issued = [];
     private readonly List<int> _givenUpTimers = [];
     private readonly List<Wait> _waits = [];
     private readonly Dictionary<int, JournalRow> _expected = [];
-    private readonly Random _random;
+    private Random? _random;
     private Command? _lastCommand;
     private int _lastSeq;
     private int _guids;
@@ -41,7 +42,6 @@ internal sealed partial class WorkflowCode
         _turn = new TurnContext(() => escaped(
             $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, Task.WhenEach, I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep and WhenAny."),
             error => Violate($"an async void method threw {error.GetType().Name} ({error.Message}){After}, and nobody can await it: make it async Task, and await it."));
-        _random = new Random(BitConverter.ToInt32(run.Run.ToByteArray()));
         Logger = new ReplaySafeLogger(logger, this);
         Workflow = _workflow = type.Create(services);
         _workflow.Runtime = this;
@@ -106,11 +106,21 @@ internal sealed partial class WorkflowCode
         CheckRest();
     }
 
-    /// <summary>The commands given since the last call, in the order of giving.</summary>
-    public List<Command> TakeIssued() => Take(_issued);
+    /// <summary>The commands that nobody took yet, in the order of giving.</summary>
+    public bool TryTakeIssued([MaybeNullWhen(false)] out Command command) => _issued.TryDequeue(out command);
 
     /// <summary>Timers whose waits ended since the last call.</summary>
-    public List<int> TakeGivenUpTimers() => Take(_givenUpTimers);
+    public IReadOnlyList<int> TakeGivenUpTimers()
+    {
+        if (_givenUpTimers.Count == 0)
+        {
+            return [];
+        }
+
+        int[] taken = [.. _givenUpTimers];
+        _givenUpTimers.Clear();
+        return taken;
+    }
 
     /// <summary>The value of a query on the object as it rests.</summary>
     /// <exception cref="UnknownMethodException">The contract has no such query.</exception>
@@ -323,18 +333,6 @@ internal sealed partial class WorkflowCode
         {
             Violate($"RunAsync ended while {forgotten} was not awaited: await it, or race it with Task.WhenAny.");
         }
-    }
-
-    private static List<T> Take<T>(List<T> list)
-    {
-        if (list.Count == 0)
-        {
-            return [];
-        }
-
-        var taken = new List<T>(list);
-        list.Clear();
-        return taken;
     }
 
     private sealed class ReplaySafeLogger(ILogger inner, WorkflowCode code) : ILogger

@@ -144,16 +144,17 @@ internal sealed partial class WorkflowInstance
 
     private async Task RunStepAsync(BodyCommand command, IStepBody step)
     {
-        var messages = new MessageBuffer((topic, key, message, type) => _engine.Messages(topic, key, message, type));
+        var messages = new MessageBuffer(_engine.Messages);
         try
         {
             var result = await WithinAttemptAsync(command, token =>
                 step.RunAsync(new StepContext(IdempotencyKey(command), command.Failures + 1, messages, token), _engine.Payloads));
-            CheckSize(command, result, messages.Messages);
+            var published = messages.Messages;
+            CheckSize(command, result, published);
             PostHere(() =>
             {
                 _running--;
-                Complete(command, new JournalRow(command.CompletedKind, command.Seq, command.Name, result), messages.Messages);
+                Complete(command, new JournalRow(command.CompletedKind, command.Seq, command.Name, result), published);
             });
         }
         catch (Exception error)

@@ -155,7 +155,7 @@ internal sealed partial class WorkflowInstance
             }
 
             Recorded(row);
-            foreach (var command in _code.TakeIssued())
+            while (_code.TryTakeIssued(out var command))
             {
                 Launch(command);
             }

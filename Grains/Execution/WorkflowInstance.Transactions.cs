@@ -44,7 +44,7 @@ internal sealed partial class WorkflowInstance
         try
         {
             session = await TransactionCommit.BeginAsync(_engine.Database, _engine.Journal, transaction.Options.Isolation, _stop.Token);
-            var messages = new MessageBuffer((topic, key, message, type) => _engine.Messages(topic, key, message, type));
+            var messages = new MessageBuffer(_engine.Messages);
             var result = await WithinAttemptAsync(
                 command,
                 token => transaction.RunAsync(

@@ -100,7 +100,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 #endif
         if (_code.Violation is null)
         {
-            foreach (var command in _code.TakeIssued())
+            while (_code.TryTakeIssued(out var command))
             {
                 Launch(command);
             }

@@ -14,12 +14,12 @@ internal sealed class Entry
 
     public List<OutgoingRow> Outbox { get; } = [];
 
-    public List<int> ClearedTimers { get; } = [];
+    public IReadOnlyList<int> ClearedTimers { get; set; } = [];
 
-    public List<string> ClearedMail { get; } = [];
+    public IReadOnlyList<string> ClearedMail { get; set; } = [];
 
     /// <summary>Mail that the run cannot read.</summary>
-    public List<string> RefusedMail { get; } = [];
+    public IReadOnlyList<string> RefusedMail { get; set; } = [];
 
     public WorkflowStatus Status { get; set; } = WorkflowStatus.Running;
 

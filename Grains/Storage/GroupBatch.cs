@@ -198,7 +198,7 @@ internal static class GroupBatch
         }
     }
 
-    private static void AddPairs<T>(NpgsqlBatch batch, GroupStatement statement, IReadOnlyList<Entry> entries, Func<Entry, List<T>> select, NpgsqlDbType type)
+    private static void AddPairs<T>(NpgsqlBatch batch, GroupStatement statement, IReadOnlyList<Entry> entries, Func<Entry, IReadOnlyList<T>> select, NpgsqlDbType type)
     {
         var pairs = Flatten(entries, select);
         if (pairs.Count > 0)
@@ -207,14 +207,15 @@ internal static class GroupBatch
         }
     }
 
-    private static List<(Entry Entry, T Item)> Flatten<T>(IReadOnlyList<Entry> entries, Func<Entry, List<T>> select)
+    private static List<(Entry Entry, T Item)> Flatten<T>(IReadOnlyList<Entry> entries, Func<Entry, IReadOnlyList<T>> select)
     {
-        var flat = new List<(Entry, T)>(entries.Count);
+        var flat = new List<(Entry, T)>(entries.Sum(entry => select(entry).Count));
         foreach (var entry in entries)
         {
-            foreach (var item in select(entry))
+            var items = select(entry);
+            for (var i = 0; i < items.Count; i++)
             {
-                flat.Add((entry, item));
+                flat.Add((entry, items[i]));
             }
         }
 
@@ -241,13 +242,15 @@ internal static class GroupBatch
             return One(value(items[0]), type);
         }
 
-        var values = new TValue[items.Count];
+        var (values, given) = (new TValue[items.Count], false);
         for (var i = 0; i < values.Length; i++)
         {
             values[i] = value(items[i]);
+            given |= values[i] is not null;
         }
 
-        return new NpgsqlParameter<TValue[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | type };
+        // Of arrays unnested together the shorter are filled up with nulls: a column of nulls need not be sent.
+        return new NpgsqlParameter<TValue[]> { TypedValue = given ? values : [], NpgsqlDbType = NpgsqlDbType.Array | type };
     }
 
     internal static void Statement(NpgsqlBatch batch, string sql, params NpgsqlParameter[] parameters)

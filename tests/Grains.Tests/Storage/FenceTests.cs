@@ -96,8 +96,8 @@ public sealed class FenceTests(TestDatabase database) : IClassFixture<TestDataba
             Position = entry.Next + 1, DueAt = DateTimeOffset.UtcNow.AddHours(2),
         });
         entry.Outbox.Add(new OutgoingRow(1, "hook", "topic", "key", Store.Json("3")));
-        entry.ClearedTimers.Add(70);
-        entry.ClearedMail.Add("m");
+        entry.ClearedTimers = [70];
+        entry.ClearedMail = ["m"];
         return entry;
     }
 

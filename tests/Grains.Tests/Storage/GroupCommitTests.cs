@@ -142,8 +142,8 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         batch.BatchCommands.Clear();
         entry.Rows.Add(new JournalRow(JournalKind.TimerSet, 1, "sleep", default) { DueAt = DateTimeOffset.UtcNow });
         entry.Outbox.Add(new OutgoingRow(1, "hook", "topic", "key", default));
-        entry.ClearedTimers.Add(2);
-        entry.ClearedMail.Add("m");
+        entry.ClearedTimers = [2];
+        entry.ClearedMail = ["m"];
         entry.WakesOthers = true;
         GroupBatch.AddEntries(batch, [entry], Guid.NewGuid());
         Assert.Equal(

@@ -42,7 +42,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         if (kind == "clear")
         {
             await Store.ExecuteAsync(database.DataSource, $"select actors.send('default', '{cut} {kind}', 'm', 'mail', '1')");
-            entry.ClearedMail.Add("m");
+            entry.ClearedMail = ["m"];
         }
         else if (kind == "step")
         {
@@ -195,7 +195,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         await Store.ExecuteAsync(database.DataSource, "select actors.send('default', 'zombie', 'm', 'mail', '1')");
         await using var blocker = await LockAsync($"select from actors.inbox where instance = {run.Instance} for update");
         var entry = Store.Entry(run);
-        entry.ClearedMail.Add("m");
+        entry.ClearedMail = ["m"];
         _store.BeforeNext("commit", () => _proxy.CutNextAsync(Cut.Client));
         var commit = _store.CommitAsync(entry);
 
