@@ -1,4 +1,3 @@
-using Actors.Execution;
 using Actors.Wire;
 
 namespace Actors;
@@ -18,6 +17,9 @@ internal sealed record OutgoingMessage(string Topic, string Key, Payload Payload
         return size;
     }
 }
+
+/// <summary>Serializes a message and finds its destinations.</summary>
+internal delegate OutgoingMessage MessagePreparer(string topic, string key, object? message, Type type);
 
 /// <summary>Collects what a body publishes until its result commits.</summary>
 internal sealed class MessageBuffer(MessagePreparer prepare)

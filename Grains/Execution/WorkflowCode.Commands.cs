@@ -4,9 +4,6 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Execution;
 
-/// <summary>Serializes a message and finds its destinations.</summary>
-internal delegate OutgoingMessage MessagePreparer(string topic, string key, object? message, Type type);
-
 internal sealed partial class WorkflowCode : IWorkflowRuntime
 {
     private readonly MessagePreparer _messages;
