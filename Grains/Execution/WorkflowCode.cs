@@ -112,11 +112,6 @@ internal sealed partial class WorkflowCode
     /// <summary>Timers whose waits ended since the last call.</summary>
     public IReadOnlyList<int> TakeGivenUpTimers()
     {
-        if (_givenUpTimers.Count == 0)
-        {
-            return [];
-        }
-
         int[] taken = [.. _givenUpTimers];
         _givenUpTimers.Clear();
         return taken;

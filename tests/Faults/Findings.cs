@@ -54,6 +54,18 @@ internal sealed class Findings
         }
     }
 
+    /// <summary>A check that looked at nothing has shown nothing.</summary>
+    public void ExpectSomethingEverywhere()
+    {
+        lock (_found)
+        {
+            foreach (var (check, _) in _checked.Where(check => check.Value == 0))
+            {
+                Add(check, "it looked at nothing");
+            }
+        }
+    }
+
     public void Print()
     {
         lock (_found)

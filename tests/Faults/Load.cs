@@ -85,6 +85,11 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
             {
                 return TimeSpan.MaxValue;
             }
+            catch (Exception error)
+            {
+                findings.Add("typed_errors", $"{id}: {error}");
+                return TimeSpan.MaxValue;
+            }
         }
     }
 
@@ -168,7 +173,8 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
         while (asked.Result is null)
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(_giveUp.Token);
-            if (random.Next(3) == 0)
+            var isLimited = random.Next(3) == 0;
+            if (isLimited)
             {
                 limit.CancelAfter(ResultLimit);
             }
@@ -184,7 +190,14 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
             }
             catch (OperationCanceledException) when (!_giveUp.IsCancellationRequested)
             {
-                InTime($"result of {asked.Id}", watch);
+                // It asks again.
+            }
+            finally
+            {
+                if (isLimited)
+                {
+                    InTime($"result of {asked.Id}", watch);
+                }
             }
         }
     }

@@ -128,9 +128,14 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         {
             await fault.Do(this);
         }
-        catch (Npgsql.NpgsqlException error)
+        catch (Exception error)
         {
-            Console.WriteLine($"           not done: {error.Message}"); // A deadlock with what goes on.
+            Console.WriteLine($"           not done: {error.Message}");
+            if (error is not Npgsql.NpgsqlException)
+            {
+                load.Findings.Add("recovers", $"the fault could not be done: {name}: {error}"); // Else a deadlock with what goes on.
+            }
+
             Recoveries.NotDone(name);
             await _beats.EndAsync();
             return;

@@ -51,7 +51,7 @@ using var onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signa
 var campaign = new Campaign(rig, asked.Seed);
 Nemesis nemesis = null!;
 await campaign.RoundAsync(load => asked.RunAsync(nemesis = new Nemesis(rig, load, asked.Seed)), TimeSpan.FromSeconds(120));
-return campaign.Report(nemesis);
+return campaign.Report(nemesis, whole: asked is { Only: null, Schedule: null });
 
 // Without any report: the processes end with this one, and Postgres is stopped.
 static void End(PosixSignalContext signal, Rig rig)
