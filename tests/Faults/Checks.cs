@@ -65,8 +65,9 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             """
             select w.id || ': ' || m.moves || ' moves, ' || m.wakes || ' wakes, input ' || j.payload
             from actors.workflows w join actors.journal j on j.instance = w.instance and j.position = 0
-            cross join lateral (select (select count(*) from moves where workflow = w.id) as moves, (select count(*) from wakes where workflow = w.id) as wakes) m
-            where w.id like 'bank-%' and w.status = 1 and (m.moves <> (j.payload->>'rounds')::int or m.wakes <> m.moves)
+            left join (select workflow, sum(move) as moves, sum(wake) as wakes
+                from (select workflow, 1 as move, 0 as wake from moves union all select workflow, 0, 1 from wakes) each group by workflow) m on m.workflow = w.id
+            where w.id like 'bank-%' and w.status = 1 and (coalesce(m.moves, 0) <> (j.payload->>'rounds')::int or m.wakes <> m.moves)
             """);
         await SqlAsync(
             "positions_without_gaps",
@@ -86,6 +87,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
         await MakeAsync("signals", SignalsAsync);
         await MakeAsync("states", StatesAsync);
         await MakeAsync("limits", LimitsAsync);
+        Looked("silos_do_not_crash", rig.Starts, rig.Crashes);
     }
 
     /// <summary>A check that cannot be made is a difference, and the others are made all the same.</summary>

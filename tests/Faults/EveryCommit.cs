@@ -32,6 +32,11 @@ internal static class EveryCommit
             Row(scenario, sent, killed, differences.Count - known, watch.Elapsed - begin);
         }
 
+        if (kills == 0)
+        {
+            differences.Add("no process was stopped, so nothing was shown");
+        }
+
         Row("all", statements, kills, differences.Count, watch.Elapsed);
         differences.ForEach(difference => Console.WriteLine($"DIFFERENCE {difference}"));
         return differences.Count == 0 ? 0 : 1;

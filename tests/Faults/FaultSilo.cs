@@ -31,7 +31,7 @@ internal static class FaultSilo
     public const int PayloadSizeMax = 64 * 1024;
 
     /// <summary>Entries in a commit.</summary>
-    public const int GroupSizeMax = 16;
+    public const int GroupSizeMax = 4;
 
     private static readonly ShiftedClock Clock = new();
     private static readonly SemaphoreSlim OneOrder = new(1, 1);

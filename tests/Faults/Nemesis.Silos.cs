@@ -75,6 +75,7 @@ internal sealed partial class Nemesis
         var silo = Some(1)[0];
         silo.Measure();
         var duration = _random.Next(500, 6000);
+        silo.HasNoMemory = true;
         silo.Process.Tell($"{FaultSilo.TakeMemory} {duration}");
         await Task.Delay(duration + 500);
         silo.Process.ForgetPeak();

@@ -67,7 +67,8 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         ["webhooks reset"] = new(nemesis => nemesis.WebhooksAsync(ReceiverMode.Resets)),
     };
 
-    private readonly Random _random = new(seed);
+    private Random _random = new(seed); // Of the fault that is done: a schedule repeats which silo and for how long.
+    private int _injected;
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private readonly Beats _beats = new(rig, load);
 
@@ -83,18 +84,19 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
     public async Task RunAsync(TimeSpan duration, IReadOnlyCollection<string> names, Func<bool>? enough = null)
     {
         // Every kind once, in an order that the seed makes, then again.
+        var order = new Random(seed);
         var bag = new Queue<string>();
         while (_watch.Elapsed < duration && enough?.Invoke() != true)
         {
             if (bag.Count == 0)
             {
                 var kinds = names.ToArray();
-                _random.Shuffle(kinds);
+                order.Shuffle(kinds);
                 bag = new Queue<string>(kinds);
             }
 
             await InjectAsync(bag.Dequeue());
-            await Task.Delay(_random.Next(300, 1500));
+            await Task.Delay(order.Next(300, 1500));
         }
     }
 
@@ -121,6 +123,7 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
     private async Task InjectAsync(string name)
     {
         var fault = Faults[name];
+        _random = new Random(unchecked((seed * 7919) + _injected++));
         await _beats.BeginAsync();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{_watch.Elapsed.TotalSeconds,7:F1} s  {name}"));
         var began = DateTime.UtcNow;
@@ -141,22 +144,47 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
             return;
         }
 
-        var from = fault.FromBeginning ? began : DateTime.UtcNow;
+        var healed = DateTime.UtcNow;
+        var from = fault.FromBeginning ? began : healed;
         var called = await load.ProbeAsync($"probe-{seed}-{_watch.ElapsedMilliseconds}", RecoveryLimit);
         var moved = await _beats.MovedAfterAsync(from, RecoveryLimit);
-        if (moved > Notable || called > Notable)
+        var delivered = await DeliveredAsync(healed);
+        if (moved > Notable || called > Notable || delivered > Notable)
         {
-            Console.WriteLine($"           all went on after {Recoveries.Text(moved)} s, a new call was answered after {Recoveries.Text(called)} s");
+            Console.WriteLine($"           all went on after {Recoveries.Text(moved)} s, a new call was answered after {Recoveries.Text(called)} s, messages were delivered after {Recoveries.Text(delivered)} s");
         }
 
         await _beats.EndAsync();
         load.Findings.Looked("recovers", 1);
-        if (moved == TimeSpan.MaxValue || called == TimeSpan.MaxValue)
+        if (moved == TimeSpan.MaxValue || called == TimeSpan.MaxValue || delivered == TimeSpan.MaxValue)
         {
             load.Findings.Add("recovers", $"not everything went on within {RecoveryLimit.TotalSeconds} s after: {name}");
         }
 
-        Recoveries.Add(name, fault.Goal, fault.FromBeginning, moved, called);
+        Recoveries.Add(name, fault.Goal, fault.FromBeginning, moved, called, delivered);
+    }
+
+    /// <summary>How long after this time the last message was delivered, to both destinations, that had been written before it.</summary>
+    private async Task<TimeSpan> DeliveredAsync(DateTime healed)
+    {
+        for (; DateTime.UtcNow - healed < RecoveryLimit; await Task.Delay(50))
+        {
+            try
+            {
+                await using var command = rig.Database.CreateCommand("select exists (select from actors.outbox where at < $1)");
+                command.Parameters.Add(new Npgsql.NpgsqlParameter { Value = healed });
+                if (await command.ExecuteScalarAsync() is false)
+                {
+                    return DateTime.UtcNow - healed;
+                }
+            }
+            catch (Npgsql.NpgsqlException)
+            {
+                // Postgres is away.
+            }
+        }
+
+        return TimeSpan.MaxValue;
     }
 
     private SiloSlot[] Some(int count)

@@ -12,16 +12,16 @@ switch (args)
         await EffectSink.RunAsync(file, Number(port));
         return 0;
     case ["--every-commit"]:
-        return await EveryCommit.RunAsync(null);
+        return await UnlessMissingAsync(() => EveryCommit.RunAsync(null));
     case ["--every-commit", var names]:
-        return await EveryCommit.RunAsync(names);
+        return await UnlessMissingAsync(() => EveryCommit.RunAsync(names));
     case ["--only", "bad clients"]:
-        return await BadClients.RunAsync(Root());
+        return await UnlessMissingAsync(() => BadClients.RunAsync(Root()));
 #if PLANTED_BUGS
     case ["--planted", var bug]:
-        return await PlantedBugs.RunAsync(Root(), bug, seed: 1);
+        return await UnlessMissingAsync(() => PlantedBugs.RunAsync(Root(), bug, seed: 1));
     case ["--planted", var bug, "--seed", var number]:
-        return await PlantedBugs.RunAsync(Root(), bug, Number(number));
+        return await UnlessMissingAsync(() => PlantedBugs.RunAsync(Root(), bug, Number(number)));
 #endif
 }
 
@@ -32,26 +32,33 @@ if (asked is null)
     return 2;
 }
 
-var root = Root();
-Console.WriteLine($"{asked}; logs in {Path.Combine(root, ".actors", "faults-run")}");
-Rig rig;
-try
+return await UnlessMissingAsync(() => CampaignAsync(asked));
+
+static async Task<int> CampaignAsync(CampaignOptions asked)
 {
-    rig = await Rig.StartAsync(root, new Dictionary<string, string> { [Rig.ProfileVariable] = asked.Profile }, asked.NeedsSmallDisk);
-}
-catch (Exception missing) when (missing is Actors.Hosting.PostgresMissingException or NotSupportedException)
-{
-    Console.Error.WriteLine(missing.Message);
-    return 3;
+    var root = Root();
+    Console.WriteLine($"{asked}; logs in {Path.Combine(root, ".actors", "faults-run")}");
+    await using var rig = await Rig.StartAsync(root, new Dictionary<string, string> { [Rig.ProfileVariable] = asked.Profile }, asked.NeedsSmallDisk);
+    using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => End(signal, rig));
+    using var onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => End(signal, rig));
+    var campaign = new Campaign(rig, asked.Seed);
+    Nemesis nemesis = null!;
+    await campaign.RoundAsync(load => asked.RunAsync(nemesis = new Nemesis(rig, load, asked.Seed)), TimeSpan.FromSeconds(120));
+    return campaign.Report(nemesis, whole: asked is { Only: null, Schedule: null });
 }
 
-await using var processes = rig;
-using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => End(signal, rig));
-using var onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => End(signal, rig));
-var campaign = new Campaign(rig, asked.Seed);
-Nemesis nemesis = null!;
-await campaign.RoundAsync(load => asked.RunAsync(nemesis = new Nemesis(rig, load, asked.Seed)), TimeSpan.FromSeconds(120));
-return campaign.Report(nemesis, whole: asked is { Only: null, Schedule: null });
+static async Task<int> UnlessMissingAsync(Func<Task<int>> play)
+{
+    try
+    {
+        return await play();
+    }
+    catch (Exception missing) when (missing is Actors.Hosting.PostgresMissingException or NotSupportedException)
+    {
+        Console.Error.WriteLine(missing.Message);
+        return 3;
+    }
+}
 
 // Without any report: the processes end with this one, and Postgres is stopped.
 static void End(PosixSignalContext signal, Rig rig)

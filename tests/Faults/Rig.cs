@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using Actors.Hosting;
@@ -26,6 +27,7 @@ internal sealed class Rig : IAsyncDisposable
 
     private readonly bool _smallDisk;
     private readonly List<SiloSlot> _silos = [];
+    private readonly ConcurrentQueue<string> _crashes = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly int _sinkPort = ReadyProcess.FreePort();
     private FaultProxy? _front; // The rig's own way to Postgres, which nobody harms: it leads to whichever server there is.
@@ -54,6 +56,12 @@ internal sealed class Rig : IAsyncDisposable
     public bool KeepsAll => !_siloEnvironment.ContainsKey(KeepVariable);
 
     public IReadOnlyList<SiloSlot> Silos => _silos;
+
+    /// <summary>Times that a silo was started again, whatever had ended it.</summary>
+    public int Starts { get; private set; }
+
+    /// <summary>Silos that ended as no fault explains.</summary>
+    public IEnumerable<string> Crashes => _crashes;
 
     public IWorkflowClient Workflows => _client!.Services.GetRequiredService<IWorkflowClient>();
 
@@ -212,10 +220,25 @@ internal sealed class Rig : IAsyncDisposable
         {
             foreach (var silo in _silos.Where(silo => !silo.IsHeldDown && silo.Process.HasExited))
             {
+                Ended(silo);
                 silo.Start();
             }
 
             await Task.Delay(300, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>The nemesis kills and terminates; who is declared dead ends with code 1. Any other end is a crash, and forgiven only where memory was taken.</summary>
+    private void Ended(SiloSlot silo)
+    {
+        Starts++;
+        if (silo.Process.ExitCode is not (0 or 1 or 128 + 9 or 128 + 15) and var code)
+        {
+            Console.WriteLine($"           {silo.Name} crashed with code {code}{(silo.HasNoMemory ? ", its memory was taken" : "")}");
+            if (!silo.HasNoMemory)
+            {
+                _crashes.Enqueue($"{silo.Name} with code {code} at {DateTime.UtcNow:HH:mm:ss}");
+            }
         }
     }
 
@@ -261,12 +284,16 @@ internal sealed class SiloSlot : IDisposable
     /// <summary>The supervisor leaves it down.</summary>
     public volatile bool IsHeldDown;
 
+    /// <summary>Its process's memory was taken.</summary>
+    public volatile bool HasNoMemory;
+
     /// <summary>The most memory that a process here had, in MiB.</summary>
     public long PeakMiB { get; private set; }
 
     public void Start()
     {
         Process.Dispose();
+        HasNoMemory = false;
         Process = _start();
     }
 

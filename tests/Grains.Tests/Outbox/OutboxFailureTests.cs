@@ -159,7 +159,6 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
         await using (scene.Run(OutboxScene.Route(new RecordingSink((_, _) => { attempted.TrySetResult(); return Fail(); })), options))
         {
             await attempted.Task;
-            await scene.PublishAsync(other, "k", 2);
             while (await scene.ReadAsync<short>($"select attempts from actors.outbox where instance = {failing}") == 0)
             {
                 await Task.Delay(10, TestContext.Current.CancellationToken); // A relay that stops in the same moment need not count it.
@@ -167,6 +166,7 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
         }
 
         var sink = new RecordingSink();
+        await scene.PublishAsync(other, "k", 2);
         await using (scene.Run(OutboxScene.Route(sink), options))
         {
             await scene.PublishAsync(other, "k", 3);
