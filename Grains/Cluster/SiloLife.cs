@@ -76,6 +76,7 @@ internal sealed partial class SiloLife(
 
     private Task RunAsync(CancellationToken cancellation)
     {
+        FullHeap.EndsTheProcess();
         turns.Start();
         _running = [Task.Run(() => sweeper.RunAsync(_stop.Token), CancellationToken.None), Task.Run(() => watch.RunAsync(_stop.Token), CancellationToken.None),
             relays.Delivers ? Task.Run(() => relay.RunAsync(_stop.Token), CancellationToken.None) : Task.CompletedTask, Task.Run(RestAsync, CancellationToken.None),

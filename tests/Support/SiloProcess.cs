@@ -9,12 +9,18 @@ public sealed class SiloProcess : IAsyncDisposable
     private readonly string[] _arguments;
     private readonly ReadyProcess _process;
 
-    private SiloProcess(string[] arguments)
+    private SiloProcess(string[] arguments, int heapLimitMiB = 0)
     {
         _arguments = arguments;
         var configuration = Path.GetFileName(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)))!;
         var program = Path.Combine(TestPostgres.RepositoryFolder, "tests", "TestSilo", "bin", configuration, "net10.0", "Actors.TestSilo.dll");
-        _process = new ReadyProcess(new ProcessStartInfo("dotnet", arguments.Prepend(program)));
+        var start = new ProcessStartInfo("dotnet", arguments.Prepend(program));
+        if (heapLimitMiB > 0)
+        {
+            start.Environment["DOTNET_GCHeapHardLimit"] = $"0x{(long)heapLimitMiB << 20:X}";
+        }
+
+        _process = new ReadyProcess(start);
     }
 
     public int ProcessId => _process.Id;
@@ -31,10 +37,11 @@ public sealed class SiloProcess : IAsyncDisposable
     public string Output => _process.Output;
 
     /// <summary>Begins a silo on free ports; <see cref="ReadyAsync"/> waits for it.</summary>
-    public static SiloProcess Begin(string connectionString, string cluster, string name) => new(
-        [connectionString, cluster, name, ReadyProcess.FreePort().ToString(CultureInfo.InvariantCulture), ReadyProcess.FreePort().ToString(CultureInfo.InvariantCulture)]);
+    /// <param name="heapLimitMiB">Of its garbage-collected heap; 0: the machine's.</param>
+    public static SiloProcess Begin(string connectionString, string cluster, string name, int heapLimitMiB = 0) => new(
+        [connectionString, cluster, name, ReadyProcess.FreePort().ToString(CultureInfo.InvariantCulture), ReadyProcess.FreePort().ToString(CultureInfo.InvariantCulture)], heapLimitMiB);
 
-    /// <summary>Begins the same silo again, on the same ports.</summary>
+    /// <summary>Begins the same silo again, on the same ports, with the machine's memory.</summary>
     public SiloProcess Again() => new(_arguments);
 
     public async Task<SiloProcess> ReadyAsync()
@@ -59,6 +66,9 @@ public sealed class SiloProcess : IAsyncDisposable
     }
 
     public Task ExitedAsync() => _process.ExitedAsync();
+
+    /// <summary>Of a process that has ended.</summary>
+    public int ExitCode => _process.ExitCode;
 
     public async ValueTask DisposeAsync()
     {

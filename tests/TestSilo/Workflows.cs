@@ -125,6 +125,33 @@ public sealed class Nap : Workflow<TimeSpan, double>, INap
     }
 }
 
+/// <summary>Takes so many MiB and returns what it got; a negative number: in one piece.</summary>
+public interface IHoard : IWorkflow<int, int>;
+
+/// <summary>A step that wants more memory than there may be, and is not told by an error.</summary>
+public sealed class Hoard : Workflow<int, int>, IHoard
+{
+    protected override async Task<int> RunAsync(int input) => await Step("take", _ => Task.FromResult(input < 0 ? Take(1, -input) : Take(input, 1)));
+
+    private static int Take(int pieces, int sizeMiB)
+    {
+        var taken = new List<byte[]>(pieces);
+        for (var tries = 0; taken.Count < pieces && tries < 10 * pieces; tries++)
+        {
+            try
+            {
+                taken.Add(GC.AllocateUninitializedArray<byte>(sizeMiB << 20));
+            }
+            catch (OutOfMemoryException)
+            {
+                // It tries again.
+            }
+        }
+
+        return taken.Count;
+    }
+}
+
 public interface ICounterGrain : IGrainWithStringKey
 {
     Task<int> AddAsync(int amount);

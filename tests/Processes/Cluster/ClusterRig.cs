@@ -23,7 +23,7 @@ internal sealed class ClusterRig : IAsyncDisposable
 
     public IClusterClient Orleans => _client!.Services.GetRequiredService<IClusterClient>();
 
-    public static async Task<ClusterRig> StartAsync(int silos)
+    public static async Task<ClusterRig> StartAsync(int silos, int heapLimitMiB = 0)
     {
         var rig = new ClusterRig(await TestDatabase.CreateAsync());
         await rig.ExecuteAsync(
@@ -35,7 +35,7 @@ internal sealed class ClusterRig : IAsyncDisposable
             """);
         try
         {
-            await rig.AddSilosAsync(silos);
+            await rig.AddSilosAsync(silos, heapLimitMiB);
             await rig.ConnectAsync();
             return rig;
         }
@@ -46,9 +46,9 @@ internal sealed class ClusterRig : IAsyncDisposable
         }
     }
 
-    public async Task AddSilosAsync(int count)
+    public async Task AddSilosAsync(int count, int heapLimitMiB = 0)
     {
-        var added = Enumerable.Range(_silos.Count, count).Select(number => SiloProcess.Begin(Database.ConnectionString, Database.Name, $"silo-{number}")).ToList();
+        var added = Enumerable.Range(_silos.Count, count).Select(number => SiloProcess.Begin(Database.ConnectionString, Database.Name, $"silo-{number}", heapLimitMiB)).ToList();
         _silos.AddRange(added);
         await Task.WhenAll(added.Select(silo => silo.ReadyAsync()));
     }

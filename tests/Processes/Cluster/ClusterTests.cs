@@ -96,6 +96,32 @@ public sealed class ClusterTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task A_silo_whose_heap_is_full_ends_and_its_workflows_go_on_after_it()
+    {
+        await using var rig = await ClusterRig.StartAsync(1, heapLimitMiB: 200);
+        var (hoard, waiting) = (rig.Workflows.Get<IHoard>("h-1"), rig.Workflows.Get<IWaiting>("w-1"));
+        await waiting.StartAsync(1);
+        await hoard.StartAsync(300);
+        await rig.Silos[0].ExitedAsync(); // Though the step takes each OutOfMemoryException for itself.
+        Assert.Equal(128 + 6, rig.Silos[0].ExitCode);
+        Assert.Contains("The heap is full", rig.Silos[0].Output);
+        await rig.RestartAsync();
+        await waiting.SignalAsync(w => w.Go(7));
+        Assert.Equal(8, await waiting.ResultAsync());
+        Assert.Equal(300, await hoard.ResultAsync());
+    }
+
+    [Fact]
+    public async Task A_single_array_that_is_too_large_is_its_asker_s_affair()
+    {
+        await using var rig = await ClusterRig.StartAsync(1, heapLimitMiB: 200);
+        var hoard = rig.Workflows.Get<IHoard>("h-1");
+        await hoard.StartAsync(-2000);
+        Assert.Equal(0, await hoard.ResultAsync());
+        Assert.False(rig.Silos[0].HasExited);
+    }
+
+    [Fact]
     public async Task A_start_in_the_caller_s_transaction_runs_within_a_second_and_only_if_it_commits()
     {
         await using var rig = await ClusterRig.StartAsync(1);
