@@ -112,6 +112,8 @@ internal sealed class EngineDatabase : IAsyncDisposable
         settings.CommandTimeout = ours ? 0 : settings.CommandTimeout;
         // The engine's statements leave nothing behind in a session; resetting it would cost the server more than a step does.
         settings.NoResetOnClose = ours || settings.NoResetOnClose;
+        // A group of hundreds goes out in one piece instead of one for each 8 KiB.
+        settings.WriteBufferSize = ours ? 64 * 1024 : settings.WriteBufferSize;
         return new NpgsqlDataSourceBuilder(settings.ConnectionString).Build();
     }
 }

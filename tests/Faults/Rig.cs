@@ -25,6 +25,9 @@ internal sealed class Rig : IAsyncDisposable
     // So that a heap that is full is a fault and not the machine's end.
     private const string HeapLimit = "0x40000000";
 
+    // How the last words of a process begin that did not mean to end: Orleans', the runtime's, of nobody who caught it, the engine's.
+    private static readonly string[] Reasons = ["FATAL EXCEPTION", "Fatal error.", "Unhandled exception.", "The heap is full."];
+
     private readonly bool _smallDisk;
     private readonly List<SiloSlot> _silos = [];
     private readonly ConcurrentQueue<string> _crashes = new();
@@ -228,16 +231,21 @@ internal sealed class Rig : IAsyncDisposable
         }
     }
 
-    /// <summary>The nemesis kills and terminates; who is declared dead ends with code 1. Any other end is a crash, and forgiven only where memory was taken.</summary>
+    /// <summary>The nemesis kills and terminates, who learns of its death ends, and so does who cannot join. Any other end is a crash, and forgiven only where memory was taken.</summary>
     private void Ended(SiloSlot silo)
     {
         Starts++;
-        if (silo.Process.ExitCode is not (0 or 1 or 128 + 9 or 128 + 15) and var code)
+        silo.Process.Kill(); // It has ended; now all that it said is in its file.
+        if (silo.Process.ExitCode is not (0 or 1 or 128 + 9 or 128 + 15) and var code && silo.Process.WasReady)
         {
-            Console.WriteLine($"           {silo.Name} crashed with code {code}{(silo.HasNoMemory ? ", its memory was taken" : "")}");
-            if (!silo.HasNoMemory)
+            var reason = File.ReadLines(Path.Combine(Folder, $"{silo.Name}.log")).LastOrDefault(line => Reasons.Any(line.StartsWith)) ?? "";
+            if (!reason.Contains("I have been told I am dead", StringComparison.Ordinal))
             {
-                _crashes.Enqueue($"{silo.Name} with code {code} at {DateTime.UtcNow:HH:mm:ss}");
+                Console.WriteLine($"           {silo.Name} ended with code {code}: {reason}");
+                if (!silo.HasNoMemory)
+                {
+                    _crashes.Enqueue($"{silo.Name} with code {code} at {DateTime.UtcNow:HH:mm:ss}: {reason}");
+                }
             }
         }
     }

@@ -33,6 +33,9 @@ public sealed class ReadyProcess : IDisposable
 
     public bool HasExited => _process.HasExited;
 
+    /// <summary>It said READY.</summary>
+    public bool WasReady => _ready.Task.IsCompletedSuccessfully;
+
     public int ExitCode => _process.ExitCode;
 
     /// <summary>Everything that the process printed so far, or the file that has it.</summary>

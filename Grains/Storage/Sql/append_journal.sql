@@ -6,6 +6,5 @@ with written as (
     from unnest($1::bigint[], $2::timestamptz[], $3::integer[], $4::integer[], $5::smallint[], $6::integer[],
         $7::text[], $8::text[], $9::json[], $10::bytea[])
         as r (instance, due_at, position, seq, kind, messages, name, message_id, payload, bytes)
-    returning at
 )
-select max(at) from written
+select actors.now()
