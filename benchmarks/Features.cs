@@ -101,11 +101,13 @@ internal static class Features
     private static async Task CallsAsync(Lines text, SiloUnderTest silo, string pgbench, string connectionString, int rounds)
     {
         var commit = (await Pgbench.RunAsync(pgbench, connectionString, "commit.sql", 1, TimeSpan.FromSeconds(5))).P50Ms;
+        var step = (await Pgbench.RunAsync(pgbench, connectionString, "step.sql", 1, TimeSpan.FromSeconds(5))).P50Ms;
         var listener = silo.Workflows.Get<IListener>($"listener-{rounds}");
         await listener.StartAsync(0);
         var start = await MedianAsync(rounds, i => silo.Workflows.Get<IListener>($"start-{rounds}-{i}").StartAsync(0));
         var signal = await MedianAsync(rounds, _ => listener.SendAsync("go on", true));
-        text.Add($"a commit of pgbench {commit:0.00} ms; a start {start:0.00} ms, {start / commit:0.0} commits; a message to a workflow in memory {signal:0.00} ms, {signal / commit:0.0} commits (medians)");
+        text.Add($"pgbench, one client: an update of one small row {commit:0.00} ms, a step in one transaction {step:0.00} ms (medians)");
+        text.Add($"a start {start:0.00} ms, {start / step:0.0} steps or {start / commit:0.0} updates; a message to a workflow in memory {signal:0.00} ms, {signal / step:0.0} or {signal / commit:0.0}");
     }
 
     private static async Task<double> PlainTransactionsAsync(NpgsqlDataSource source, int clients, TimeSpan duration)

@@ -49,7 +49,8 @@ internal static class Report
         var commitMs = Median(all.Commit, f => f.P50Ms);
         var latency = Median(all.Steps[1], x => x.WorkflowP50Ms);
         Line($"");
-        Line($"One client: a commit of pgbench takes {commitMs:0.00} ms (p50), twelve {12 * commitMs:0.0} ms; a ten-step workflow {latency:0.0} ms, {latency / (12 * commitMs):0.00} times that.");
+        var stepMs = Median(all.Single[1], f => f.P50Ms);
+        Line($"One client: a step of pgbench, one transaction, takes {stepMs:0.00} ms (p50), twelve {12 * stepMs:0.0} ms; a ten-step workflow, twelve transactions, {latency:0.0} ms, {latency / (12 * stepMs):0.00} times that, and {latency / (12 * commitMs):0.00} times twelve updates of one small row ({commitMs:0.00} ms each).");
         if (all.Single.TryGetValue(LatencyClients, out var sixteen))
         {
             var ours = Median(all.Steps[16], x => x.StepP99Ms / x.StepP50Ms);

@@ -164,7 +164,7 @@ internal sealed class Rig : IAsyncDisposable
         var server = await Servers.BeginAsync(_smallDisk);
         await using (var admin = NpgsqlDataSource.Create(server))
         {
-            foreach (var sql in new[] { "create database actors_faults", "alter system set max_prepared_transactions = 5" })
+            foreach (var sql in new[] { "drop database if exists actors_faults with (force)", "create database actors_faults", "alter system set max_prepared_transactions = 5" })
             {
                 await using var command = admin.CreateCommand(sql);
                 await command.ExecuteNonQueryAsync();
