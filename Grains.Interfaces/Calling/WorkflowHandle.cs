@@ -164,9 +164,10 @@ internal sealed class WorkflowHandle<TContract>(
         }
     }
 
-    // A silo whose cluster loses members answers with OperationCanceledException for messages that it could not place in time.
+    // A silo whose cluster loses members answers with OperationCanceledException for messages that it could not place in time, or with a
+    // TimeoutException around one of Polly's, for which Orleans has no codec: the caller is told that instead.
     private static bool Unreachable(Exception error, CancellationToken cancellation) =>
-        error is TimeoutException or Orleans.Runtime.OrleansException
+        error is TimeoutException or Orleans.Runtime.OrleansException or Orleans.Serialization.CodecNotFoundException
         || (error is OperationCanceledException && !cancellation.IsCancellationRequested);
 
     private static void Add(DbCommand command, string name, object? value, DbType type)

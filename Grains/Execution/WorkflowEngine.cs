@@ -85,7 +85,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             }
 
             var start = new Start(id, request.Type, await numbers.TakeAsync(), Guid.NewGuid(), input) { Retires = retires };
-            var reply = _residents.ContainsKey(id) ? new CommitReply(CommitOutcome.Fenced, default, 0) : await Context.Journal.StartAsync(start);
+            var reply = _residents.ContainsKey(id) ? new CommitReply(CommitOutcome.Fenced, default, 0) : await Context.Journal.StartAsync(start).ConfigureAwait(false);
             if (reply.Outcome == CommitOutcome.Committed)
             {
                 Context.Clock.Hear(reply.At);

@@ -41,10 +41,10 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>Committed when this call made the run; Fenced when the id is taken.</summary>
+    /// <summary>Committed when this call made the run; Fenced when the id is taken. Completes as a reply of <see cref="Submit"/> comes.</summary>
     public Task<CommitReply> StartAsync(Start start)
     {
-        var done = new TaskCompletionSource<CommitReply>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var done = new TaskCompletionSource<CommitReply>();
         return _groups.TryAdd(new Member(null, start, done.SetResult))
             ? done.Task
             : throw new WorkflowUnavailableException("This silo is shutting down: repeat the start with the same id.");

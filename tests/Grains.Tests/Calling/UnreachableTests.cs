@@ -17,6 +17,7 @@ public sealed class UnreachableTests
         var workflow = Handle();
         _answers.Enqueue(new OperationCanceledException("Message expired before placement could complete."));
         _answers.Enqueue(new TimeoutException());
+        _answers.Enqueue(new Orleans.Serialization.CodecNotFoundException("Could not find a codec for type Polly.Timeout.TimeoutRejectedException."));
         _answers.Enqueue(null);
 
         Assert.Equal(7, await workflow.ResultAsync(TestContext.Current.CancellationToken));
