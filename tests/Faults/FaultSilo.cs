@@ -63,10 +63,10 @@ internal static class FaultSilo
             o.GatewayListeningEndpoint = new IPEndPoint(IPAddress.Loopback, gatewayListens);
         });
         using var host = builder.Build();
+        var engine = host.Services.GetRequiredService<WorkflowEngine>();
+        Rig.EndWithParent(order => Obey(order, engine)); // Also while it waits for Postgres.
         await host.StartAsync();
         Console.WriteLine("READY");
-        var engine = host.Services.GetRequiredService<WorkflowEngine>();
-        Rig.EndWithParent(order => Obey(order, engine));
         await host.WaitForShutdownAsync();
         return Environment.ExitCode;
     }

@@ -64,6 +64,12 @@ static async Task<int> UnlessMissingAsync(Func<Task<int>> play)
 static void End(PosixSignalContext signal, Rig rig)
 {
     signal.Cancel = true;
+    foreach (var silo in rig.Silos)
+    {
+        silo.IsHeldDown = true;
+        silo.Process.Kill(); // A frozen one would not hear that its input has ended.
+    }
+
     rig.Servers.DisposeAsync().AsTask().Wait(TimeSpan.FromSeconds(30));
     Console.WriteLine("Stopped before the end.");
     System.Diagnostics.Process.GetCurrentProcess().Kill();
