@@ -238,7 +238,9 @@ internal sealed class Rig : IAsyncDisposable
         silo.Process.Kill(); // It has ended; now all that it said is in its file.
         if (silo.Process.ExitCode is not (0 or 1 or 128 + 9 or 128 + 15) and var code && silo.Process.WasReady)
         {
-            var reason = File.ReadLines(Path.Combine(Folder, $"{silo.Name}.log")).LastOrDefault(line => Reasons.Any(line.StartsWith)) ?? "";
+            // The file has the words of its predecessors too.
+            var said = File.ReadLines(Path.Combine(Folder, $"{silo.Name}.log")).Reverse().TakeWhile(line => line != "READY");
+            var reason = said.FirstOrDefault(line => Reasons.Any(line.StartsWith)) ?? "";
             if (!reason.Contains("I have been told I am dead", StringComparison.Ordinal))
             {
                 Console.WriteLine($"           {silo.Name} ended with code {code}: {reason}");
