@@ -91,19 +91,19 @@ internal sealed class Scene : IAsyncDisposable
     public World World => _engine.Services.GetRequiredService<World>();
 
     public Task<StartReply> StartAsync<TInput>(string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach) =>
-        _engine.StartWorkflowAsync(id, type, input, policy);
+        UntilAnsweredAsync(() => _engine.StartWorkflowAsync(id, type, input, policy));
 
     public async Task ExpectAsync<TResult>(string id, TResult expected)
     {
-        var result = await UntilEndedAsync(() => _engine.ResultAsync<TResult>(id, TimeSpan.FromMilliseconds(500)));
+        var result = await UntilAnsweredAsync(() => _engine.ResultAsync<TResult>(id, TimeSpan.FromMilliseconds(500)));
         if (!Equals(result, expected))
         {
             throw new InvalidOperationException($"Workflow '{id}' returned {result}, not {expected}.");
         }
     }
 
-    /// <summary>Repeats a wait for a result while the run is on its way between two owners.</summary>
-    public async Task<T> UntilEndedAsync<T>(Func<Task<T>> ask)
+    /// <summary>Repeats what has no answer, as callers do: while the run is on its way between two owners, or where a cut that was meant for a commit met a read beside it.</summary>
+    public async Task<T> UntilAnsweredAsync<T>(Func<Task<T>> ask)
     {
         using var limit = new CancellationTokenSource(Patience);
         while (true)
@@ -112,7 +112,7 @@ internal sealed class Scene : IAsyncDisposable
             {
                 return await ask();
             }
-            catch (TimeoutException) when (!limit.IsCancellationRequested)
+            catch (Exception error) when ((error is TimeoutException || PostgresFaults.IsUnreachable(error)) && !limit.IsCancellationRequested)
             {
                 Sweep();
             }
