@@ -8,8 +8,8 @@ namespace Actors.Benchmarks;
 /// <summary>pgbench on the same server: what Postgres can do without an engine.</summary>
 internal static partial class Pgbench
 {
-    /// <summary>Transactions per second, their latency, and the WAL that each wrote.</summary>
-    internal readonly record struct Figures(double PerSecond, double P50Ms, double P99Ms, double WalBytes);
+    /// <summary>Transactions per second, their latency, and the WAL and the server's processor time that each took.</summary>
+    internal readonly record struct Figures(double PerSecond, double P50Ms, double P99Ms, double WalBytes, double? ServerMicroseconds);
 
     public static string? Find() => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
         .Concat(Directory.Exists("/usr/lib/postgresql") ? Directory.GetDirectories("/usr/lib/postgresql").Select(folder => Path.Combine(folder, "bin")) : [])
@@ -21,14 +21,17 @@ internal static partial class Pgbench
         var logs = Directory.CreateTempSubdirectory("actors-pgbench-");
         try
         {
-            var before = await WalAsync(connectionString);
+            await using var source = NpgsqlDataSource.Create(connectionString);
+            var (before, cpu) = (await WalAsync(source), await CpuTime.OfServerAsync(source));
             var output = await OutputAsync(program, connectionString, script, clients, duration, Path.Combine(logs.FullName, "log"));
-            var wal = await WalAsync(connectionString) - before;
+            var wal = await WalAsync(source) - before;
+            cpu = await CpuTime.OfServerAsync(source) - cpu;
             // A line a transaction: client, number, microseconds, …; "failed" where it did not commit.
             var latencies = logs.GetFiles().SelectMany(log => File.ReadLines(log.FullName))
                 .Select(line => line.Split(' ', 4)[2]).Where(microseconds => microseconds != "failed")
                 .Select(microseconds => double.Parse(microseconds, CultureInfo.InvariantCulture) / 1000).Order().ToArray();
-            return new Figures(Number(Tps(), output), latencies[latencies.Length / 2], latencies[(int)((latencies.Length - 1) * 0.99)], wal / latencies.Length);
+            return new Figures(
+                Number(Tps(), output), latencies[latencies.Length / 2], latencies[(int)((latencies.Length - 1) * 0.99)], wal / latencies.Length, cpu * 1e6 / latencies.Length);
         }
         finally
         {
@@ -57,12 +60,7 @@ internal static partial class Pgbench
         return process.ExitCode == 0 ? output : throw new InvalidOperationException($"pgbench ended with {process.ExitCode}: {await errors}");
     }
 
-    private static async Task<double> WalAsync(string connectionString)
-    {
-        await using var source = NpgsqlDataSource.Create(connectionString);
-        await using var command = source.CreateCommand("select (pg_current_wal_lsn() - '0/0')::float8");
-        return (double)(await command.ExecuteScalarAsync())!;
-    }
+    private static Task<double> WalAsync(NpgsqlDataSource source) => source.ScalarAsync<double>("select (pg_current_wal_lsn() - '0/0')::float8");
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 

@@ -28,21 +28,21 @@ internal static class Report
         }
 
         Line($"");
-        Line($"| concurrent workflows | commits/step | round trips/step | WAL bytes/step | allocated bytes/step | socket system calls/step |");
-        Line($"|---|---|---|---|---|---|");
+        Line($"| concurrent workflows | commits/step | round trips/step | WAL bytes/step | allocated bytes/step | socket system calls/step | processor µs/step: silo | Postgres |");
+        Line($"|---|---|---|---|---|---|---|---|");
         foreach (var (load, m) in all.Steps)
         {
-            Line($"| {load} | {Median(m, x => x.CommitsPerStep):0.000} | {Median(m, x => x.RoundTripsPerStep):0.000} | {Median(m, x => x.WalBytesPerStep):0} | {Median(m, x => x.BytesAllocatedPerStep):0} | {all.SystemCallsPerStep.GetValueOrDefault(load)?.ToString("0.00", CultureInfo.InvariantCulture) ?? "–"} |");
+            Line($"| {load} | {Median(m, x => x.CommitsPerStep):0.000} | {Median(m, x => x.RoundTripsPerStep):0.000} | {Median(m, x => x.WalBytesPerStep):0} | {Median(m, x => x.BytesAllocatedPerStep):0} | {all.SystemCallsPerStep.GetValueOrDefault(load)?.ToString("0.00", CultureInfo.InvariantCulture) ?? "–"} | {Median(m, x => x.SiloMicrosecondsPerStep):0} | {Shown(m, x => x.ServerMicrosecondsPerStep)} |");
         }
 
         Line($"");
-        Line($"| pgbench, pipelined, prepared | clients | steps/s | p50 ms | p99 ms | WAL bytes/step |");
-        Line($"|---|---|---|---|---|---|");
+        Line($"| pgbench, pipelined, prepared | clients | steps/s | p50 ms | p99 ms | WAL bytes/step | processor µs/step: Postgres |");
+        Line($"|---|---|---|---|---|---|---|");
         foreach (var (what, size, figures) in new[] { ("one step a transaction", 1, all.Single), ("fifty steps a transaction", 50, all.Batch50) })
         {
             foreach (var (clients, f) in figures)
             {
-                Line($"| {what} | {clients} | {Range(f, x => x.PerSecond * size, "0")} | {Median(f, x => x.P50Ms):0.00} | {Median(f, x => x.P99Ms):0.00} | {Median(f, x => x.WalBytes) / size:0} |");
+                Line($"| {what} | {clients} | {Range(f, x => x.PerSecond * size, "0")} | {Median(f, x => x.P50Ms):0.00} | {Median(f, x => x.P99Ms):0.00} | {Median(f, x => x.WalBytes) / size:0} | {Shown(f, x => x.ServerMicroseconds / size)} |");
             }
         }
 
@@ -91,6 +91,9 @@ internal static class Report
         new(figures.Select(f => KeyValuePair.Create<string, JsonNode?>(Name(f.Key), Median(f.Value, x => x.PerSecond))));
 
     private static string Name(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private static string Shown<T>(List<T> values, Func<T, double?> select) =>
+        values.TrueForAll(value => select(value) is not null) ? Median(values, value => select(value)!.Value).ToString("0", CultureInfo.InvariantCulture) : "–";
 
     private static string Range<T>(List<T> values, Func<T, double> select, string format)
     {

@@ -15,9 +15,11 @@ namespace Actors.Benchmarks;
 /// <summary>What one load cost and how long it took.</summary>
 /// <param name="Steps">Of the workflows that this process' callers saw end.</param>
 /// <param name="StepsRun">Steps that ran in this process, whoever called.</param>
+/// <param name="SiloMicrosecondsPerStep">Of processor, of this process, the callers among it.</param>
 internal sealed record Measure(
     int Concurrency, double Steps, double StepsRun, double StepsPerSecond, double StepP50Ms, double StepP99Ms, double WorkflowP50Ms, double WorkflowP99Ms,
-    double CommitsPerStep, double RoundTripsPerStep, double WalBytesPerStep, double BytesAllocatedPerStep);
+    double CommitsPerStep, double RoundTripsPerStep, double WalBytesPerStep, double BytesAllocatedPerStep,
+    double SiloMicrosecondsPerStep, double? ServerMicrosecondsPerStep);
 
 /// <summary>A whole silo in this process; callers are inside it, as an application's HTTP handlers are.</summary>
 internal sealed class SiloUnderTest : IAsyncDisposable
@@ -94,9 +96,12 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         var ticks = new ConcurrentBag<long>();
         TenSteps.StepTicks = [];
         var (trips, commits, wal, allocated) = (probe.RoundTrips, engine.Context.Journal.GroupsCommitted, await WalAsync(), GC.GetTotalAllocatedBytes());
+        var (siloCpu, serverCpu) = (Environment.CpuUsage.TotalTime, await CpuTime.OfServerAsync(_database));
         var watch = Stopwatch.StartNew();
         await RunAsync<ITenSteps>(concurrency, duration, ticks.Add);
         var elapsed = watch.Elapsed.TotalSeconds;
+        siloCpu = Environment.CpuUsage.TotalTime - siloCpu;
+        serverCpu = await CpuTime.OfServerAsync(_database) - serverCpu;
         double steps = ticks.Count * TenSteps.Steps;
         return new Measure(
             concurrency,
@@ -110,7 +115,9 @@ internal sealed class SiloUnderTest : IAsyncDisposable
             (engine.Context.Journal.GroupsCommitted - commits) / steps,
             (probe.RoundTrips - trips) / steps,
             (await WalAsync() - wal) / steps,
-            (GC.GetTotalAllocatedBytes() - allocated) / steps);
+            (GC.GetTotalAllocatedBytes() - allocated) / steps,
+            siloCpu.TotalMicroseconds / steps,
+            serverCpu * 1e6 / steps);
     }
 
     /// <summary>Workflows that take a number, from start to awaited result, this many at a time.</summary>
