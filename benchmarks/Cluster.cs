@@ -9,8 +9,8 @@ internal static class Cluster
     public static async Task<string> MeasureAsync(string connectionString)
     {
         var text = new Lines($"Silo processes on one machine: {Load} ten-step workflows at a time, medians of 3");
-        text.Add($"| silos | steps/s | of one | least and most steps of a silo, shares | commits/step | round trips/step | allocated bytes/step | warm after s |");
-        text.Add($"|---|---|---|---|---|---|---|---|");
+        text.Add($"| silos | steps/s | of one | least and most steps of a silo, shares | commits/step | round trips/step | allocated bytes/step | processor µs/step: silos | Postgres | warm after s |");
+        text.Add($"|---|---|---|---|---|---|---|---|---|---|");
         var one = 0.0;
         foreach (var count in new[] { 1, 2, 4 })
         {
@@ -30,7 +30,7 @@ internal static class Cluster
             var rate = Comparison.Median(rounds, all => all.Sum(m => m.StepsPerSecond));
             one = count == 1 ? rate : one;
             var shares = rounds.SelectMany(all => all.Select(m => m.StepsRun / all.Sum(x => x.StepsRun))).ToList();
-            text.Add($"| {count} | {rate:0} | {rate / one:0.00} | {shares.Min():0.00} to {shares.Max():0.00} | {PerStep(rounds, m => m.CommitsPerStep):0.000} | {PerStep(rounds, m => m.RoundTripsPerStep):0.000} | {PerStep(rounds, m => m.BytesAllocatedPerStep):0} | {warm} |");
+            text.Add($"| {count} | {rate:0} | {rate / one:0.00} | {shares.Min():0.00} to {shares.Max():0.00} | {PerStep(rounds, m => m.CommitsPerStep):0.000} | {PerStep(rounds, m => m.RoundTripsPerStep):0.000} | {PerStep(rounds, m => m.BytesAllocatedPerStep):0} | {PerStep(rounds, m => m.SiloMicrosecondsPerStep):0} | {Server(rounds)} | {warm} |");
         }
 
         return text.ToString();
@@ -55,6 +55,10 @@ internal static class Cluster
 
     private static Task<Measure[]> LoadAsync(ChildSilo[] silos, TimeSpan duration) =>
         Task.WhenAll(silos.Select(silo => silo.LoadAsync(Load / silos.Length, duration)));
+
+    // Each of the silos saw all that the server did, while all of them ran.
+    private static string Server(List<Measure[]> rounds) => rounds[0][0].ServerMicrosecondsPerStep is null ? "–"
+        : Comparison.Median(rounds, all => all.Average(m => m.ServerMicrosecondsPerStep!.Value * m.Steps) / all.Sum(m => m.Steps)).ToString("0", System.Globalization.CultureInfo.InvariantCulture);
 
     // Of all silos together: a caller's steps run on any of them.
     private static double PerStep(List<Measure[]> rounds, Func<Measure, double> cost) =>

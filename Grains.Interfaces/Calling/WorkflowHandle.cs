@@ -5,14 +5,15 @@ using Actors.Wire;
 namespace Actors.Calling;
 
 internal sealed class WorkflowHandle<TContract>(
-    WorkflowId id, IWorkflowGrain grain, PayloadSerializer payloads, TimeSpan patience, SignalRequest? withStart = null)
+    WorkflowId id, IWorkflowGrain grain, PayloadSerializer payloads, TimeSpan patience,
+    Func<WorkflowId, string, TimeSpan, Task<ResultReply>?>? resultHere = null, SignalRequest? withStart = null)
     : IWorkflowHandle<TContract>
     where TContract : class, IWorkflow
 {
     public WorkflowId Id { get; } = id;
 
     public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) =>
-        new WorkflowHandle<TContract>(Id, grain, payloads, patience, Signal(call, messageId));
+        new WorkflowHandle<TContract>(Id, grain, payloads, patience, resultHere, Signal(call, messageId));
 
     public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, CancellationToken cancellation)
     {
@@ -101,13 +102,18 @@ internal sealed class WorkflowHandle<TContract>(
 
     public async Task<TResult> ResultAsync<TResult>(CancellationToken cancellation)
     {
+        var type = WorkflowNames.Of(typeof(TContract));
+        // Only at first: an owner that has lost its run without knowing it would keep a caller of its own silo waiting.
+        var here = resultHere?.Invoke(Id, type, patience);
         while (true)
         {
             cancellation.ThrowIfCancellationRequested();
             ResultReply reply;
             try
             {
-                reply = await grain.ResultAsync(patience, WorkflowNames.Of(typeof(TContract))).WaitAsync(cancellation);
+                var asked = here ?? grain.ResultAsync(patience, type);
+                here = null;
+                reply = await asked.WaitAsync(cancellation);
             }
             catch (Exception error) when (Unreachable(error, cancellation))
             {

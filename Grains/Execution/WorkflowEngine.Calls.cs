@@ -90,6 +90,28 @@ internal sealed partial class WorkflowEngine
         }
     }
 
+    /// <summary>The same of a run of this type that is in memory here, errors in the reply; null of every other run.</summary>
+    public Task<ResultReply>? ResultHere(WorkflowId id, string type, TimeSpan patience)
+    {
+        return _residents.TryGetValue(id, out var resident) && resident.Row.Type == type ? WaitAsync(resident) : null;
+
+        async Task<ResultReply> WaitAsync(WorkflowInstance instance)
+        {
+            try
+            {
+                return await instance.ResultAsync(patience);
+            }
+            catch (MovedException)
+            {
+                return new ResultReply(null, Ended: false, default, null);
+            }
+            catch (ActorsException error)
+            {
+                return new ResultReply(WireErrors.From(error), Ended: false, default, null);
+            }
+        }
+    }
+
     public async Task<StatusReply> StatusAsync(WorkflowId id)
     {
         try

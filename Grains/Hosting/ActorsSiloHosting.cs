@@ -90,7 +90,10 @@ public static class ActorsSiloHosting
         services.AddSingleton<TurnWatch>();
         services.AddSingleton<SiloHealth>();
         services.AddSingleton<IWorkflowClient>(provider =>
-            new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>(), TimeSpan.FromSeconds(10)));
+            new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>(), TimeSpan.FromSeconds(10))
+            {
+                ResultHere = provider.GetRequiredService<WorkflowEngine>().ResultHere,
+            });
     }
 
     private static void AddClusterParts(IServiceCollection services, ActorsBuilder settings)

@@ -43,6 +43,39 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         await host.StopAsync(TestContext.Current.CancellationToken);
     }
 
+    [Fact]
+    public async Task The_result_of_a_run_in_memory_here_takes_no_call_to_a_grain_and_one_elsewhere_does()
+    {
+        var calls = new ResultCalls();
+        using var host = Build(calls);
+        await host.StartAsync(TestContext.Current.CancellationToken);
+        var workflows = host.Services.GetRequiredService<IWorkflowClient>();
+        var handle = workflows.Get<ICounting>("c-3");
+        await handle.StartAsync(1);
+        var result = handle.ResultAsync();
+        await handle.SignalAsync(w => w.Add(99));
+        Assert.Equal(100, await result);
+        Assert.Equal(0, calls.Count);
+        Assert.Equal(100, await handle.ResultAsync()); // It has ended: its mailbox reads what the database holds.
+        Assert.Equal(1, calls.Count);
+        await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task Who_waits_in_this_silo_for_a_run_that_leaves_it_goes_on_waiting_for_it()
+    {
+        using var host = Build();
+        await host.StartAsync(TestContext.Current.CancellationToken);
+        var handle = host.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>("c-4");
+        await handle.StartAsync(1);
+        var result = handle.ResultAsync();
+        var engine = host.Services.GetRequiredService<Actors.Execution.WorkflowEngine>();
+        await engine.ReleaseAsync(handle.Id);
+        await handle.SignalAsync(w => w.Add(99));
+        Assert.Equal(100, await result);
+        await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+
     /// <summary>A standby that is not promoted yet, and a disk that is full.</summary>
     [Theory]
     [InlineData("read-only", "alter database {0} set default_transaction_read_only = on", "alter database {0} reset default_transaction_read_only")]
@@ -84,7 +117,7 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         }
     }
 
-    private IHost Build()
+    private IHost Build(IIncomingGrainCallFilter? filter = null)
     {
         var builder = Host.CreateApplicationBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
@@ -93,7 +126,29 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
             actors.AddWorkflow<Counting>();
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
         });
+        if (filter is not null)
+        {
+            builder.Services.AddSingleton(filter);
+        }
+
         return builder.Build();
+    }
+
+    private sealed class ResultCalls : IIncomingGrainCallFilter
+    {
+        private int _count;
+
+        public int Count => _count;
+
+        public Task Invoke(IIncomingGrainCallContext context)
+        {
+            if (context.MethodName == "ResultAsync")
+            {
+                Interlocked.Increment(ref _count);
+            }
+
+            return context.Invoke();
+        }
     }
 }
 
