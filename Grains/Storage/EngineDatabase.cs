@@ -1,11 +1,12 @@
+using System.Collections.Concurrent;
 using System.Data;
 using Npgsql;
 
 namespace Actors.Storage;
 
 /// <summary>
-/// The engine's connections. Two pools, so that users' transactions never starve the journal: one for the engine's statements, whose
-/// settings hold their plans, and one for transactions and the work around them.
+/// The engine's connections, in pools, so that nothing starves the journal: those of groups, one a lane; one for the engine's other statements;
+/// the settings of both hold their plans; and one for transactions and the work around them.
 /// </summary>
 internal sealed class EngineDatabase : IAsyncDisposable
 {
@@ -14,12 +15,13 @@ internal sealed class EngineDatabase : IAsyncDisposable
         " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
 
     private readonly string _connectionString;
+    private readonly ConcurrentStack<NpgsqlDataSource> _groups = new();
 
     public EngineDatabase(string connectionString, Guid silo, int userConnectionsMax, TimeSpan idleTransactionTimeout, StatementProbe probe)
     {
         (Probe, _connectionString) = (probe, connectionString);
         Silo = silo;
-        Engine = Build(connectionString, $"actors engine {silo}", 16, HeldPlans, lockTimeoutMs: 1000);
+        Engine = BuildEngine(connectionsMax: 16);
         Patient = Build(connectionString, $"actors patient {silo}", 4, HeldPlans, lockTimeoutMs: 30_000);
         Users = Build(connectionString, $"actors user {silo}", userConnectionsMax, $"-c idle_in_transaction_session_timeout={(int)idleTransactionTimeout.TotalMilliseconds}");
     }
@@ -29,7 +31,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
 
     public StatementProbe Probe { get; }
 
-    /// <summary>Journal, claims, sweeps, relay. Lock waits end after a second, unless the connection string says otherwise, so that one run cannot
+    /// <summary>Claims, sweeps, relay. Lock waits end after a second, unless the connection string says otherwise, so that one run cannot
     /// hold up a group.</summary>
     public NpgsqlDataSource Engine { get; }
 
@@ -63,6 +65,21 @@ internal sealed class EngineDatabase : IAsyncDisposable
         return result;
     }
 
+    /// <summary>The same for a group, over a connection that only groups use, the one that was used last if it is free: its server process has at hand
+    /// what it needs. There are as many as there were ever groups at the same time.</summary>
+    public async ValueTask<T> CommitGroupAsync<T>(Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read)
+    {
+        var source = _groups.TryPop(out var last) ? last : BuildEngine(connectionsMax: 1);
+        try
+        {
+            return await CommitAsync(source, build, read);
+        }
+        finally
+        {
+            _groups.Push(source);
+        }
+    }
+
     private async ValueTask<T> SendAsync<T>(
         NpgsqlConnection connection, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read, CancellationToken cancellation)
     {
@@ -85,10 +102,17 @@ internal sealed class EngineDatabase : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        while (_groups.TryPop(out var group))
+        {
+            await group.DisposeAsync();
+        }
+
         await Engine.DisposeAsync();
         await Patient.DisposeAsync();
         await Users.DisposeAsync();
     }
+
+    private NpgsqlDataSource BuildEngine(int connectionsMax) => Build(_connectionString, $"actors engine {Silo}", connectionsMax, HeldPlans, lockTimeoutMs: 1000);
 
     private static NpgsqlDataSource Build(string connectionString, string application, int connectionsMax, string options, int lockTimeoutMs = 0)
     {

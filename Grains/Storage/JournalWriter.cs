@@ -73,7 +73,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     {
         try
         {
-            await SendAsync(group, _database.Engine);
+            await SendAsync(group);
             return [];
         }
         catch (PostgresException error) when (error.SqlState == PostgresFaults.FenceFailed)
@@ -96,48 +96,15 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         }
     }
 
-    private async Task SendAsync(List<Member> group, NpgsqlDataSource source)
+    /// <param name="source">Null: a connection for groups.</param>
+    private async Task SendAsync(List<Member> group, NpgsqlDataSource? source = null)
     {
         var starts = group.Where(m => m.Start is not null)
             .OrderBy(m => m.Start!.Id.Namespace, StringComparer.Ordinal).ThenBy(m => m.Start!.Id.Id, StringComparer.Ordinal).ToList();
         var entries = group.Where(m => m.Entry is not null).OrderBy(m => m.Entry!.Instance).ToList();
         var made = new Dictionary<long, DateTimeOffset>();
         var at = DateTimeOffset.MinValue;
-        await _database.CommitAsync(
-            source,
-            batch =>
-            {
-                if (starts.Count > 0)
-                {
-                    GroupBatch.AddStarts(batch, [.. starts.Select(m => m.Start!)], _database.Silo);
-                }
-
-                if (entries.Count > 0)
-                {
-                    GroupBatch.AddEntries(batch, [.. entries.Select(m => m.Entry!)], _database.Silo);
-                }
-            },
-            async reader =>
-            {
-                // Told apart by their columns: the starts return two, append_journal one time, the fence one number.
-                do
-                {
-                    while (await reader.ReadAsync())
-                    {
-                        if (reader.FieldCount == 2 && !reader.IsDBNull(1))
-                        {
-                            made[reader.GetInt64(0)] = reader.GetFieldValue<DateTimeOffset>(1);
-                        }
-                        else if (reader.GetFieldType(0) == typeof(DateTime))
-                        {
-                            at = reader.GetFieldValue<DateTimeOffset>(0);
-                        }
-                    }
-                }
-                while (await reader.NextResultAsync());
-                return true;
-            });
-
+        await (source is null ? _database.CommitGroupAsync(Build, ReadAsync) : _database.CommitAsync(source, Build, ReadAsync));
         Interlocked.Increment(ref _groupsCommitted);
         if (entries.Any(m => m.Entry!.Outbox.Count > 0))
         {
@@ -154,6 +121,40 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         foreach (var member in entries)
         {
             member.Settle(new CommitReply(CommitOutcome.Committed, at, member.Entry!.Epoch));
+        }
+
+        void Build(NpgsqlBatch batch)
+        {
+            if (starts.Count > 0)
+            {
+                GroupBatch.AddStarts(batch, [.. starts.Select(m => m.Start!)], _database.Silo);
+            }
+
+            if (entries.Count > 0)
+            {
+                GroupBatch.AddEntries(batch, [.. entries.Select(m => m.Entry!)], _database.Silo);
+            }
+        }
+
+        async Task<bool> ReadAsync(NpgsqlDataReader reader)
+        {
+            // Told apart by their columns: the starts return two, append_journal one time, the fence one number.
+            do
+            {
+                while (await reader.ReadAsync())
+                {
+                    if (reader.FieldCount == 2 && !reader.IsDBNull(1))
+                    {
+                        made[reader.GetInt64(0)] = reader.GetFieldValue<DateTimeOffset>(1);
+                    }
+                    else if (reader.GetFieldType(0) == typeof(DateTime))
+                    {
+                        at = reader.GetFieldValue<DateTimeOffset>(0);
+                    }
+                }
+            }
+            while (await reader.NextResultAsync());
+            return true;
         }
     }
 
