@@ -137,9 +137,10 @@ public static class ActorsSiloHosting
     private static void ConfigureOrleans(ISiloBuilder silo, string connectionString, ActorsClusterOptions options)
     {
         // The providers read their statements from OrleansQuery without a schema: their connections need the search path, ours do not.
+        var given = new NpgsqlConnectionStringBuilder(connectionString);
         var source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString)
         {
-            SearchPath = "actors", MaxPoolSize = 10, ApplicationName = "actors orleans",
+            SearchPath = "actors", MinPoolSize = Math.Min(given.MinPoolSize, 10), MaxPoolSize = 10, ApplicationName = "actors orleans",
         });
         silo.Services.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ClusterId));
         silo.Services.Configure<SiloOptions>(o => o.SiloName = options.SiloName);

@@ -122,6 +122,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         {
             ApplicationName = application,
             MaxPoolSize = connectionsMax,
+            MinPoolSize = Math.Min(given.MinPoolSize, connectionsMax),
             MaxAutoPrepare = 64,
             AutoPrepareMinUsages = 2,
             Options = $"{lockTimeout}{given.Options} -c default_transaction_isolation=read\\ committed {options}",

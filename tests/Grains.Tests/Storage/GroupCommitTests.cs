@@ -32,6 +32,28 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         Assert.Equal((before.GroupsCommitted + 4, before.RoundTrips + 4), (_store.Journal.GroupsCommitted, _store.Probe.RoundTrips));
     }
 
+    [Fact]
+    public async Task Groups_that_follow_each_other_share_one_connection()
+    {
+        await using var store = new Store(database.ConnectionString);
+        var run = await store.StartAsync("one connection");
+        for (var position = 0; position < 20; position++)
+        {
+            await store.CommitAsync(Store.Entry(run, position: position));
+        }
+
+        Assert.Equal(20, (await store.Claims.LookAsync(run.Id))!.Position);
+        Assert.Equal(2, await ConnectionsAsync(store)); // That one, and one of the engine's others.
+    }
+
+    [Fact]
+    public async Task A_least_number_of_connections_that_is_more_than_a_pool_holds_is_the_pool_s_size()
+    {
+        await using var store = new Store(database.ConnectionString + ";Minimum Pool Size=20");
+        var run = await store.StartAsync("many connections");
+        Assert.Equal(CommitOutcome.Committed, (await store.CommitAsync(Store.Entry(run))).Outcome);
+    }
+
     [Theory]
     [InlineData("fenced", "Fenced")]
     [InlineData("early", "Early")]
@@ -182,6 +204,9 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         await blocker;
         return replies;
     }
+
+    private async Task<int> ConnectionsAsync(Store store) => (int)await Store.ScalarAsync<long>(
+        database.DataSource, $"select count(*) from pg_stat_activity where application_name = 'actors engine {store.Silo}'");
 
     private async Task<Entry> OffendAsync(Entry entry, string offence, Start run)
     {
