@@ -146,7 +146,7 @@ public sealed class Broken(World world) : Workflow<int, int>
         var value = await Step("a", step => world.EffectAsync(step, input));
         if (!world.Mended)
         {
-            await Task.Delay(1);
+            await Task.Delay(Timeout.Infinite); // A short one may be over before it is awaited, and then is no mistake.
         }
 
         return value;
