@@ -11,12 +11,13 @@ internal static class CpuTime
     /// <summary>Of all the server's processes, those that have ended among them. Null where they cannot be seen.</summary>
     public static async Task<double?> OfServerAsync(NpgsqlDataSource source)
     {
-        var pids = await source.ScalarAsync<int[]>("select array_agg(pid) from pg_stat_activity where pid is not null");
+        var backend = await source.ScalarAsync<int>("select pg_backend_pid()");
         try
         {
-            var parent = (int)Numbers(pids[0])[0];
+            var parent = (int)Numbers(backend)[0];
+            var children = File.ReadAllText($"/proc/{parent}/task/{parent}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries);
             // 14 and 15 are a process' own time, 16 and 17 that of children that it has waited for.
-            return (pids.Sum(pid => Times(pid, 2)) + Times(parent, 4)) / TicksPerSecond;
+            return (children.Sum(pid => Times(int.Parse(pid, CultureInfo.InvariantCulture), 2)) + Times(parent, 4)) / TicksPerSecond;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
