@@ -68,26 +68,19 @@ internal sealed partial class WorkflowEngine
     /// <summary>The outcome of the run; <c>Ended = false</c> when there is none within the patience, or the run moved.</summary>
     public async Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string? type = null)
     {
-        try
+        var opened = await OpenAsync(id);
+        if (type is not null && (opened.Instance?.Row ?? opened.Row) is { } run && run.Type != type)
         {
-            var opened = await OpenAsync(id);
-            if (type is not null && (opened.Instance?.Row ?? opened.Row) is { } run && run.Type != type)
-            {
-                throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {run.Type}, not a {type}: choose another id.");
-            }
+            throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {run.Type}, not a {type}: choose another id.");
+        }
 
-            return opened switch
-            {
-                { Instance: { } instance } => await instance.ResultAsync(patience),
-                { Row: null } => throw NotFound(id),
-                { Row.Status: WorkflowStatus.SetAside } => throw new WorkflowSetAsideException($"Workflow '{id}' was set aside: {await ProblemAsync(opened.Row)}"),
-                _ => await EndedAsync(opened.Row),
-            };
-        }
-        catch (MovedException)
+        return opened switch
         {
-            return new ResultReply(null, Ended: false, default, null);
-        }
+            { Instance: { } instance } => await instance.ResultAsync(patience),
+            { Row: null } => throw NotFound(id),
+            { Row.Status: WorkflowStatus.SetAside } => throw new WorkflowSetAsideException($"Workflow '{id}' was set aside: {await ProblemAsync(opened.Row)}"),
+            _ => await EndedAsync(opened.Row),
+        };
     }
 
     /// <summary>The same of a run of this type that is in memory here, errors in the reply; null of every other run.</summary>
@@ -100,10 +93,6 @@ internal sealed partial class WorkflowEngine
             try
             {
                 return await instance.ResultAsync(patience);
-            }
-            catch (MovedException)
-            {
-                return new ResultReply(null, Ended: false, default, null);
             }
             catch (ActorsException error)
             {

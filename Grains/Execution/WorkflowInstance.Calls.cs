@@ -49,7 +49,7 @@ internal sealed partial class WorkflowInstance
         return done.Task;
     }
 
-    /// <summary>The outcome of the run, or <c>Ended = false</c> after the patience.</summary>
+    /// <summary>The outcome of the run; <c>Ended = false</c> after the patience, or when it left memory without one.</summary>
     public async Task<ResultReply> ResultAsync(TimeSpan patience)
     {
         Interlocked.Increment(ref _waiters);
@@ -57,7 +57,7 @@ internal sealed partial class WorkflowInstance
         {
             return await _ended.Task.WaitAsync(patience, _engine.Time);
         }
-        catch (TimeoutException)
+        catch (Exception error) when (error is TimeoutException or MovedException)
         {
             return new ResultReply(null, Ended: false, default, null);
         }

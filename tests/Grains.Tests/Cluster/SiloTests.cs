@@ -44,7 +44,7 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
     }
 
     [Fact]
-    public async Task The_result_of_a_run_in_memory_here_takes_no_call_to_a_grain_and_one_elsewhere_does()
+    public async Task The_result_of_a_run_in_memory_here_takes_no_call_to_a_grain_and_of_one_that_has_ended_does()
     {
         var calls = new ResultCalls();
         using var host = Build(calls);
