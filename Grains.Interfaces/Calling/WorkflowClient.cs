@@ -9,14 +9,14 @@ public sealed class WorkflowClient(IGrainFactory grains, PayloadSerializer paylo
 {
     private GrainReference? _like;
 
-    /// <summary>Within a silo: waits for the outcome of a run that is in its memory; null of every other run. Given id, name of the contract and patience.</summary>
-    internal Func<WorkflowId, string, TimeSpan, Task<ResultReply>?>? ResultHere { get; init; }
+    /// <summary>Within a silo: what is asked there first.</summary>
+    internal IWorkflowsHere? Here { get; init; }
 
     public IWorkflowHandle<TContract> Get<TContract>(string id, string @namespace = WorkflowId.DefaultNamespace)
         where TContract : class, IWorkflow
     {
         var workflow = new WorkflowId(id, @namespace);
-        return new WorkflowHandle<TContract>(workflow, Grain(workflow.GrainKey), payloads, patience, ResultHere);
+        return new WorkflowHandle<TContract>(workflow, Grain(workflow.GrainKey), payloads, patience, Here);
     }
 
     public Task<long> StartManyAsync<TContract, TInput>(

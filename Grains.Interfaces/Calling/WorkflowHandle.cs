@@ -6,21 +6,24 @@ namespace Actors.Calling;
 
 internal sealed class WorkflowHandle<TContract>(
     WorkflowId id, IWorkflowGrain grain, PayloadSerializer payloads, TimeSpan patience,
-    Func<WorkflowId, string, TimeSpan, Task<ResultReply>?>? resultHere = null, SignalRequest? withStart = null)
+    IWorkflowsHere? here = null, SignalRequest? withStart = null)
     : IWorkflowHandle<TContract>
     where TContract : class, IWorkflow
 {
     public WorkflowId Id { get; } = id;
 
     public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) =>
-        new WorkflowHandle<TContract>(Id, grain, payloads, patience, resultHere, Signal(call, messageId));
+        new WorkflowHandle<TContract>(Id, grain, payloads, patience, here, Signal(call, messageId));
 
     public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, CancellationToken cancellation)
     {
         var request = new StartRequest(WorkflowNames.Of(typeof(TContract)), payloads.Write(input, $"Input of workflow '{Id}'"), policy, withStart);
-        var reply = await AskAsync(() => grain.StartAsync(request), cancellation);
+        var reply = await AskAsync(() => StartAsync(request), cancellation);
         return reply.Error is { } error ? throw error.ToException() : new StartedRun(reply.Run, reply.Started);
     }
+
+    private async Task<StartReply> StartAsync(StartRequest request) =>
+        (here?.Start(Id, request) is { } made ? await made : null) ?? await grain.StartAsync(request);
 
     public async Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation)
     {
@@ -79,7 +82,7 @@ internal sealed class WorkflowHandle<TContract>(
         var (method, arguments) = CallRecorder.Record<TContract, QueryAttribute, TValue>(query);
         FormattableString what = $"Query {method.Name} of workflow '{Id}'";
         var request = new QueryRequest(method.Name, payloads.WriteArguments(method, arguments, what));
-        var reply = await AskAsync(() => grain.QueryAsync(request), cancellation);
+        var reply = await AskAsync(() => here?.Query(Id, request) ?? grain.QueryAsync(request), cancellation);
         return reply.Error is { } error ? throw error.ToException() : payloads.Read<TValue>(reply.Value, what);
     }
 
@@ -104,15 +107,15 @@ internal sealed class WorkflowHandle<TContract>(
     {
         var type = WorkflowNames.Of(typeof(TContract));
         // Only at first: an owner that has lost its run without knowing it would keep a caller of its own silo waiting.
-        var here = resultHere?.Invoke(Id, type, patience);
+        var first = here?.Result(Id, patience, type);
         while (true)
         {
             cancellation.ThrowIfCancellationRequested();
             ResultReply reply;
             try
             {
-                var asked = here ?? grain.ResultAsync(patience, type);
-                here = null;
+                var asked = first ?? grain.ResultAsync(patience, type);
+                first = null;
                 reply = await asked.WaitAsync(cancellation);
             }
             catch (Exception error) when (Unreachable(error, cancellation))
@@ -137,7 +140,7 @@ internal sealed class WorkflowHandle<TContract>(
 
     private async Task SendAsync(SignalRequest request, CancellationToken cancellation)
     {
-        if (await AskAsync(() => grain.SignalAsync(request), cancellation) is { } error)
+        if (await AskAsync(() => here?.Signal(Id, request) ?? grain.SignalAsync(request), cancellation) is { } error)
         {
             throw error.ToException();
         }

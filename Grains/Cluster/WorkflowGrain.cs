@@ -1,18 +1,19 @@
 using Actors.Execution;
 using Actors.Wire;
 using Orleans.Concurrency;
-using Orleans.Placement;
 
 namespace Actors.Cluster;
 
 /// <summary>
-/// The mailbox of one workflow: finds its run in this silo's engine and hands calls on. It holds no state, and decides nothing: two of
-/// them at once, which Orleans allows for a while, are sorted out by the fence.
+/// The mailbox of one workflow: hands calls to this silo's engine. It is made by the first call that comes from elsewhere, where the run is, and goes
+/// with the run. It holds no state, and decides nothing: two of them at once, which Orleans allows for a while, are sorted out by the fence.
 /// </summary>
-[Reentrant, ResourceOptimizedPlacement]
-internal sealed class WorkflowGrain(WorkflowEngine engine) : Grain, IWorkflowGrain
+[Reentrant, WithItsRun]
+internal sealed class WorkflowGrain(WorkflowEngine engine, WorkflowCalls calls) : Grain, IWorkflowGrain
 {
     private WorkflowId _id;
+    private int _underWay;
+    private WorkflowInstance? _followed;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
@@ -20,151 +21,60 @@ internal sealed class WorkflowGrain(WorkflowEngine engine) : Grain, IWorkflowGra
         return Task.CompletedTask;
     }
 
-    /// <summary>Best effort: if it does not get there, the next owner's claim does. Orleans deactivates workflows in the middle of their work, too: where the silo died that knew their place.</summary>
-    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) =>
-        engine.ReleaseAsync(_id).WaitAsync(cancellationToken);
+    public Task<StartReply> StartAsync(StartRequest request) => FollowAsync(calls.StartAsync(_id, request));
 
-    public async Task<StartReply> StartAsync(StartRequest request)
+    public Task<WireError?> SignalAsync(SignalRequest request) => FollowAsync(calls.SignalAsync(_id, request));
+
+    public Task<ValueReply> QueryAsync(QueryRequest request) => FollowAsync(calls.QueryAsync(_id, request));
+
+    public Task<ResultReply> ResultAsync(TimeSpan patience, string? type) => FollowAsync(calls.ResultAsync(_id, patience, type));
+
+    public Task<StatusReply> StatusAsync() => FollowAsync(calls.StatusAsync(_id));
+
+    public Task<ValueReply> ResumeAsync() => FollowAsync(calls.ResumeAsync(_id));
+
+    public Task WakeAsync() => FollowAsync(engine.WakeAsync(_id));
+
+    /// <summary>Without its run a mailbox would hold a place where the run need not be next.</summary>
+    private async Task<T> FollowAsync<T>(Task<T> call)
     {
+        await FollowAsync((Task)call);
+        return await call;
+    }
+
+    private async Task FollowAsync(Task call)
+    {
+        _underWay++;
         try
         {
-            var reply = await engine.StartAsync(_id, request);
+            await call;
+        }
+        finally
+        {
+            _underWay--;
             Follow();
-            if (request.Signal is { } signal)
-            {
-                await engine.SignalAsync(_id, signal);
-            }
-            else if (!reply.Started)
-            {
-                await engine.OpenAsync(_id);
-            }
-
-            return reply;
-        }
-        catch (Exception error) when (ToWire(error) is { } known)
-        {
-            return new StartReply(known, default, false);
         }
     }
 
-    public async Task<WireError?> SignalAsync(SignalRequest request)
-    {
-        try
-        {
-            await engine.SignalAsync(_id, request);
-            Follow();
-            return null;
-        }
-        catch (Exception error) when (ToWire(error) is { } known)
-        {
-            return known;
-        }
-    }
-
-    public async Task<ValueReply> QueryAsync(QueryRequest request)
-    {
-        try
-        {
-            return new ValueReply(null, await engine.QueryAsync(_id, request));
-        }
-        catch (Exception error) when (ToWire(error) is { } known)
-        {
-            return new ValueReply(known, default);
-        }
-        catch (Exception error)
-        {
-            return new ValueReply(new WireError("QueryFailed", $"Query '{request.Name}' of workflow '{_id}' threw {error.GetType().Name}: {error.Message}"), default);
-        }
-    }
-
-    public async Task<ResultReply> ResultAsync(TimeSpan patience, string? type)
-    {
-        try
-        {
-            var waiting = engine.ResultAsync(_id, patience < TimeSpan.FromSeconds(20) ? patience : TimeSpan.FromSeconds(20), type);
-            Follow();
-            return await waiting;
-        }
-        catch (Exception error) when (ToWire(error) is { } known)
-        {
-            return new ResultReply(known, false, default, null);
-        }
-    }
-
-    public async Task<StatusReply> StatusAsync()
-    {
-        try
-        {
-            return await engine.StatusAsync(_id);
-        }
-        catch (Exception error) when (ToWire(error) is { } known)
-        {
-            return new StatusReply(known, false, default, "", 0, 0, 0, null, default, null, null);
-        }
-    }
-
-    public async Task<ValueReply> ResumeAsync()
-    {
-        try
-        {
-            var resumed = await engine.ResumeAsync(_id);
-            Follow();
-            return new ValueReply(null, engine.Context.Payloads.Write(resumed, $"Reply to resume"));
-        }
-        catch (Exception error) when (ToWire(error) is { } known)
-        {
-            return new ValueReply(known, default);
-        }
-    }
-
-    public async Task WakeAsync()
-    {
-        await engine.WakeAsync(_id);
-        Follow();
-    }
-
-    /// <summary>A run that is in memory here keeps its mailbox here: Orleans would take a grain without calls for idle.</summary>
     private void Follow()
     {
-        if (engine.Resident(_id) is { } resident && resident != _followed)
+        if (engine.Resident(_id) is not { } resident)
+        {
+            if (_underWay == 0)
+            {
+                DeactivateOnIdle();
+            }
+        }
+        else if (resident != _followed)
         {
             _followed = resident;
-            DelayDeactivation(TimeSpan.FromDays(1));
-            _ = DeactivateAfterAsync(resident);
+            _ = LeaveWithAsync(resident);
         }
     }
 
-    private WorkflowInstance? _followed;
-
-    private async Task DeactivateAfterAsync(WorkflowInstance resident)
+    private async Task LeaveWithAsync(WorkflowInstance resident)
     {
         await resident.Left;
-        if (engine.Resident(_id) is null)
-        {
-            DeactivateOnIdle();
-        }
-        else
-        {
-            Follow();
-        }
-    }
-
-    private WireError? ToWire(Exception error)
-    {
-        if (error is MovedException { Fenced: true })
-        {
-            // Another silo has the run: this mailbox gives way, so that the next call finds the one there.
-            DeactivateOnIdle();
-        }
-
-        return error switch
-        {
-            ActorsException known => WireErrors.From(known),
-            _ when Storage.PostgresFaults.IsUnreachable(error) => new WireError(
-                nameof(WorkflowUnavailableException), $"Workflow '{_id}': Postgres cannot be reached now. Repeat the call with the same ids."),
-            Npgsql.PostgresException refusal when Storage.PostgresFaults.MayPass(refusal) => new WireError(
-                nameof(WorkflowUnavailableException), $"Workflow '{_id}': Postgres refuses it now ({refusal.SqlState}: {refusal.MessageText}). Repeat the call with the same ids."),
-            _ => null,
-        };
+        Follow();
     }
 }

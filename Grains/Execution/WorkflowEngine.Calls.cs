@@ -83,24 +83,6 @@ internal sealed partial class WorkflowEngine
         };
     }
 
-    /// <summary>The same of a run of this type that is in memory here, errors in the reply; null of every other run.</summary>
-    public Task<ResultReply>? ResultHere(WorkflowId id, string type, TimeSpan patience)
-    {
-        return _residents.TryGetValue(id, out var resident) && resident.Row.Type == type ? WaitAsync(resident) : null;
-
-        async Task<ResultReply> WaitAsync(WorkflowInstance instance)
-        {
-            try
-            {
-                return await instance.ResultAsync(patience);
-            }
-            catch (ActorsException error)
-            {
-                return new ResultReply(WireErrors.From(error), Ended: false, default, null);
-            }
-        }
-    }
-
     public async Task<StatusReply> StatusAsync(WorkflowId id)
     {
         try
@@ -135,17 +117,16 @@ internal sealed partial class WorkflowEngine
         return resumed;
     }
 
-    /// <summary>Brings the run into memory, or has it look into its inbox.</summary>
-    public async Task WakeAsync(WorkflowId id)
+    /// <summary>Brings the run into memory, or has it look into its inbox. False when another silo has it.</summary>
+    public async Task<bool> WakeAsync(WorkflowId id)
     {
         if (_residents.TryGetValue(id, out var instance))
         {
             instance.CheckMail();
+            return true;
         }
-        else
-        {
-            await OpenAsync(id);
-        }
+
+        return await OpenAsync(id, ask: false) is not { Instance: null, Row.Status: WorkflowStatus.Running };
     }
 
     /// <summary>Gives the run away, if it is here. Returns when it has left memory.</summary>

@@ -30,6 +30,9 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     public int ResidentCount => _residents.Count;
 
+    /// <summary>It takes no more runs.</summary>
+    public bool IsStopping => _stopping;
+
     /// <summary>Runs that the database may hold for this silo although they are not in its memory: their claim was not answered, or a fault threw them out.
     /// Nobody else finds them, so they must be woken until that is answered.</summary>
     public IEnumerable<WorkflowId> Unsure => _unsure.Keys;
@@ -44,30 +47,37 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         async reader => await reader.ReadAsync() ? reader.GetFieldValue<DateTimeOffset>(0) : default));
 
     /// <summary>The run in memory, or what the database says of it: null when there is none, its row when it has ended or was set aside.</summary>
+    /// <param name="ask">Asks another silo for the run, if one has it in memory. Else its row comes back, as running.</param>
     /// <exception cref="UnknownWorkflowTypeException">It runs, and this silo lacks its type: it was not claimed.</exception>
-    public async Task<Opened> OpenAsync(WorkflowId id)
+    public async Task<Opened> OpenAsync(WorkflowId id, bool ask = true)
     {
-        if (_residents.TryGetValue(id, out var resident))
+        while (true)
         {
-            _unsure.TryRemove(id, out _);
-            return new Opened(resident, resident.Row);
-        }
+            if (_residents.TryGetValue(id, out var resident))
+            {
+                _unsure.TryRemove(id, out _);
+                return new Opened(resident, resident.Row);
+            }
 
-        var opening = _opening.GetOrAdd(id, key => new Lazy<Task<Opened>>(() => LoadAsync(key)));
-        try
-        {
-            var opened = await opening.Value;
-            _unsure.TryRemove(id, out _);
-            return opened;
-        }
-        catch (Exception error) when (error is not ActorsException)
-        {
-            _unsure[id] = true;
-            throw;
-        }
-        finally
-        {
-            _opening.TryRemove(KeyValuePair.Create(id, opening));
+            var opening = _opening.GetOrAdd(id, (key, ask) => new Lazy<Task<Opened>>(() => LoadAsync(key, ask)), ask);
+            try
+            {
+                var opened = await opening.Value;
+                _unsure.TryRemove(id, out _);
+                if (!ask || opened is not { Instance: null, Row.Status: WorkflowStatus.Running })
+                {
+                    return opened;
+                }
+            }
+            catch (Exception error) when (error is not ActorsException)
+            {
+                _unsure[id] = true;
+                throw;
+            }
+            finally
+            {
+                _opening.TryRemove(KeyValuePair.Create(id, opening));
+            }
         }
     }
 
@@ -155,7 +165,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         await Context.Database.DisposeAsync();
     }
 
-    private async Task<Opened> LoadAsync(WorkflowId id)
+    private async Task<Opened> LoadAsync(WorkflowId id, bool ask)
     {
         if (_stopping)
         {
@@ -178,6 +188,11 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             }
 
             Context.Types.Get(row.Type, id);
+            if (!ask)
+            {
+                return new Opened(null, row);
+            }
+
             if (asked == 0)
             {
                 asked = Context.Time.GetTimestamp();

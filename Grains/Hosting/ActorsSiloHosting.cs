@@ -87,12 +87,15 @@ public static class ActorsSiloHosting
             engine.Context.Journal.OutboxWritten = relay.Nudge;
             return relay;
         });
+        services.AddSingleton<WorkflowCalls>();
+        services.AddSingleton<StartsHere>();
+        services.AddSingleton<WorkflowsHere>();
         services.AddSingleton<TurnWatch>();
         services.AddSingleton<SiloHealth>();
         services.AddSingleton<IWorkflowClient>(provider =>
             new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>(), TimeSpan.FromSeconds(10))
             {
-                ResultHere = provider.GetRequiredService<WorkflowEngine>().ResultHere,
+                Here = provider.GetRequiredService<WorkflowsHere>(),
             });
     }
 
@@ -110,12 +113,20 @@ public static class ActorsSiloHosting
                 provider.GetRequiredService<PartitionSet>(),
                 engine.Context.Types.Names,
                 new SweepSettings(settings.Cluster.SweepInterval, settings.Cluster.LeaseDuration, settings.Execution.LookAhead),
-                id => grains.GetGrain<Wire.IWorkflowGrain>(id.GrainKey).WakeAsync(),
+                WakeAsync,
                 () => settings.Execution.ResidentsMax - engine.ResidentCount,
                 () => engine.Unsure,
                 engine.Context.Clock.Hear,
                 () => provider.GetRequiredService<SiloLife>().LeaseLost(),
                 provider.GetRequiredService<ILogger<Sweeper>>());
+
+            async Task WakeAsync(WorkflowId id)
+            {
+                if (!await engine.WakeAsync(id))
+                {
+                    await grains.GetGrain<Wire.IWorkflowGrain>(id.GrainKey).WakeAsync();
+                }
+            }
         });
         services.AddSingleton(provider => new Retention(
             provider.GetRequiredService<EngineDatabase>(),
@@ -130,6 +141,7 @@ public static class ActorsSiloHosting
             provider.GetRequiredService<ILogger<ColdStart>>()));
         services.AddSingleton<SiloLife>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<SiloLife>());
+        services.AddPlacementDirector<WithItsRun, WithItsRunDirector>();
         services.AddPlacementDirector<OnNamedSilo, OnNamedSiloDirector>();
         services.AddPlacementDirector<SpreadOverSilos, SpreadOverSilosDirector>();
     }

@@ -1,0 +1,16 @@
+using Actors.Wire;
+
+namespace Actors.Calling;
+
+/// <summary>The workflows of the caller's own silo, asked without a mailbox between. Each call gives null where the mailbox must be asked.</summary>
+internal interface IWorkflowsHere
+{
+    /// <summary>Null also in the end when the id was taken: what is there may be elsewhere.</summary>
+    Task<StartReply?>? Start(WorkflowId id, StartRequest request);
+
+    Task<WireError?>? Signal(WorkflowId id, SignalRequest request);
+
+    Task<ValueReply>? Query(WorkflowId id, QueryRequest request);
+
+    Task<ResultReply>? Result(WorkflowId id, TimeSpan patience, string type);
+}

@@ -1,0 +1,103 @@
+using Actors.Execution;
+using Actors.Storage;
+using Actors.Wire;
+using Npgsql;
+
+namespace Actors.Cluster;
+
+/// <summary>What callers ask of a workflow, done by this silo's engine. Errors that they can act on come back inside the replies.</summary>
+internal sealed class WorkflowCalls(WorkflowEngine engine)
+{
+    private static readonly TimeSpan PatienceMax = TimeSpan.FromSeconds(20);
+
+    public Task<StartReply> StartAsync(WorkflowId id, StartRequest request) => AnswerAsync(
+        id,
+        async () =>
+        {
+            var reply = await engine.StartAsync(id, request);
+            if (request.Signal is { } signal)
+            {
+                await engine.SignalAsync(id, signal);
+            }
+            else if (!reply.Started)
+            {
+                await engine.OpenAsync(id);
+            }
+
+            return reply;
+        },
+        error => new StartReply(error, default, false));
+
+    /// <summary>The same from where an older run may not be: null when the id is taken.</summary>
+    public Task<StartReply?> StartNewAsync(WorkflowId id, StartRequest request) => AnswerAsync<StartReply?>(
+        id,
+        async () =>
+        {
+            var reply = await engine.StartAsync(id, request);
+            if (reply.Started && request.Signal is { } signal)
+            {
+                await engine.SignalAsync(id, signal);
+            }
+
+            return reply.Started ? reply : null;
+        },
+        error => new StartReply(error, default, false));
+
+    public Task<WireError?> SignalAsync(WorkflowId id, SignalRequest request) => AnswerAsync<WireError?>(
+        id,
+        async () =>
+        {
+            await engine.SignalAsync(id, request);
+            return null;
+        },
+        error => error);
+
+    public async Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request)
+    {
+        try
+        {
+            return await AnswerAsync(id, async () => new ValueReply(null, await engine.QueryAsync(id, request)), error => new ValueReply(error, default));
+        }
+        catch (Exception error)
+        {
+            return new ValueReply(new WireError("QueryFailed", $"Query '{request.Name}' of workflow '{id}' threw {error.GetType().Name}: {error.Message}"), default);
+        }
+    }
+
+    public Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string? type) => AnswerAsync(
+        id,
+        () => engine.ResultAsync(id, patience < PatienceMax ? patience : PatienceMax, type),
+        error => new ResultReply(error, false, default, null));
+
+    public Task<StatusReply> StatusAsync(WorkflowId id) => AnswerAsync(
+        id,
+        () => engine.StatusAsync(id),
+        error => new StatusReply(error, false, default, "", 0, 0, 0, null, default, null, null));
+
+    public Task<ValueReply> ResumeAsync(WorkflowId id) => AnswerAsync(
+        id,
+        async () => new ValueReply(null, engine.Context.Payloads.Write(await engine.ResumeAsync(id), $"Reply to resume")),
+        error => new ValueReply(error, default));
+
+    private static async Task<T> AnswerAsync<T>(WorkflowId id, Func<Task<T>> call, Func<WireError, T> refuse)
+    {
+        try
+        {
+            return await call();
+        }
+        catch (Exception error) when (ToWire(id, error) is { } known)
+        {
+            return refuse(known);
+        }
+    }
+
+    private static WireError? ToWire(WorkflowId id, Exception error) => error switch
+    {
+        ActorsException known => WireErrors.From(known),
+        _ when PostgresFaults.IsUnreachable(error) => new WireError(
+            nameof(WorkflowUnavailableException), $"Workflow '{id}': Postgres cannot be reached now. Repeat the call with the same ids."),
+        PostgresException refusal when PostgresFaults.MayPass(refusal) => new WireError(
+            nameof(WorkflowUnavailableException), $"Workflow '{id}': Postgres refuses it now ({refusal.SqlState}: {refusal.MessageText}). Repeat the call with the same ids."),
+        _ => null,
+    };
+}

@@ -1,0 +1,200 @@
+using Actors.Cluster;
+using Actors.Execution;
+using Actors.Grains.Tests.Calling;
+using Actors.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Orleans.Placement;
+using Orleans.Runtime;
+using Orleans.Runtime.Placement;
+using Xunit;
+
+namespace Actors.Grains.Tests.Cluster;
+
+/// <summary>Where runs and their mailboxes are: one silo or two, both in this process.</summary>
+public sealed class PlacementTests : IAsyncLifetime
+{
+    private const int Runs = 40;
+    private readonly List<IHost> _silos = [];
+    private TestDatabase _database = null!;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => _database = await TestDatabase.CreateAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var silo in _silos)
+        {
+            await silo.StopAsync();
+            silo.Dispose();
+        }
+
+        await _database.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Runs_that_are_called_in_their_own_silo_have_no_mailbox()
+    {
+        var silo = await StartSiloAsync();
+        var handles = await StartRunsAsync(silo);
+        foreach (var handle in handles)
+        {
+            await handle.SignalAsync(w => w.Add(1), cancellation: Cancel);
+            Assert.Equal(2, await handle.QueryAsync(w => w.Total(), Cancel));
+        }
+
+        Assert.InRange(await MailboxesAsync(silo), 1, 1 + (Runs / 16)); // The first start asked where to go, and some later ones.
+        await Task.WhenAll(handles.Select(async handle =>
+        {
+            await handle.SignalAsync(w => w.Add(98), cancellation: Cancel);
+            Assert.Equal(100, await handle.ResultAsync(Cancel));
+        }));
+        await UntilAsync(async () => await MailboxesAsync(silo) == 0); // They go with their runs.
+    }
+
+    [Fact]
+    public async Task A_call_from_another_silo_finds_the_run_where_it_is()
+    {
+        var (one, other) = (await StartSiloAsync(), await StartSiloAsync());
+        var handles = await StartRunsAsync(one);
+        var owners = await OwnersAsync();
+        foreach (var id in handles.Select(handle => handle.Id.Id))
+        {
+            var handle = Client(other).Get<ICounting>(id);
+            Assert.False((await handle.StartAsync(1, cancellation: Cancel)).Started);
+            await handle.SignalAsync(w => w.Add(1), cancellation: Cancel);
+            Assert.Equal(2, await handle.QueryAsync(w => w.Total(), Cancel));
+            Assert.Equal((1, owners[id]), await handle.StatusAsync(Cancel) is { } status ? (status.Epoch, status.Owner) : default);
+        }
+
+        Assert.Equal(owners, await OwnersAsync());
+    }
+
+    [Fact]
+    public async Task A_run_stays_where_it_is_when_its_mailbox_goes()
+    {
+        var (one, other) = (await StartSiloAsync(), await StartSiloAsync());
+        var handles = await StartRunsAsync(one);
+        var owners = await OwnersAsync();
+        await Task.WhenAll(handles.Select(handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(1), cancellation: Cancel)));
+        var there = other.Services.GetRequiredService<WorkflowEngine>().Context.Database.Silo;
+        Assert.InRange(await MailboxesAsync(one), Math.Max(1, owners.Values.Count(owner => owner != there)), Runs);
+        await Management(one).ForceActivationCollection(TimeSpan.Zero);
+        await UntilAsync(async () => await MailboxesAsync(one) == 0);
+        Assert.Equal(owners, await OwnersAsync());
+        await Task.WhenAll(handles.Select(handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(98), cancellation: Cancel)));
+        Assert.All(await Task.WhenAll(handles.Select(handle => handle.ResultAsync(Cancel))), result => Assert.Equal(100, result));
+    }
+
+    [Fact]
+    public async Task A_mailbox_without_a_run_in_memory_does_not_stay()
+    {
+        var silo = await StartSiloAsync();
+        var handles = await StartRunsAsync(silo);
+        await Task.WhenAll(handles.Select(handle => handle.SignalAsync(w => w.Add(99), cancellation: Cancel)));
+        Assert.All(await Task.WhenAll(handles.Select(handle => handle.ResultAsync(Cancel))), result => Assert.Equal(100, result));
+        Assert.All(await Task.WhenAll(handles.Select(handle => handle.StatusAsync(Cancel))), status => Assert.Equal(WorkflowStatus.Completed, status!.Status));
+        await UntilAsync(async () => await MailboxesAsync(silo) == 0);
+    }
+
+    [Fact]
+    public async Task What_looks_for_work_leaves_a_run_to_the_silo_that_has_it()
+    {
+        await using var owner = await TestEngine.StartAsync(_database.ConnectionString, actors => actors.AddWorkflow<Counting>());
+        await using var other = await TestEngine.StartAsync(_database.ConnectionString, actors => actors.AddWorkflow<Counting>());
+        var id = new WorkflowId("c-1");
+        await owner.StartWorkflowAsync(id.Id, "Counting", 1);
+        Assert.False(await other.Engine.WakeAsync(id));
+        Assert.True(await owner.Engine.WakeAsync(id));
+        await owner.SignalAsync(id.Id, "Add", [1]);
+        Assert.Equal((1, (Guid?)owner.Silo), await owner.StatusAsync(id.Id) is var status ? (status.Epoch, status.Owner) : default);
+        await owner.Engine.ReleaseAsync(id);
+        Assert.True(await other.Engine.WakeAsync(id));
+        await other.SignalAsync(id.Id, "Add", [98]);
+        Assert.Equal(100, await other.ResultAsync<int>(id.Id));
+    }
+
+    [Fact]
+    public async Task While_Postgres_is_away_a_mailbox_is_placed_all_the_same()
+    {
+        await using var proxy = new CutProxy(_database.ConnectionString);
+        await using var engine = await TestEngine.StartAsync(proxy.ConnectionString, actors => actors.AddWorkflow<Counting>());
+        var (here, there) = (SiloAddress.FromParsableString("127.0.0.1:1@1"), SiloAddress.FromParsableString("127.0.0.1:2@2"));
+        var starts = new StartsHere();
+        var director = new WithItsRunDirector(engine.Engine, starts, UnreachableTests.Fake<IPlacementDirector>(_ => Task.FromResult(here)));
+        var context = UnreachableTests.Fake<IPlacementContext>(method => method.Name == nameof(IPlacementContext.GetCompatibleSilos) ? new[] { here, there } : here);
+        await proxy.DisposeAsync();
+        var target = new PlacementTarget(GrainId.Create("workflow", "default/c-1"), [], default, 0);
+        Assert.Equal(here, await director.OnAddActivation(new WithItsRun(), target, context));
+        Assert.True(starts.Next());
+    }
+
+    [Fact]
+    public void Starts_stay_as_long_as_every_sixteenth_is_placed_here()
+    {
+        var starts = new StartsHere();
+        Assert.False(starts.Next());
+        starts.Placed(here: true);
+        Assert.Equal(15, Enumerable.Range(0, 16).Count(_ => starts.Next()));
+        starts.Placed(here: false);
+        Assert.DoesNotContain(Enumerable.Range(0, 16), _ => starts.Next());
+    }
+
+    private static IWorkflowClient Client(IHost silo) => silo.Services.GetRequiredService<IWorkflowClient>();
+
+    private static IManagementGrain Management(IHost silo) => silo.Services.GetRequiredService<IGrainFactory>().GetGrain<IManagementGrain>(0);
+
+    private static async Task<int> MailboxesAsync(IHost silo) =>
+        (await Management(silo).GetSimpleGrainStatistics()).Where(grain => grain.GrainType.Contains(nameof(WorkflowGrain), StringComparison.Ordinal)).Sum(grain => grain.ActivationCount);
+
+    private static async Task UntilAsync(Func<Task<bool>> look)
+    {
+        for (var watch = System.Diagnostics.Stopwatch.StartNew(); !await look();)
+        {
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30));
+            await Task.Delay(20, Cancel);
+        }
+    }
+
+    private static async Task<List<IWorkflowHandle<ICounting>>> StartRunsAsync(IHost silo)
+    {
+        var handles = Enumerable.Range(0, Runs).Select(n => Client(silo).Get<ICounting>($"c-{n}")).ToList();
+        foreach (var handle in handles)
+        {
+            Assert.True((await handle.StartAsync(1, cancellation: Cancel)).Started);
+        }
+
+        return handles;
+    }
+
+    private async Task<Dictionary<string, Guid?>> OwnersAsync()
+    {
+        var owners = new Dictionary<string, Guid?>();
+        await using var command = _database.DataSource.CreateCommand("select id, owner from actors.workflows where status = 0");
+        await using var reader = await command.ExecuteReaderAsync(Cancel);
+        while (await reader.ReadAsync(Cancel))
+        {
+            owners.Add(reader.GetString(0), await reader.IsDBNullAsync(1, Cancel) ? null : reader.GetGuid(1));
+        }
+
+        return owners;
+    }
+
+    private async Task<IHost> StartSiloAsync()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        builder.AddActors(_database.ConnectionString, actors =>
+        {
+            actors.AddWorkflow<Counting>();
+            (actors.Cluster.ClusterId, actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (_database.Name, ReadyProcess.FreePort(), ReadyProcess.FreePort());
+            actors.Execution.RestAfter = TimeSpan.FromMinutes(5);
+        });
+        var silo = builder.Build();
+        _silos.Add(silo);
+        await silo.StartAsync(Cancel);
+        return silo;
+    }
+}
