@@ -51,7 +51,10 @@ public static class ActorsClientHosting
         });
         builder.Services.AddSingleton(new PayloadSerializer(options.Codec));
         builder.Services.AddSingleton<IWorkflowClient>(provider =>
-            new WorkflowClient(provider.GetRequiredService<IClusterClient>(), provider.GetRequiredService<PayloadSerializer>(), options.ResponseTimeout / 2));
+            new WorkflowClient(provider.GetRequiredService<IClusterClient>(), provider.GetRequiredService<PayloadSerializer>(), options.ResponseTimeout / 2)
+            {
+                Direct = new GatewayCalls(provider.GetRequiredService<IClusterClient>()),
+            });
         return builder;
     }
 }

@@ -9,14 +9,14 @@ public sealed class WorkflowClient(IGrainFactory grains, PayloadSerializer paylo
 {
     private GrainReference? _like;
 
-    /// <summary>Within a silo: what is asked there first.</summary>
-    internal IWorkflowsHere? Here { get; init; }
+    /// <summary>What is asked first.</summary>
+    internal IDirectCalls? Direct { get; init; }
 
     public IWorkflowHandle<TContract> Get<TContract>(string id, string @namespace = WorkflowId.DefaultNamespace)
         where TContract : class, IWorkflow
     {
         var workflow = new WorkflowId(id, @namespace);
-        return new WorkflowHandle<TContract>(workflow, Grain(workflow.GrainKey), payloads, patience, Here);
+        return new WorkflowHandle<TContract>(workflow, Grain(workflow.GrainKey), payloads, patience, Direct);
     }
 
     public Task<long> StartManyAsync<TContract, TInput>(

@@ -6,14 +6,14 @@ namespace Actors.Calling;
 
 internal sealed class WorkflowHandle<TContract>(
     WorkflowId id, IWorkflowGrain grain, PayloadSerializer payloads, TimeSpan patience,
-    IWorkflowsHere? here = null, SignalRequest? withStart = null)
+    IDirectCalls? direct = null, SignalRequest? withStart = null)
     : IWorkflowHandle<TContract>
     where TContract : class, IWorkflow
 {
     public WorkflowId Id { get; } = id;
 
     public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) =>
-        new WorkflowHandle<TContract>(Id, grain, payloads, patience, here, Signal(call, messageId));
+        new WorkflowHandle<TContract>(Id, grain, payloads, patience, direct, Signal(call, messageId));
 
     public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, CancellationToken cancellation)
     {
@@ -23,7 +23,7 @@ internal sealed class WorkflowHandle<TContract>(
     }
 
     private async Task<StartReply> StartAsync(StartRequest request) =>
-        (here?.Start(Id, request) is { } made ? await made : null) ?? await grain.StartAsync(request);
+        (direct?.Start(Id, request) is { } made ? await made : null) ?? await grain.StartAsync(request);
 
     public async Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation)
     {
@@ -82,7 +82,7 @@ internal sealed class WorkflowHandle<TContract>(
         var (method, arguments) = CallRecorder.Record<TContract, QueryAttribute, TValue>(query);
         FormattableString what = $"Query {method.Name} of workflow '{Id}'";
         var request = new QueryRequest(method.Name, payloads.WriteArguments(method, arguments, what));
-        var reply = await AskAsync(() => here?.Query(Id, request) ?? grain.QueryAsync(request), cancellation);
+        var reply = await AskAsync(() => direct?.Query(Id, request) ?? grain.QueryAsync(request), cancellation);
         return reply.Error is { } error ? throw error.ToException() : payloads.Read<TValue>(reply.Value, what);
     }
 
@@ -107,7 +107,7 @@ internal sealed class WorkflowHandle<TContract>(
     {
         var type = WorkflowNames.Of(typeof(TContract));
         // Only at first: an owner that has lost its run without knowing it would keep a caller of its own silo waiting.
-        var first = here?.Result(Id, patience, type);
+        var first = direct?.Result(Id, patience, type);
         while (true)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -140,7 +140,7 @@ internal sealed class WorkflowHandle<TContract>(
 
     private async Task SendAsync(SignalRequest request, CancellationToken cancellation)
     {
-        if (await AskAsync(() => here?.Signal(Id, request) ?? grain.SignalAsync(request), cancellation) is { } error)
+        if (await AskAsync(() => direct?.Signal(Id, request) ?? grain.SignalAsync(request), cancellation) is { } error)
         {
             throw error.ToException();
         }

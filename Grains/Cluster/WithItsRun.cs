@@ -39,7 +39,7 @@ internal sealed class WithItsRunDirector(
             var row = await engine.Context.Claims.LookAsync(WorkflowId.FromGrainKey(grain.Key.ToString()!));
             return row is { OwnerAddress: { } address, OwnerDead: false } ? SiloAddress.FromParsableString(address) : null;
         }
-        catch (Exception error) when (PostgresFaults.IsUnreachable(error))
+        catch (Exception error) when (error is ActorsException || PostgresFaults.IsUnreachable(error))
         {
             return null;
         }

@@ -89,13 +89,13 @@ public static class ActorsSiloHosting
         });
         services.AddSingleton<WorkflowCalls>();
         services.AddSingleton<StartsHere>();
-        services.AddSingleton<WorkflowsHere>();
+        services.AddSingleton<DirectCalls>();
         services.AddSingleton<TurnWatch>();
         services.AddSingleton<SiloHealth>();
         services.AddSingleton<IWorkflowClient>(provider =>
             new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>(), TimeSpan.FromSeconds(10))
             {
-                Here = provider.GetRequiredService<WorkflowsHere>(),
+                Direct = provider.GetRequiredService<DirectCalls>(),
             });
     }
 
@@ -168,6 +168,8 @@ public static class ActorsSiloHosting
         silo.Services.Configure<ClusterMembershipOptions>(o => Configure(o, options.Membership));
         // Most runs end soon, and Orleans remembers the places of a million: a quarter of a gigabyte.
         silo.Services.Configure<GrainDirectoryOptions>(o => o.CacheSize = 100_000);
+        // By its default of 5 silos under the same load give each other their starts.
+        silo.Services.Configure<ResourceOptimizedPlacementOptions>(o => o.LocalSiloPreferenceMargin = 15);
         silo.UseAdoNetClustering(o => (o.Invariant, o.DataSource) = ("Npgsql", source));
         silo.UseAdoNetReminderService(o => (o.Invariant, o.DataSource) = ("Npgsql", source));
         silo.AddAdoNetGrainStorageAsDefault(o => (o.Invariant, o.DataSource) = ("Npgsql", source));

@@ -20,36 +20,28 @@ internal sealed class Claims : IAsyncDisposable
 
     private readonly EngineDatabase _database;
     private readonly string[] _types;
-    private readonly Grouping<Request> _groups;
+    private readonly Grouping<Request<LoadedRun>> _claims;
+    private readonly Grouping<Request<StoredRun>> _looks;
 
     /// <param name="types">The workflow types that this silo has; runs of others are never claimed.</param>
     public Claims(EngineDatabase database, string[] types, int groupSizeMax)
     {
         (_database, _types) = (database, types);
-        _groups = new Grouping<Request>(2, groupSizeMax, HandleAsync);
+        _claims = new Grouping<Request<LoadedRun>>(2, groupSizeMax, group => AnswerAsync(group, () => LoadAsync(group, claim: true)));
+        _looks = new Grouping<Request<StoredRun>>(2, groupSizeMax, group => AnswerAsync(group, () => LookAsync(group)));
     }
 
     /// <summary>The run with its history if this silo owns it now; else the run as it stands, with an empty history; null when there is none.</summary>
     /// <param name="force">Take it from a live owner too: only after that owner was asked and did not answer.</param>
     /// <exception cref="NpgsqlException">Postgres could not be reached; nothing, or the claim alone, has happened: ask again.</exception>
-    public Task<LoadedRun?> ClaimAsync(WorkflowId id, bool force = false)
-    {
-        var request = new Request(id, force);
-        return _groups.TryAdd(request)
-            ? request.Done.Task
-            : throw new WorkflowUnavailableException($"Workflow '{id}': this silo is shutting down, ask again.");
-    }
+    public Task<LoadedRun?> ClaimAsync(WorkflowId id, bool force = false) => AskAsync(_claims, new Request<LoadedRun>(id, force));
 
     /// <summary>The run as it stands with its whole history, without claiming it.</summary>
     public async Task<LoadedRun?> ReadAsync(WorkflowId id) =>
-        (await LoadAsync([new Request(id, false)], claim: false)).Values.FirstOrDefault();
+        (await LoadAsync([new Request<LoadedRun>(id, false)], claim: false)).Values.FirstOrDefault();
 
     /// <summary>The run's row alone.</summary>
-    public async Task<StoredRun?> LookAsync(WorkflowId id) => await _database.QueryAsync<StoredRun?>(
-        _database.Engine,
-        "look",
-        batch => GroupBatch.Statement(batch, ReadWorkflows, Text([id.Namespace]), Text([id.Id])),
-        async reader => await reader.ReadAsync() ? StoredRun.Read(reader) : null);
+    public Task<StoredRun?> LookAsync(WorkflowId id) => AskAsync(_looks, new Request<StoredRun>(id, false));
 
     /// <summary>Mail that has no position in the journal yet, the first <see cref="MailMax"/> letters of it.</summary>
     public async Task<List<MailRow>> ReadMailAsync(long instance) => await _database.QueryAsync(
@@ -67,16 +59,26 @@ internal sealed class Claims : IAsyncDisposable
             return mail;
         });
 
-    public ValueTask DisposeAsync() => _groups.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _claims.DisposeAsync();
+        await _looks.DisposeAsync();
+    }
 
-    private async Task HandleAsync(List<Request> group)
+    private static Task<T?> AskAsync<T>(Grouping<Request<T>> groups, Request<T> request)
+        where T : class => groups.TryAdd(request)
+        ? request.Done.Task
+        : throw new WorkflowUnavailableException($"Workflow '{request.Id}': this silo is shutting down, ask again.");
+
+    private static async Task AnswerAsync<T>(List<Request<T>> group, Func<Task<Dictionary<WorkflowId, T>>> read)
+        where T : class
     {
         try
         {
-            var loaded = await LoadAsync(group, claim: true);
+            var found = await read();
             foreach (var request in group)
             {
-                request.Done.SetResult(loaded.GetValueOrDefault(request.Id));
+                request.Done.SetResult(found.GetValueOrDefault(request.Id));
             }
         }
         catch (Exception error)
@@ -88,7 +90,27 @@ internal sealed class Claims : IAsyncDisposable
         }
     }
 
-    private async Task<Dictionary<WorkflowId, LoadedRun>> LoadAsync(List<Request> group, bool claim)
+    private async Task<Dictionary<WorkflowId, StoredRun>> LookAsync(List<Request<StoredRun>> group)
+    {
+        var ids = group.Select(r => r.Id).Distinct().ToList();
+        return await _database.QueryAsync(
+            _database.Engine,
+            "look",
+            batch => GroupBatch.Statement(batch, ReadWorkflows, Text([.. ids.Select(id => id.Namespace)]), Text([.. ids.Select(id => id.Id)])),
+            async reader =>
+            {
+                var runs = new Dictionary<WorkflowId, StoredRun>();
+                while (await reader.ReadAsync())
+                {
+                    var run = StoredRun.Read(reader);
+                    runs[run.Id] = run;
+                }
+
+                return runs;
+            });
+    }
+
+    private async Task<Dictionary<WorkflowId, LoadedRun>> LoadAsync(List<Request<LoadedRun>> group, bool claim)
     {
         var ids = group.Select(r => r.Id).Distinct().ToList();
         string[] namespaces = [.. ids.Select(id => id.Namespace)];
@@ -148,8 +170,9 @@ internal sealed class Claims : IAsyncDisposable
 
     private static NpgsqlParameter Owner(Guid? owner) => new() { Value = (object?)owner ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid };
 
-    private sealed record Request(WorkflowId Id, bool Force)
+    private sealed record Request<T>(WorkflowId Id, bool Force)
+        where T : class
     {
-        public TaskCompletionSource<LoadedRun?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<T?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

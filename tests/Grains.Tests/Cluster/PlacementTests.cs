@@ -12,11 +12,11 @@ using Xunit;
 
 namespace Actors.Grains.Tests.Cluster;
 
-/// <summary>Where runs and their mailboxes are: one silo or two, both in this process.</summary>
+/// <summary>Where runs and their mailboxes are: one silo or two and a client, all in this process.</summary>
 public sealed class PlacementTests : IAsyncLifetime
 {
     private const int Runs = 40;
-    private readonly List<IHost> _silos = [];
+    private readonly List<IHost> _hosts = [];
     private TestDatabase _database = null!;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -25,10 +25,10 @@ public sealed class PlacementTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var silo in _silos)
+        foreach (var host in Enumerable.Reverse(_hosts))
         {
-            await silo.StopAsync();
-            silo.Dispose();
+            await host.StopAsync();
+            host.Dispose();
         }
 
         await _database.DisposeAsync();
@@ -55,6 +55,48 @@ public sealed class PlacementTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_client_s_runs_have_no_mailbox_while_they_are_in_the_silo_that_it_is_connected_to()
+    {
+        var silo = await StartSiloAsync();
+        var client = await StartClientAsync();
+        var handles = await StartRunsAsync(client);
+        foreach (var handle in handles)
+        {
+            await handle.SignalAsync(w => w.Add(1), cancellation: Cancel);
+            Assert.Equal(2, await handle.QueryAsync(w => w.Total(), Cancel));
+        }
+
+        var results = handles.Select(handle => handle.ResultAsync(Cancel)).ToList();
+        Assert.InRange(await MailboxesAsync(silo), 1, 1 + (Runs / 16));
+        await Task.WhenAll(handles.Select(handle => handle.SignalAsync(w => w.Add(98), cancellation: Cancel)));
+        Assert.All(await Task.WhenAll(results), result => Assert.Equal(100, result));
+        await UntilAsync(async () => await MailboxesAsync(silo) == 0);
+    }
+
+    [Fact]
+    public async Task A_client_s_calls_find_runs_in_whichever_silo_they_are_and_leave_them_there()
+    {
+        var (one, other) = (await StartSiloAsync(), await StartSiloAsync());
+        var handles = await StartRunsAsync(one);
+        var owners = await OwnersAsync();
+        var client = Client(await StartClientAsync());
+        foreach (var id in handles.Select(handle => handle.Id.Id))
+        {
+            var handle = client.Get<ICounting>(id);
+            Assert.False((await handle.StartAsync(1, cancellation: Cancel)).Started);
+            await handle.SignalAsync(w => w.Add(1), cancellation: Cancel);
+            Assert.Equal(2, await handle.QueryAsync(w => w.Total(), Cancel));
+        }
+
+        Assert.Equal(owners, await OwnersAsync());
+        Assert.Equal(1, await EpochMaxAsync());
+        var results = handles.Select(handle => client.Get<ICounting>(handle.Id.Id).ResultAsync(Cancel)).ToList();
+        await Task.WhenAll(handles.Select(handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(98), cancellation: Cancel)));
+        Assert.All(await Task.WhenAll(results), result => Assert.Equal(100, result));
+        Assert.Equal(1, await EpochMaxAsync());
+    }
+
+    [Fact]
     public async Task A_call_from_another_silo_finds_the_run_where_it_is()
     {
         var (one, other) = (await StartSiloAsync(), await StartSiloAsync());
@@ -66,10 +108,10 @@ public sealed class PlacementTests : IAsyncLifetime
             Assert.False((await handle.StartAsync(1, cancellation: Cancel)).Started);
             await handle.SignalAsync(w => w.Add(1), cancellation: Cancel);
             Assert.Equal(2, await handle.QueryAsync(w => w.Total(), Cancel));
-            Assert.Equal((1, owners[id]), await handle.StatusAsync(Cancel) is { } status ? (status.Epoch, status.Owner) : default);
         }
 
         Assert.Equal(owners, await OwnersAsync());
+        Assert.Equal(1, await EpochMaxAsync());
     }
 
     [Fact]
@@ -142,7 +184,7 @@ public sealed class PlacementTests : IAsyncLifetime
         Assert.DoesNotContain(Enumerable.Range(0, 16), _ => starts.Next());
     }
 
-    private static IWorkflowClient Client(IHost silo) => silo.Services.GetRequiredService<IWorkflowClient>();
+    private static IWorkflowClient Client(IHost caller) => caller.Services.GetRequiredService<IWorkflowClient>();
 
     private static IManagementGrain Management(IHost silo) => silo.Services.GetRequiredService<IGrainFactory>().GetGrain<IManagementGrain>(0);
 
@@ -158,15 +200,21 @@ public sealed class PlacementTests : IAsyncLifetime
         }
     }
 
-    private static async Task<List<IWorkflowHandle<ICounting>>> StartRunsAsync(IHost silo)
+    private static async Task<List<IWorkflowHandle<ICounting>>> StartRunsAsync(IHost caller)
     {
-        var handles = Enumerable.Range(0, Runs).Select(n => Client(silo).Get<ICounting>($"c-{n}")).ToList();
+        var handles = Enumerable.Range(0, Runs).Select(n => Client(caller).Get<ICounting>($"c-{n}")).ToList();
         foreach (var handle in handles)
         {
             Assert.True((await handle.StartAsync(1, cancellation: Cancel)).Started);
         }
 
         return handles;
+    }
+
+    private async Task<int> EpochMaxAsync()
+    {
+        await using var command = _database.DataSource.CreateCommand("select max(epoch) from actors.workflows");
+        return (int)(await command.ExecuteScalarAsync(Cancel))!;
     }
 
     private async Task<Dictionary<string, Guid?>> OwnersAsync()
@@ -192,9 +240,22 @@ public sealed class PlacementTests : IAsyncLifetime
             (actors.Cluster.ClusterId, actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (_database.Name, ReadyProcess.FreePort(), ReadyProcess.FreePort());
             actors.Execution.RestAfter = TimeSpan.FromMinutes(5);
         });
-        var silo = builder.Build();
-        _silos.Add(silo);
-        await silo.StartAsync(Cancel);
-        return silo;
+        return await StartAsync(builder);
+    }
+
+    private Task<IHost> StartClientAsync()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        builder.AddActorsClient(_database.ConnectionString, client => client.ClusterId = _database.Name);
+        return StartAsync(builder);
+    }
+
+    private async Task<IHost> StartAsync(HostApplicationBuilder builder)
+    {
+        var host = builder.Build();
+        _hosts.Add(host);
+        await host.StartAsync(Cancel);
+        return host;
     }
 }

@@ -2,10 +2,10 @@ using Actors.Wire;
 
 namespace Actors.Calling;
 
-/// <summary>The workflows of the caller's own silo, asked without a mailbox between. Each call gives null where the mailbox must be asked.</summary>
-internal interface IWorkflowsHere
+/// <summary>The silo that a caller is in, or is connected to, asked without a mailbox between. Each call gives null where the mailbox must be asked.</summary>
+internal interface IDirectCalls
 {
-    /// <summary>Null also in the end when the id was taken: what is there may be elsewhere.</summary>
+    /// <summary>Null also in the end when the id is taken: what is there may be elsewhere.</summary>
     Task<StartReply?>? Start(WorkflowId id, StartRequest request);
 
     Task<WireError?>? Signal(WorkflowId id, SignalRequest request);

@@ -7,7 +7,7 @@ using Orleans.Configuration;
 namespace Actors.Cluster;
 
 /// <summary>The runs in this silo's memory, for callers in this silo, under the time-out that a call of a mailbox has.</summary>
-internal sealed class WorkflowsHere(WorkflowEngine engine, WorkflowCalls calls, StartsHere starts, IOptions<SiloMessagingOptions> messaging) : IWorkflowsHere
+internal sealed class DirectCalls(WorkflowEngine engine, WorkflowCalls calls, StartsHere starts, IOptions<SiloMessagingOptions> messaging) : IDirectCalls
 {
     private readonly TimeSpan _limit = messaging.Value.ResponseTimeout;
 
