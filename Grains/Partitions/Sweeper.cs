@@ -29,7 +29,7 @@ internal sealed partial class Sweeper(
     private static readonly TimeSpan FarEvery = TimeSpan.FromSeconds(10);
     private static readonly string Sweep = SqlText.Get("sweep");
     private static readonly string ForgetSilos = SqlText.Get("forget_silos");
-    private static readonly TimeSpan WakeLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan WakeLimit = TimeSpan.FromSeconds(1); // The lease hangs on the next sweep.
 
     private readonly Nudge _nudged = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _waking = new();
