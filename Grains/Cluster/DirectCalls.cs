@@ -11,8 +11,8 @@ internal sealed class DirectCalls(WorkflowEngine engine, WorkflowCalls calls, St
 {
     private readonly TimeSpan _limit = messaging.Value.ResponseTimeout;
 
-    public Task<StartReply?>? Start(WorkflowId id, StartRequest request) => 
-        !engine.IsStopping && starts.Next() ? calls.StartNewAsync(id, request).WaitAsync(_limit) : null;
+    public Task<StartReply?>? Start(WorkflowId id, StartRequest request) =>
+        !engine.IsStopping && starts.Next() ? calls.StartHereAsync(id, request).WaitAsync(_limit) : null;
 
     public Task<WireError?>? Signal(WorkflowId id, SignalRequest request) =>
         engine.Resident(id) is null ? null : calls.SignalAsync(id, request).WaitAsync(_limit);

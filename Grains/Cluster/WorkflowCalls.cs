@@ -28,18 +28,23 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         },
         error => new StartReply(error, default, false));
 
-    /// <summary>The same from where an older run may not be: null when the id is taken.</summary>
-    public Task<StartReply?> StartNewAsync(WorkflowId id, StartRequest request) => AnswerAsync<StartReply?>(
+    /// <summary>The same from where an older run may not be: null when there is one, and it is not in memory here.</summary>
+    public Task<StartReply?> StartHereAsync(WorkflowId id, StartRequest request) => AnswerAsync<StartReply?>(
         id,
         async () =>
         {
             var reply = await engine.StartAsync(id, request);
-            if (reply.Started && request.Signal is { } signal)
+            if (!reply.Started && engine.Resident(id) is null)
+            {
+                return null;
+            }
+
+            if (request.Signal is { } signal)
             {
                 await engine.SignalAsync(id, signal);
             }
 
-            return reply.Started ? reply : null;
+            return reply;
         },
         error => new StartReply(error, default, false));
 

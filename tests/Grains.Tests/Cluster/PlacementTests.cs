@@ -41,14 +41,15 @@ public sealed class PlacementTests : IAsyncLifetime
         var handles = await StartRunsAsync(silo);
         foreach (var handle in handles)
         {
+            Assert.False((await handle.WithSignal(w => w.Add(1)).StartAsync(1, cancellation: Cancel)).Started);
             await handle.SignalAsync(w => w.Add(1), cancellation: Cancel);
-            Assert.Equal(2, await handle.QueryAsync(w => w.Total(), Cancel));
+            Assert.Equal(3, await handle.QueryAsync(w => w.Total(), Cancel));
         }
 
-        Assert.InRange(await MailboxesAsync(silo), 1, 1 + (Runs / 16)); // The first start asked where to go, and some later ones.
+        Assert.InRange(await MailboxesAsync(silo), 1, 1 + (2 * Runs / 16)); // The first start asked where to go, and some later ones.
         await Task.WhenAll(handles.Select(async handle =>
         {
-            await handle.SignalAsync(w => w.Add(98), cancellation: Cancel);
+            await handle.SignalAsync(w => w.Add(97), cancellation: Cancel);
             Assert.Equal(100, await handle.ResultAsync(Cancel));
         }));
         await UntilAsync(async () => await MailboxesAsync(silo) == 0); // They go with their runs.
@@ -62,13 +63,14 @@ public sealed class PlacementTests : IAsyncLifetime
         var handles = await StartRunsAsync(client);
         foreach (var handle in handles)
         {
+            Assert.False((await handle.WithSignal(w => w.Add(1)).StartAsync(1, cancellation: Cancel)).Started);
             await handle.SignalAsync(w => w.Add(1), cancellation: Cancel);
-            Assert.Equal(2, await handle.QueryAsync(w => w.Total(), Cancel));
+            Assert.Equal(3, await handle.QueryAsync(w => w.Total(), Cancel));
         }
 
         var results = handles.Select(handle => handle.ResultAsync(Cancel)).ToList();
-        Assert.InRange(await MailboxesAsync(silo), 1, 1 + (Runs / 16));
-        await Task.WhenAll(handles.Select(handle => handle.SignalAsync(w => w.Add(98), cancellation: Cancel)));
+        Assert.InRange(await MailboxesAsync(silo), 1, 1 + (2 * Runs / 16));
+        await Task.WhenAll(handles.Select(handle => handle.SignalAsync(w => w.Add(97), cancellation: Cancel)));
         Assert.All(await Task.WhenAll(results), result => Assert.Equal(100, result));
         await UntilAsync(async () => await MailboxesAsync(silo) == 0);
     }
