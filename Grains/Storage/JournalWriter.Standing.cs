@@ -31,9 +31,9 @@ internal sealed partial class JournalWriter
             {
                 return await ReadStandingAsync(entries, epochs, raise, tries);
             }
-            catch (Exception error) when (error is NpgsqlException or TimeoutException or IOException)
+            catch (Exception error) // Also what Npgsql throws that is no NpgsqlException: the lane that waits for this would be lost with it.
             {
-                if (_closing.IsCancellationRequested && PostgresFaults.IsUnreachable(error))
+                if (_closing.IsCancellationRequested && (error is not NpgsqlException || PostgresFaults.IsUnreachable(error)))
                 {
                     return [];
                 }

@@ -64,6 +64,18 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         }
     }
 
+    /// <summary>As Npgsql throws when an answer is not what it expects: no NpgsqlException. The store has one lane, which must go on.</summary>
+    [Fact]
+    public async Task Whatever_a_look_at_the_outcome_meets_the_entry_is_answered_and_its_lane_goes_on()
+    {
+        var run = await _store.StartAsync("unexpected message");
+        _store.BeforeNext("resolve", () => throw new InvalidDataException("Received unexpected backend message DataRow. Please file a bug."));
+        _store.BeforeNext("commit", () => _proxy.CutNextAsync(Cut.Answer));
+        var reply = await _store.CommitAsync(Store.Entry(run)).WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+        Assert.Equal(CommitOutcome.Committed, reply.Outcome);
+        Assert.Equal(CommitOutcome.Committed, (await _store.CommitAsync(Store.Entry(run, reply.Epoch, 1)).WaitAsync(TimeSpan.FromSeconds(30), Cancel)).Outcome);
+    }
+
     [Theory]
     [InlineData(Cut.Answer)]
     [InlineData(Cut.Request)]
