@@ -53,7 +53,7 @@ public static class ActorsClientHosting
         builder.Services.AddSingleton<IWorkflowClient>(provider =>
             new WorkflowClient(provider.GetRequiredService<IClusterClient>(), provider.GetRequiredService<PayloadSerializer>(), options.ResponseTimeout / 2)
             {
-                Direct = new GatewayCalls(provider.GetRequiredService<IClusterClient>()),
+                Route = new GatewayRoute(provider.GetRequiredService<IClusterClient>()),
             });
         return builder;
     }

@@ -5,25 +5,21 @@ using Actors.Wire;
 namespace Actors.Calling;
 
 internal sealed class WorkflowHandle<TContract>(
-    WorkflowId id, IWorkflowGrain grain, PayloadSerializer payloads, TimeSpan patience,
-    IDirectCalls? direct = null, SignalRequest? withStart = null)
+    WorkflowId id, IWorkflowRoute route, Mailboxes mailboxes, PayloadSerializer payloads, TimeSpan patience, SignalRequest? withStart = null)
     : IWorkflowHandle<TContract>
     where TContract : class, IWorkflow
 {
     public WorkflowId Id { get; } = id;
 
     public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) =>
-        new WorkflowHandle<TContract>(Id, grain, payloads, patience, direct, Signal(call, messageId));
+        new WorkflowHandle<TContract>(Id, route, mailboxes, payloads, patience, Signal(call, messageId));
 
     public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, CancellationToken cancellation)
     {
         var request = new StartRequest(WorkflowNames.Of(typeof(TContract)), payloads.Write(input, $"Input of workflow '{Id}'"), policy, withStart);
-        var reply = await AskAsync(() => StartAsync(request), cancellation);
+        var reply = await AskAsync(() => route.StartAsync(Id, request), cancellation);
         return reply.Error is { } error ? throw error.ToException() : new StartedRun(reply.Run, reply.Started);
     }
-
-    private async Task<StartReply> StartAsync(StartRequest request) =>
-        (direct?.Start(Id, request) is { } made ? await made : null) ?? await grain.StartAsync(request);
 
     public async Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation)
     {
@@ -82,13 +78,13 @@ internal sealed class WorkflowHandle<TContract>(
         var (method, arguments) = CallRecorder.Record<TContract, QueryAttribute, TValue>(query);
         FormattableString what = $"Query {method.Name} of workflow '{Id}'";
         var request = new QueryRequest(method.Name, payloads.WriteArguments(method, arguments, what));
-        var reply = await AskAsync(() => direct?.Query(Id, request) ?? grain.QueryAsync(request), cancellation);
+        var reply = await AskAsync(() => route.QueryAsync(Id, request), cancellation);
         return reply.Error is { } error ? throw error.ToException() : payloads.Read<TValue>(reply.Value, what);
     }
 
     public async Task<WorkflowView?> StatusAsync(CancellationToken cancellation)
     {
-        var reply = await AskAsync(() => grain.StatusAsync(), cancellation);
+        var reply = await AskAsync(() => mailboxes.Of(Id).StatusAsync(), cancellation);
         return reply.Error is { } error ? throw error.ToException()
             : !reply.Found ? null
             : new WorkflowView(
@@ -97,26 +93,23 @@ internal sealed class WorkflowHandle<TContract>(
 
     public async Task<bool> ResumeAsync(CancellationToken cancellation)
     {
-        var reply = await AskAsync(() => grain.ResumeAsync(), cancellation);
+        var reply = await AskAsync(() => mailboxes.Of(Id).ResumeAsync(), cancellation);
         return reply.Error is { } error ? throw error.ToException() : payloads.Read<bool>(reply.Value, $"Reply to resume");
     }
 
-    public Task NudgeAsync(CancellationToken cancellation) => grain.WakeAsync();
+    public Task NudgeAsync(CancellationToken cancellation) => mailboxes.Of(Id).WakeAsync();
 
     public async Task<TResult> ResultAsync<TResult>(CancellationToken cancellation)
     {
         var type = WorkflowNames.Of(typeof(TContract));
-        // Only at first: an owner that has lost its run without knowing it would keep a caller of its own silo waiting.
-        var first = direct?.Result(Id, patience, type);
-        while (true)
+        // The route only at first: an owner that has lost its run without knowing it would keep a caller of its own silo waiting.
+        for (var way = route; ; way = mailboxes)
         {
             cancellation.ThrowIfCancellationRequested();
             ResultReply reply;
             try
             {
-                var asked = first ?? grain.ResultAsync(patience, type);
-                first = null;
-                reply = await asked.WaitAsync(cancellation);
+                reply = await way.ResultAsync(Id, patience, type).WaitAsync(cancellation);
             }
             catch (Exception error) when (Unreachable(error, cancellation))
             {
@@ -140,7 +133,7 @@ internal sealed class WorkflowHandle<TContract>(
 
     private async Task SendAsync(SignalRequest request, CancellationToken cancellation)
     {
-        if (await AskAsync(() => direct?.Signal(Id, request) ?? grain.SignalAsync(request), cancellation) is { } error)
+        if (await AskAsync(() => route.SignalAsync(Id, request), cancellation) is { } error)
         {
             throw error.ToException();
         }

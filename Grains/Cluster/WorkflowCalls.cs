@@ -10,31 +10,17 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
 {
     private static readonly TimeSpan PatienceMax = TimeSpan.FromSeconds(20);
 
-    public Task<StartReply> StartAsync(WorkflowId id, StartRequest request) => AnswerAsync(
-        id,
-        async () =>
-        {
-            var reply = await engine.StartAsync(id, request);
-            if (request.Signal is { } signal)
-            {
-                await engine.SignalAsync(id, signal);
-            }
-            else if (!reply.Started)
-            {
-                await engine.OpenAsync(id);
-            }
-
-            return reply;
-        },
-        error => new StartReply(error, default, false));
+    public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request) => (await StartAsync(id, request, fetch: true))!;
 
     /// <summary>The same from where an older run may not be: null when there is one, and it is not in memory here.</summary>
-    public Task<StartReply?> StartHereAsync(WorkflowId id, StartRequest request) => AnswerAsync<StartReply?>(
+    public Task<StartReply?> StartHereAsync(WorkflowId id, StartRequest request) => StartAsync(id, request, fetch: false);
+
+    private Task<StartReply?> StartAsync(WorkflowId id, StartRequest request, bool fetch) => AnswerAsync<StartReply?>(
         id,
         async () =>
         {
             var reply = await engine.StartAsync(id, request);
-            if (!reply.Started && engine.Resident(id) is null)
+            if (!reply.Started && engine.Resident(id) is null && !fetch)
             {
                 return null;
             }
@@ -42,6 +28,10 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
             if (request.Signal is { } signal)
             {
                 await engine.SignalAsync(id, signal);
+            }
+            else if (!reply.Started)
+            {
+                await engine.OpenAsync(id);
             }
 
             return reply;

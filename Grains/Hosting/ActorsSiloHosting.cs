@@ -89,13 +89,14 @@ public static class ActorsSiloHosting
         });
         services.AddSingleton<WorkflowCalls>();
         services.AddSingleton<StartsHere>();
-        services.AddSingleton<DirectCalls>();
+        services.AddSingleton(provider => new Mailboxes(provider.GetRequiredService<IGrainFactory>()));
+        services.AddSingleton<SiloRoute>();
         services.AddSingleton<TurnWatch>();
         services.AddSingleton<SiloHealth>();
         services.AddSingleton<IWorkflowClient>(provider =>
             new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>(), TimeSpan.FromSeconds(10))
             {
-                Direct = provider.GetRequiredService<DirectCalls>(),
+                Route = provider.GetRequiredService<SiloRoute>(),
             });
     }
 

@@ -82,16 +82,7 @@ public sealed class PlacementTests : IAsyncLifetime
         var handles = await StartRunsAsync(one);
         var owners = await OwnersAsync();
         var client = Client(await StartClientAsync());
-        foreach (var id in handles.Select(handle => handle.Id.Id))
-        {
-            var handle = client.Get<ICounting>(id);
-            Assert.False((await handle.StartAsync(1, cancellation: Cancel)).Started);
-            await handle.SignalAsync(w => w.Add(1), cancellation: Cancel);
-            Assert.Equal(2, await handle.QueryAsync(w => w.Total(), Cancel));
-        }
-
-        Assert.Equal(owners, await OwnersAsync());
-        Assert.Equal(1, await EpochMaxAsync());
+        await AllAnswerWhereTheyAreAsync(client, handles, owners);
         var results = handles.Select(handle => client.Get<ICounting>(handle.Id.Id).ResultAsync(Cancel)).ToList();
         await Task.WhenAll(handles.Select(handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(98), cancellation: Cancel)));
         Assert.All(await Task.WhenAll(results), result => Assert.Equal(100, result));
@@ -104,16 +95,7 @@ public sealed class PlacementTests : IAsyncLifetime
         var (one, other) = (await StartSiloAsync(), await StartSiloAsync());
         var handles = await StartRunsAsync(one);
         var owners = await OwnersAsync();
-        foreach (var id in handles.Select(handle => handle.Id.Id))
-        {
-            var handle = Client(other).Get<ICounting>(id);
-            Assert.False((await handle.StartAsync(1, cancellation: Cancel)).Started);
-            await handle.SignalAsync(w => w.Add(1), cancellation: Cancel);
-            Assert.Equal(2, await handle.QueryAsync(w => w.Total(), Cancel));
-        }
-
-        Assert.Equal(owners, await OwnersAsync());
-        Assert.Equal(1, await EpochMaxAsync());
+        await AllAnswerWhereTheyAreAsync(Client(other), handles, owners);
     }
 
     [Fact]
@@ -211,6 +193,20 @@ public sealed class PlacementTests : IAsyncLifetime
         }
 
         return handles;
+    }
+
+    private async Task AllAnswerWhereTheyAreAsync(IWorkflowClient client, List<IWorkflowHandle<ICounting>> runs, Dictionary<string, Guid?> owners)
+    {
+        foreach (var id in runs.Select(run => run.Id.Id))
+        {
+            var handle = client.Get<ICounting>(id);
+            Assert.False((await handle.StartAsync(1, cancellation: Cancel)).Started);
+            await handle.SignalAsync(w => w.Add(1), cancellation: Cancel);
+            Assert.Equal(2, await handle.QueryAsync(w => w.Total(), Cancel));
+        }
+
+        Assert.Equal(owners, await OwnersAsync());
+        Assert.Equal(1, await EpochMaxAsync());
     }
 
     private async Task<int> EpochMaxAsync()

@@ -3,20 +3,20 @@ using Actors.Wire;
 namespace Actors.Calling;
 
 /// <summary>For callers outside the cluster: the silo that a client is connected to looks whether it has the run, and asks the mailbox if not.</summary>
-internal sealed class GatewayCalls(IGrainFactory grains) : IDirectCalls
+internal sealed class GatewayRoute(IGrainFactory grains) : IWorkflowRoute
 {
     // A client has one gateway for each target: calls about one workflow go through one, and those about all through all.
     private const int Targets = 256;
 
     private readonly IGatewayGrain?[] _gateways = new IGatewayGrain?[Targets];
 
-    public async Task<StartReply?>? Start(WorkflowId id, StartRequest request) => await Gateway(id).StartAsync(id.GrainKey, request);
+    public Task<StartReply> StartAsync(WorkflowId id, StartRequest request) => Gateway(id).StartAsync(id.GrainKey, request);
 
-    public Task<WireError?>? Signal(WorkflowId id, SignalRequest request) => Gateway(id).SignalAsync(id.GrainKey, request);
+    public Task<WireError?> SignalAsync(WorkflowId id, SignalRequest request) => Gateway(id).SignalAsync(id.GrainKey, request);
 
-    public Task<ValueReply>? Query(WorkflowId id, QueryRequest request) => Gateway(id).QueryAsync(id.GrainKey, request);
+    public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) => Gateway(id).QueryAsync(id.GrainKey, request);
 
-    public Task<ResultReply>? Result(WorkflowId id, TimeSpan patience, string type) => Gateway(id).ResultAsync(id.GrainKey, patience, type);
+    public Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string type) => Gateway(id).ResultAsync(id.GrainKey, patience, type);
 
     private IGatewayGrain Gateway(WorkflowId id)
     {
