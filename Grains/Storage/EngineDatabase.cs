@@ -16,12 +16,14 @@ internal sealed class EngineDatabase : IAsyncDisposable
 
     private readonly string _connectionString;
     private readonly ConcurrentStack<NpgsqlDataSource> _groups = new();
+    private NpgsqlDataSource? _blocking;
 
     public EngineDatabase(string connectionString, Guid silo, int userConnectionsMax, TimeSpan idleTransactionTimeout, StatementProbe probe)
     {
         (Probe, _connectionString) = (probe, connectionString);
         Silo = silo;
         Engine = BuildEngine(connectionsMax: 16);
+        _blocking = BuildEngine(connectionsMax: 1, blocking: true);
         Patient = Build(connectionString, $"actors patient {silo}", 4, HeldPlans, lockTimeoutMs: 30_000);
         Users = Build(connectionString, $"actors user {silo}", userConnectionsMax, $"-c idle_in_transaction_session_timeout={(int)idleTransactionTimeout.TotalMilliseconds}");
     }
@@ -66,17 +68,25 @@ internal sealed class EngineDatabase : IAsyncDisposable
     }
 
     /// <summary>The same for a group, over a connection that only groups use, the one that was used last if it is free: its server process has at hand
-    /// what it needs. There are as many as there were ever groups at the same time.</summary>
+    /// what it needs. There are as many as there were ever groups at the same time, and one more, which blocks, for an <see cref="OwnThread"/>.</summary>
     public async ValueTask<T> CommitGroupAsync<T>(Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read)
     {
-        var source = _groups.TryPop(out var last) ? last : BuildEngine(connectionsMax: 1);
+        var blocking = OwnThread.IsCurrent ? Interlocked.Exchange(ref _blocking, null) : null;
+        var source = blocking ?? (_groups.TryPop(out var last) ? last : BuildEngine(connectionsMax: 1));
         try
         {
             return await CommitAsync(source, build, read);
         }
         finally
         {
-            _groups.Push(source);
+            if (blocking is null)
+            {
+                _groups.Push(source);
+            }
+            else
+            {
+                _blocking = blocking;
+            }
         }
     }
 
@@ -107,14 +117,17 @@ internal sealed class EngineDatabase : IAsyncDisposable
             await group.DisposeAsync();
         }
 
+        await (_blocking?.DisposeAsync() ?? default);
         await Engine.DisposeAsync();
         await Patient.DisposeAsync();
         await Users.DisposeAsync();
     }
 
-    private NpgsqlDataSource BuildEngine(int connectionsMax) => Build(_connectionString, $"actors engine {Silo}", connectionsMax, HeldPlans, lockTimeoutMs: 1000);
+    private NpgsqlDataSource BuildEngine(int connectionsMax, bool blocking = false) =>
+        Build(_connectionString, $"actors engine {Silo}", connectionsMax, HeldPlans, lockTimeoutMs: 1000, blocking);
 
-    private static NpgsqlDataSource Build(string connectionString, string application, int connectionsMax, string options, int lockTimeoutMs = 0)
+    private static NpgsqlDataSource Build(
+        string connectionString, string application, int connectionsMax, string options, int lockTimeoutMs = 0, bool blocking = false)
     {
         var given = new NpgsqlConnectionStringBuilder(connectionString);
         var lockTimeout = lockTimeoutMs == 0 ? "" : $"-c lock_timeout={lockTimeoutMs} ";
@@ -139,6 +152,12 @@ internal sealed class EngineDatabase : IAsyncDisposable
         settings.NoResetOnClose = ours || settings.NoResetOnClose;
         // A group of hundreds goes out in one piece instead of one for each 8 KiB.
         settings.WriteBufferSize = ours ? 64 * 1024 : settings.WriteBufferSize;
-        return new NpgsqlDataSourceBuilder(settings.ConnectionString).Build();
+        var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
+        if (blocking)
+        {
+            builder.UsePhysicalConnectionInitializer(connection => BlockingSocket.TryMake(connection), connection => Task.FromResult(BlockingSocket.TryMake(connection)));
+        }
+
+        return builder.Build();
     }
 }

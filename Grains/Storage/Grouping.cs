@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Actors.Storage;
 
 /// <summary>
-/// Hands over together what became ready while the last group was under way. A lonely item goes at once, on the thread that brings it: nothing
-/// waits for company. After a group, a lane waits only for its turn among what the thread pool already has to do, which is what the
+/// Hands over together what became ready while the last group was under way. A lonely item goes at once, on a thread of its own or the one
+/// that brings it: nothing waits for company. After a group, a lane waits only for its turn among what the thread pool already has to do, which is what the
 /// group's answers have set going. A second group goes beside the first when <see cref="Crowd"/> items wait: fewer are better off behind it,
 /// unless it takes longer than <see cref="Patience"/>.
 /// </summary>
@@ -23,6 +23,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     private readonly int _lanes = lanes;
     private int _idle = lanes;
     private int _expected;
+    private OwnThread<List<T>>? _own;
     private Timer? _impatience;
     private bool _impatient;
     private long _waitsSince;
@@ -32,6 +33,12 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     public Func<T, int> Weigh { get; init; } = _ => 0;
 
     public long WeightMax { get; init; } = long.MaxValue;
+
+    /// <summary>Names a thread that lonely items are handled and answered on when it is free. Default: none, on the threads that bring them.</summary>
+    public string? OwnThread
+    {
+        init => WithoutFlow(() => _own = value is null ? null : new OwnThread<List<T>>(value, group => _ = RunAsync(group)));
+    }
 
     /// <summary>False after the end: the caller answers the item itself.</summary>
     public bool TryAdd(T item)
@@ -85,11 +92,17 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     {
         await EndAsync();
         _impatience?.Dispose();
+        _own?.Dispose();
     }
 
     /// <summary>Nothing of the caller's (scheduler, context, trace) may follow into the lane.</summary>
     private void Begin(List<T> group)
     {
+        if (group.Count == 1 && _own?.TryRun(group) is true)
+        {
+            return;
+        }
+
         if (TaskScheduler.Current != TaskScheduler.Default || SynchronizationContext.Current is not null)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static lane => _ = lane.Grouping.RunAsync(lane.Group), (Grouping: this, Group: group), preferLocal: false);

@@ -23,7 +23,10 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     public JournalWriter(EngineDatabase database, int lanes, int groupSizeMax, ILogger<JournalWriter> log)
     {
         (_database, _log) = (database, log);
-        _groups = new Grouping<Member>(lanes, groupSizeMax, CommitAsync, member => member.Answer(alone: false)) { Weigh = member => member.Size, WeightMax = GroupBytesMax };
+        _groups = new Grouping<Member>(lanes, groupSizeMax, CommitAsync, member => member.Answer(alone: false))
+        {
+            Weigh = member => member.Size, WeightMax = GroupBytesMax, OwnThread = BlockingSocket.IsPossible ? "journal" : null,
+        };
     }
 
     /// <summary>Transactions that this writer committed.</summary>

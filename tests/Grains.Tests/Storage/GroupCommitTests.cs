@@ -43,7 +43,8 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         }
 
         Assert.Equal(20, (await store.Claims.LookAsync(run.Id))!.Position);
-        Assert.Equal(2, await ConnectionsAsync(store)); // That one, and one of the engine's others.
+        // The one that blocks, the one for when its thread was not free yet, and one of the engine's others.
+        Assert.InRange(await ConnectionsAsync(store), 2, 3);
     }
 
     [Fact]
