@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Npgsql;
 
 namespace Actors.Benchmarks;
@@ -79,8 +80,7 @@ internal static class Features
             await make.ExecuteNonQueryAsync();
         }
 
-        await CallsAsync(text, silo, pgbench, connectionString, rounds: 200);
-        await CallsAsync(text, silo, pgbench, connectionString, rounds: 3000);
+        await CallsAsync(text, silo, pgbench, connectionString);
         foreach (var clients in new[] { 1, 16 })
         {
             for (var round = 0; round < 2; round++)
@@ -98,16 +98,39 @@ internal static class Features
         return text.ToString();
     }
 
-    private static async Task CallsAsync(Lines text, SiloUnderTest silo, string pgbench, string connectionString, int rounds)
+    /// <summary>Rounds of pgbench and of calls by turns, after one that warms both.</summary>
+    private static async Task CallsAsync(Lines text, SiloUnderTest silo, string pgbench, string connectionString)
     {
-        var commit = (await Pgbench.RunAsync(pgbench, connectionString, "commit.sql", 1, TimeSpan.FromSeconds(5))).P50Ms;
-        var step = (await Pgbench.RunAsync(pgbench, connectionString, "step.sql", 1, TimeSpan.FromSeconds(5))).P50Ms;
-        var listener = silo.Workflows.Get<IListener>($"listener-{rounds}");
+        const int Rounds = 5;
+        var listener = silo.Workflows.Get<IListener>("listener");
         await listener.StartAsync(0);
-        var start = await MedianAsync(rounds, i => silo.Workflows.Get<IListener>($"start-{rounds}-{i}").StartAsync(0));
-        var signal = await MedianAsync(rounds, _ => listener.SendAsync("go on", true));
-        text.Add($"pgbench, one client: an update of one small row {commit:0.00} ms, a step in one transaction {step:0.00} ms (medians)");
-        text.Add($"a start {start:0.00} ms, {start / step:0.0} steps or {start / commit:0.0} updates; a message to a workflow in memory {signal:0.00} ms, {signal / step:0.0} or {signal / commit:0.0}");
+        var (commits, steps, starts, signals) = (new double[Rounds], new double[Rounds], new double[Rounds], new double[Rounds]);
+        for (var round = -1; round < Rounds; round++)
+        {
+            var commit = (await Pgbench.RunAsync(pgbench, connectionString, "commit.sql", 1, TimeSpan.FromSeconds(2))).P50Ms;
+            var start = await MedianAsync(1500, i => silo.Workflows.Get<IListener>($"start-{round}-{i}").StartAsync(0));
+            var step = (await Pgbench.RunAsync(pgbench, connectionString, "step.sql", 1, TimeSpan.FromSeconds(2))).P50Ms;
+            var signal = await MedianAsync(1500, _ => listener.SendAsync("go on", true));
+            if (round >= 0)
+            {
+                (commits[round], steps[round], starts[round], signals[round]) = (commit, step, start, signal);
+            }
+        }
+
+        text.Add($"pgbench, one client, {Rounds} rounds: an update of one small row {Range(commits)} ms, a step in one transaction {Range(steps)} ms (medians)");
+        Beside("a start", starts);
+        Beside("a message to a workflow in memory", signals);
+
+        void Beside(string what, double[] taken) =>
+            text.Add($"{what} {Range(taken)} ms: {Range(taken.Zip(steps, Ratio))} steps, {Range(taken.Zip(commits, Ratio))} updates");
+
+        static double Ratio(double taken, double beside) => taken / beside;
+    }
+
+    private static string Range(IEnumerable<double> figures)
+    {
+        var sorted = figures.Order().ToArray();
+        return string.Create(CultureInfo.InvariantCulture, $"{sorted[sorted.Length / 2]:0.00} ({sorted[0]:0.00} to {sorted[^1]:0.00})");
     }
 
     private static async Task<double> PlainTransactionsAsync(NpgsqlDataSource source, int clients, TimeSpan duration)
