@@ -1,5 +1,6 @@
 using Actors.Calling;
 using Actors.Execution;
+using Actors.Storage;
 using Actors.Wire;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
@@ -8,25 +9,41 @@ namespace Actors.Cluster;
 
 /// <summary>
 /// For callers in this silo: a run in its memory is called without a mailbox between, under the time-out that a call of one has; any other through
-/// its mailbox. A start stays here as long as <see cref="StartsHere"/> says so.
+/// its mailbox. A start stays here as long as <see cref="StartsHere"/> says so. The engine's waits, some of which many share, go on whatever becomes of a
+/// caller's context, and a caller's code goes on on a thread of the pool.
 /// </summary>
 internal sealed class SiloRoute(
     WorkflowEngine engine, WorkflowCalls calls, Mailboxes mailboxes, StartsHere starts, IOptions<SiloMessagingOptions> messaging) : IWorkflowRoute
 {
     private readonly TimeSpan _limit = messaging.Value.ResponseTimeout;
 
-    public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request) =>
-        (!engine.IsStopping && starts.Next() ? await calls.StartHereAsync(id, request).WaitAsync(_limit) : null)
-        ?? await mailboxes.StartAsync(id, request);
+    public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request)
+    {
+        if (engine.IsStopping || !starts.Next())
+        {
+            return await mailboxes.StartAsync(id, request);
+        }
+
+        var reply = await Apart(() => calls.StartHereAsync(id, request)).WaitAsync(_limit);
+        if (OwnThread.IsCurrent)
+        {
+            await Task.Yield(); // What follows may hold this thread for as long as the process lives.
+        }
+
+        return reply ?? await mailboxes.StartAsync(id, request);
+    }
 
     public Task<WireError?> SignalAsync(WorkflowId id, SignalRequest request) =>
-        IsHere(id) ? calls.SignalAsync(id, request).WaitAsync(_limit) : mailboxes.SignalAsync(id, request);
+        IsHere(id) ? Apart(() => calls.SignalAsync(id, request)).WaitAsync(_limit) : mailboxes.SignalAsync(id, request);
 
     public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) =>
-        IsHere(id) ? calls.QueryAsync(id, request).WaitAsync(_limit) : mailboxes.QueryAsync(id, request);
+        IsHere(id) ? Apart(() => calls.QueryAsync(id, request)).WaitAsync(_limit) : mailboxes.QueryAsync(id, request);
 
     public Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string type) =>
-        IsHere(id) ? calls.ResultAsync(id, patience, type) : mailboxes.ResultAsync(id, patience, type);
+        IsHere(id) ? Apart(() => calls.ResultAsync(id, patience, type)) : mailboxes.ResultAsync(id, patience, type);
+
+    private static Task<T> Apart<T>(Func<Task<T>> call) =>
+        SynchronizationContext.Current is null && TaskScheduler.Current == TaskScheduler.Default ? call() : Task.Run(call);
 
     private bool IsHere(WorkflowId id) => engine.Resident(id) is not null;
 }

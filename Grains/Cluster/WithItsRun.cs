@@ -1,6 +1,7 @@
 using Actors.Execution;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 using Orleans.Placement;
 using Orleans.Runtime.Placement;
 
@@ -39,14 +40,14 @@ internal sealed class WithItsRunDirector(
             var row = await engine.Context.Claims.LookAsync(WorkflowId.FromGrainKey(grain.Key.ToString()!));
             return row is { OwnerAddress: { } address, OwnerDead: false } ? SiloAddress.FromParsableString(address) : null;
         }
-        catch (Exception error) when (error is ActorsException || PostgresFaults.IsUnreachable(error))
+        catch (Exception error) when (error is ActorsException or NpgsqlException || PostgresFaults.IsUnreachable(error))
         {
             return null;
         }
     }
 }
 
-/// <summary>Whether a start stays in the silo where it is called without asking: as long as every sixteenth, which asks, is placed there.</summary>
+/// <summary>Whether a start stays in the silo where it is called without asking: as long as every sixteenth, which asks, and every other mailbox of a run that is nowhere, is placed there.</summary>
 internal sealed class StartsHere
 {
     private const int AskEvery = 16;

@@ -86,6 +86,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     {
         var type = Context.Types.Get(request.Type, id);
         var input = CheckInput(id, request.Input, type);
+        var attaches = request.Policy == StartPolicy.Attach; // Else what is in memory is not asked: its run may have ended elsewhere.
         long? retires = null;
         while (true)
         {
@@ -95,7 +96,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             }
 
             var start = new Start(id, request.Type, await numbers.TakeAsync(), Guid.NewGuid(), input) { Retires = retires };
-            var reply = _residents.ContainsKey(id) ? new CommitReply(CommitOutcome.Fenced, default, 0) : await Context.Journal.StartAsync(start).ConfigureAwait(false);
+            var reply = attaches && _residents.ContainsKey(id) ? new CommitReply(CommitOutcome.Fenced, default, 0) : await Context.Journal.StartAsync(start).ConfigureAwait(false);
             if (reply.Outcome == CommitOutcome.Committed)
             {
                 Context.Clock.Hear(reply.At);
@@ -111,7 +112,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
                 throw new PayloadException($"Workflow '{id}': the database refuses the start: {error?.Message}");
             }
 
-            var found = _residents.TryGetValue(id, out var resident) ? resident.Row : await Context.Claims.LookAsync(id);
+            var found = attaches && _residents.TryGetValue(id, out var resident) ? resident.Row : await Context.Claims.LookAsync(id);
             if (found is null)
             {
                 continue; // It was deleted in between.

@@ -29,20 +29,20 @@ internal static class BlockingSocket
     {
         try
         {
-            var socket = (int)HandleOf(connection).DangerousGetHandle();
+            var (socket, epolls) = ((int)HandleOf(connection).DangerousGetHandle(), Epolls());
             if (!IsPossible || Fcntl(socket, SetFlags, Fcntl(socket, GetFlags, 0) & ~NonBlocking) != 0)
             {
                 return false;
             }
 
-            foreach (var epoll in Epolls())
+            foreach (var epoll in epolls)
             {
                 _ = EpollControl(epoll, Delete, socket, 0); // Of those that do not have it, too: they say so.
             }
 
             return true;
         }
-        catch (Exception error) when (error is MissingMemberException or DllNotFoundException or EntryPointNotFoundException or IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is MissingMemberException or TypeLoadException or IOException or UnauthorizedAccessException)
         {
             return false;
         }
@@ -50,10 +50,12 @@ internal static class BlockingSocket
 
     internal static SafeSocketHandle HandleOf(NpgsqlConnection connection) => StreamOf(ConnectorOf(connection)).Socket.SafeHandle;
 
-    internal static IEnumerable<int> Epolls() =>
-        from file in new DirectoryInfo("/proc/self/fd").EnumerateFiles()
-        where file.LinkTarget == "anon_inode:[eventpoll]"
-        select int.Parse(file.Name, CultureInfo.InvariantCulture);
+    internal static List<int> Epolls() =>
+    [
+        .. from file in new DirectoryInfo("/proc/self/fd").EnumerateFiles()
+           where file.LinkTarget == "anon_inode:[eventpoll]"
+           select int.Parse(file.Name, CultureInfo.InvariantCulture),
+    ];
 
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "get_Connector")]
     [return: UnsafeAccessorType("Npgsql.Internal.NpgsqlConnector, Npgsql")]

@@ -11,7 +11,7 @@ namespace Actors.Storage;
 /// <param name="lanes">Groups under way at the same time, at most.</param>
 /// <param name="sizeMax">Items in one group.</param>
 /// <param name="handle">Must settle every item of its group, whatever happens, and not throw.</param>
-/// <param name="answer">Called with each item of a handled group, on a thread of the pool that no lane waits for.</param>
+/// <param name="answer">Called with each item of a handled group, on a thread that no lane waits for.</param>
 internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> handle, Action<T>? answer = null) : IAsyncDisposable
 {
     private const int Crowd = 32;
@@ -35,7 +35,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     public long WeightMax { get; init; } = long.MaxValue;
 
     /// <summary>Names a thread that lonely items are handled and answered on when it is free. Default: none, on the threads that bring them.</summary>
-    public string? OwnThread
+    public string? ThreadName
     {
         init => WithoutFlow(() => _own = value is null ? null : new OwnThread<List<T>>(value, group => _ = RunAsync(group)));
     }
@@ -103,7 +103,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
             return;
         }
 
-        if (TaskScheduler.Current != TaskScheduler.Default || SynchronizationContext.Current is not null)
+        if (OwnThread.IsCurrent || TaskScheduler.Current != TaskScheduler.Default || SynchronizationContext.Current is not null)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static lane => _ = lane.Grouping.RunAsync(lane.Group), (Grouping: this, Group: group), preferLocal: false);
         }

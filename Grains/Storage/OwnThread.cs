@@ -2,7 +2,7 @@ namespace Actors.Storage;
 
 /// <summary>
 /// A thread for round trips that may block it, one after the other. What an answer brings while it is at work here goes next, on this thread: no other
-/// has to wake. Nothing waits for a thread that is at work longer than <see cref="Patience"/>: it goes on the thread pool's.
+/// has to wake. What has waited for a thread that is at work between two looks at it, <see cref="Patience"/> apart, goes to the thread pool.
 /// </summary>
 internal abstract class OwnThread
 {
@@ -31,7 +31,10 @@ internal sealed class OwnThread<T> : OwnThread, IDisposable
     private readonly Timer _impatience;
     private T? _next;
     private int _taken;
-    private volatile bool _watched;
+    private int _placed;
+    private int _placedBefore;
+    private int _watched;
+    private volatile bool _working;
     private volatile bool _stuck;
     private volatile bool _ended;
 
@@ -53,6 +56,7 @@ internal sealed class OwnThread<T> : OwnThread, IDisposable
                 return false;
             }
 
+            Interlocked.Increment(ref _placed);
             Volatile.Write(ref _next, work);
             _wake.Release();
             return true;
@@ -63,10 +67,10 @@ internal sealed class OwnThread<T> : OwnThread, IDisposable
             return false;
         }
 
-        if (!_watched)
+        Interlocked.Increment(ref _placed);
+        if (Volatile.Read(ref _watched) == 0)
         {
-            _watched = true;
-            _impatience.Change(Patience, Timeout.InfiniteTimeSpan);
+            Watch();
         }
 
         return true;
@@ -89,7 +93,9 @@ internal sealed class OwnThread<T> : OwnThread, IDisposable
             _wake.Wait();
             while (Interlocked.Exchange(ref _next, null) is { } work)
             {
+                _working = true;
                 _run(work);
+                _working = false;
                 ExecutionContext.Restore(own!); // Whatever answers left in it.
                 _stuck = false;
             }
@@ -103,13 +109,31 @@ internal sealed class OwnThread<T> : OwnThread, IDisposable
         }
     }
 
+    private void Watch()
+    {
+        Volatile.Write(ref _watched, 1);
+        _impatience.Change(Patience, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Takes what has waited since the last look.</summary>
     private void TakeOver()
     {
-        _watched = false;
-        if (Interlocked.Exchange(ref _next, null) is { } work)
+        Interlocked.Exchange(ref _watched, 0);
+        var placed = Volatile.Read(ref _placed);
+        if (Volatile.Read(ref _next) is not { } waits)
         {
-            _stuck = true;
-            _run(work);
+            return;
+        }
+
+        if (_placedBefore != placed)
+        {
+            _placedBefore = placed;
+            Watch();
+        }
+        else if (Interlocked.CompareExchange(ref _next, null, waits) == waits)
+        {
+            _stuck = _working;
+            _run(waits);
         }
     }
 }

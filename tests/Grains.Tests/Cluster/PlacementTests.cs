@@ -143,6 +143,34 @@ public sealed class PlacementTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_caller_whose_context_never_runs_anything_holds_up_no_other()
+    {
+        var silo = await StartSiloAsync();
+        await StartRunsAsync(silo);
+        var caller = new Thread(() =>
+        {
+            SynchronizationContext.SetSynchronizationContext(new Nowhere());
+            for (var n = 0; n < 1100; n++) // More than a silo takes instance numbers for at once.
+            {
+                _ = Client(silo).Get<ICounting>($"nowhere-{n}").StartAsync(1, cancellation: Cancel);
+            }
+        });
+        caller.Start();
+        Assert.True(caller.Join(TimeSpan.FromSeconds(30)));
+        for (var n = 0; n < 20; n++)
+        {
+            await Client(silo).Get<ICounting>($"after-{n}").StartAsync(1, cancellation: Cancel).WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+        }
+    }
+
+    private sealed class Nowhere : SynchronizationContext
+    {
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+        }
+    }
+
+    [Fact]
     public async Task While_Postgres_is_away_a_mailbox_is_placed_all_the_same()
     {
         await using var proxy = new CutProxy(_database.ConnectionString);

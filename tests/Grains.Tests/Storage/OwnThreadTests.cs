@@ -81,11 +81,7 @@ public sealed class OwnThreadTests : IDisposable
         Assert.True(thread.Join(Limit));
     }
 
-    public void Dispose()
-    {
-        _own.Dispose();
-        _ran.Dispose();
-    }
+    public void Dispose() => _own.Dispose();
 
     /// <summary>Work of before may be over and its thread not yet free.</summary>
     private void BringUntilTaken(Action work) => Assert.True(SpinWait.SpinUntil(() => _own.TryRun(work), Limit));
