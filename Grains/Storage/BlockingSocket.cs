@@ -52,9 +52,9 @@ internal static class BlockingSocket
 
     internal static List<int> Epolls() =>
     [
-        .. from file in new DirectoryInfo("/proc/self/fd").EnumerateFiles()
-           where file.LinkTarget == "anon_inode:[eventpoll]"
-           select int.Parse(file.Name, CultureInfo.InvariantCulture),
+        .. new DirectoryInfo("/proc/self/fd").EnumerateFiles()
+            .Where(file => file.LinkTarget == "anon_inode:[eventpoll]")
+            .Select(file => int.Parse(file.Name, CultureInfo.InvariantCulture)),
     ];
 
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "get_Connector")]
