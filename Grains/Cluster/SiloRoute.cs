@@ -13,15 +13,16 @@ namespace Actors.Cluster;
 /// caller's context, and a caller's code goes on on a thread of the pool.
 /// </summary>
 internal sealed class SiloRoute(
-    WorkflowEngine engine, WorkflowCalls calls, Mailboxes mailboxes, StartsHere starts, IOptions<SiloMessagingOptions> messaging) : IWorkflowRoute
+    WorkflowEngine engine, WorkflowCalls calls, IGrainFactory grains, StartsHere starts, IOptions<SiloMessagingOptions> messaging) : IWorkflowRoute
 {
+    private readonly Mailboxes _mailboxes = new(grains);
     private readonly TimeSpan _limit = messaging.Value.ResponseTimeout;
 
     public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request)
     {
         if (engine.IsStopping || !starts.Next())
         {
-            return await mailboxes.StartAsync(id, request);
+            return await _mailboxes.StartAsync(id, request);
         }
 
         var reply = await Apart(() => calls.StartHereAsync(id, request)).WaitAsync(_limit);
@@ -30,17 +31,17 @@ internal sealed class SiloRoute(
             await Task.Yield(); // What follows may hold this thread for as long as the process lives.
         }
 
-        return reply ?? await mailboxes.StartAsync(id, request);
+        return reply ?? await _mailboxes.StartAsync(id, request);
     }
 
     public Task<WireError?> SignalAsync(WorkflowId id, SignalRequest request) =>
-        IsHere(id) ? Apart(() => calls.SignalAsync(id, request)).WaitAsync(_limit) : mailboxes.SignalAsync(id, request);
+        IsHere(id) ? Apart(() => calls.SignalAsync(id, request)).WaitAsync(_limit) : _mailboxes.SignalAsync(id, request);
 
     public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) =>
-        IsHere(id) ? Apart(() => calls.QueryAsync(id, request)).WaitAsync(_limit) : mailboxes.QueryAsync(id, request);
+        IsHere(id) ? Apart(() => calls.QueryAsync(id, request)).WaitAsync(_limit) : _mailboxes.QueryAsync(id, request);
 
     public Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string type) =>
-        IsHere(id) ? Apart(() => calls.ResultAsync(id, patience, type)) : mailboxes.ResultAsync(id, patience, type);
+        IsHere(id) ? Apart(() => calls.ResultAsync(id, patience, type)) : _mailboxes.ResultAsync(id, patience, type);
 
     private static Task<T> Apart<T>(Func<Task<T>> call) =>
         SynchronizationContext.Current is null && TaskScheduler.Current == TaskScheduler.Default ? call() : Task.Run(call);

@@ -89,7 +89,6 @@ public static class ActorsSiloHosting
         });
         services.AddSingleton<WorkflowCalls>();
         services.AddSingleton<StartsHere>();
-        services.AddSingleton(provider => new Mailboxes(provider.GetRequiredService<IGrainFactory>()));
         services.AddSingleton<SiloRoute>();
         services.AddSingleton<TurnWatch>();
         services.AddSingleton<SiloHealth>();

@@ -23,7 +23,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     private readonly int _lanes = lanes;
     private int _idle = lanes;
     private int _expected;
-    private OwnThread<List<T>>? _own;
+    private OwnThread? _own;
     private Timer? _impatience;
     private bool _impatient;
     private long _waitsSince;
@@ -37,7 +37,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     /// <summary>Names a thread that lonely items are handled and answered on when it is free. Default: none, on the threads that bring them.</summary>
     public string? ThreadName
     {
-        init => WithoutFlow(() => _own = value is null ? null : new OwnThread<List<T>>(value, group => _ = RunAsync(group)));
+        init => WithoutFlow(() => _own = value is null ? null : new OwnThread(value));
     }
 
     /// <summary>False after the end: the caller answers the item itself.</summary>
@@ -98,7 +98,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     /// <summary>Nothing of the caller's (scheduler, context, trace) may follow into the lane.</summary>
     private void Begin(List<T> group)
     {
-        if (group.Count == 1 && _own?.TryRun(group) is true)
+        if (group.Count == 1 && _own?.TryRun(new Lonely(this, group)) is true)
         {
             return;
         }
@@ -244,5 +244,10 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         {
             _drained.TrySetResult();
         }
+    }
+
+    private sealed class Lonely(Grouping<T> grouping, List<T> group) : IThreadPoolWorkItem
+    {
+        public void Execute() => _ = grouping.RunAsync(group);
     }
 }

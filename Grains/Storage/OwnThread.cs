@@ -4,59 +4,42 @@ namespace Actors.Storage;
 /// A thread for round trips that may block it, one after the other. What an answer brings while it is at work here goes next, on this thread: no other
 /// has to wake. What has waited for a thread that is at work between two looks at it, <see cref="Patience"/> apart, goes to the thread pool.
 /// </summary>
-internal abstract class OwnThread
+internal sealed class OwnThread : IDisposable
 {
-    /// <summary>The calling thread is one of these: it may be blocked.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(10);
+
     [ThreadStatic]
-    private static bool _isCurrent;
+    private static OwnThread? _current;
 
-    protected static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(10);
-
-    public static bool IsCurrent
-    {
-        get => _isCurrent;
-        protected set => _isCurrent = value;
-    }
-}
-
-/// <inheritdoc/>
-/// <param name="name">The thread's.</param>
-/// <param name="run">Does one piece of work, and does not throw.</param>
-internal sealed class OwnThread<T> : OwnThread, IDisposable
-    where T : class
-{
-    private readonly Action<T> _run;
-    private readonly Thread _thread;
     private readonly SemaphoreSlim _wake = new(0);
     private readonly Timer _impatience;
-    private T? _next;
+    private IThreadPoolWorkItem? _next;
+    private IThreadPoolWorkItem? _seen;
     private int _taken;
-    private int _placed;
-    private int _placedBefore;
     private int _watched;
-    private volatile bool _working;
     private volatile bool _stuck;
     private volatile bool _ended;
 
-    public OwnThread(string name, Action<T> run)
+    public OwnThread(string name)
     {
-        _run = run;
-        _thread = new Thread(Loop) { Name = name, IsBackground = true };
         _impatience = new Timer(_ => TakeOver());
-        _thread.UnsafeStart();
+        new Thread(Loop) { Name = name, IsBackground = true }.UnsafeStart();
     }
 
+    /// <summary>The calling thread is one of these: it may be blocked.</summary>
+    public static bool IsCurrent => _current is not null;
+
     /// <summary>False when the thread has something else to do.</summary>
-    public bool TryRun(T work)
+    /// <param name="work">Used once, and does not throw.</param>
+    public bool TryRun(IThreadPoolWorkItem work)
     {
-        if (Thread.CurrentThread != _thread)
+        if (_current != this)
         {
             if (Interlocked.CompareExchange(ref _taken, 1, 0) != 0)
             {
                 return false;
             }
 
-            Interlocked.Increment(ref _placed);
             Volatile.Write(ref _next, work);
             _wake.Release();
             return true;
@@ -67,7 +50,6 @@ internal sealed class OwnThread<T> : OwnThread, IDisposable
             return false;
         }
 
-        Interlocked.Increment(ref _placed);
         if (Volatile.Read(ref _watched) == 0)
         {
             Watch();
@@ -86,18 +68,16 @@ internal sealed class OwnThread<T> : OwnThread, IDisposable
 
     private void Loop()
     {
-        IsCurrent = true;
+        _current = this;
         var own = ExecutionContext.Capture();
         while (true)
         {
             _wake.Wait();
             while (Interlocked.Exchange(ref _next, null) is { } work)
             {
-                _working = true;
-                _run(work);
-                _working = false;
-                ExecutionContext.Restore(own!); // Whatever answers left in it.
                 _stuck = false;
+                work.Execute();
+                ExecutionContext.Restore(own!); // Whatever answers left in it.
             }
 
             if (_ended)
@@ -115,25 +95,25 @@ internal sealed class OwnThread<T> : OwnThread, IDisposable
         _impatience.Change(Patience, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>Takes what has waited since the last look.</summary>
+    /// <summary>Takes what the last look saw waiting, too.</summary>
     private void TakeOver()
     {
         Interlocked.Exchange(ref _watched, 0);
-        var placed = Volatile.Read(ref _placed);
-        if (Volatile.Read(ref _next) is not { } waits)
+        var (seen, waits) = (_seen, Volatile.Read(ref _next));
+        _seen = waits;
+        if (waits is null)
         {
             return;
         }
 
-        if (_placedBefore != placed)
+        if (waits != seen)
         {
-            _placedBefore = placed;
             Watch();
         }
         else if (Interlocked.CompareExchange(ref _next, null, waits) == waits)
         {
-            _stuck = _working;
-            _run(waits);
+            (_stuck, _seen) = (true, null);
+            waits.Execute();
         }
     }
 }

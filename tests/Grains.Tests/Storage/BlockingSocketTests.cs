@@ -122,12 +122,12 @@ public sealed class BlockingSocketTests(TestDatabase database) : IClassFixture<T
     /// <summary>Commits one statement at a time, on an own thread.</summary>
     private sealed class Caller(EngineDatabase database) : IDisposable
     {
-        private readonly OwnThread<Action> _own = new("test", work => work());
+        private readonly OwnThread _own = new("test");
 
         public async Task<(bool AtOnce, Exception? Error)> CallAsync(string sql)
         {
             var done = new TaskCompletionSource<(bool, Exception?)>(TaskCreationOptions.RunContinuationsAsynchronously);
-            Assert.True(SpinWait.SpinUntil(() => _own.TryRun(Call), Limit));
+            Assert.True(SpinWait.SpinUntil(() => _own.TryRun(new Work(Call)), Limit));
             return await done.Task;
 
             async void Call()
@@ -147,5 +147,10 @@ public sealed class BlockingSocketTests(TestDatabase database) : IClassFixture<T
         }
 
         public void Dispose() => _own.Dispose();
+
+        private sealed class Work(Action action) : IThreadPoolWorkItem
+        {
+            public void Execute() => action();
+        }
     }
 }

@@ -10,20 +10,14 @@ public sealed class OwnThreadTests : IDisposable
     private static readonly AsyncLocal<string?> Left = new();
 
     private readonly BlockingCollection<Thread> _ran = [];
-    private readonly OwnThread<Action> _own;
-
-    public OwnThreadTests() => _own = new OwnThread<Action>("test", work =>
-    {
-        _ran.Add(Thread.CurrentThread);
-        work();
-    });
+    private readonly OwnThread _own = new("test");
 
     private static TimeSpan Limit => TimeSpan.FromSeconds(20);
 
     [Fact]
     public void What_work_brings_goes_next_on_the_thread()
     {
-        BringUntilTaken(() => Assert.True(_own.TryRun(() => Assert.True(_own.TryRun(() => { })))));
+        BringUntilTaken(() => Assert.True(TryRun(() => Assert.True(TryRun(() => { })))));
         var threads = new[] { Next(), Next(), Next() };
         Assert.Equal("test", threads.Distinct().Single().Name);
     }
@@ -33,7 +27,7 @@ public sealed class OwnThreadTests : IDisposable
     {
         using var end = new ManualResetEventSlim();
         BringUntilTaken(() => end.Wait(Limit));
-        Assert.False(_own.TryRun(() => { }));
+        Assert.False(TryRun(() => { }));
         end.Set();
         BringUntilTaken(() => { });
     }
@@ -45,9 +39,9 @@ public sealed class OwnThreadTests : IDisposable
         using var refused = new ManualResetEventSlim();
         BringUntilTaken(() =>
         {
-            Assert.True(_own.TryRun(end.Set));
+            Assert.True(TryRun(end.Set));
             Assert.True(end.Wait(Limit)); // By the work itself, which is therefore on another thread.
-            if (!_own.TryRun(() => { }))
+            if (!TryRun(() => { }))
             {
                 refused.Set();
             }
@@ -66,7 +60,7 @@ public sealed class OwnThreadTests : IDisposable
         BringUntilTaken(() =>
         {
             Left.Value = "left";
-            Assert.True(_own.TryRun(() => found.Add(Left.Value)));
+            Assert.True(TryRun(() => found.Add(Left.Value)));
         });
         Assert.True(found.TryTake(out var value, Limit));
         Assert.Null(value);
@@ -84,7 +78,18 @@ public sealed class OwnThreadTests : IDisposable
     public void Dispose() => _own.Dispose();
 
     /// <summary>Work of before may be over and its thread not yet free.</summary>
-    private void BringUntilTaken(Action work) => Assert.True(SpinWait.SpinUntil(() => _own.TryRun(work), Limit));
+    private void BringUntilTaken(Action work) => Assert.True(SpinWait.SpinUntil(() => TryRun(work), Limit));
+
+    private bool TryRun(Action action) => _own.TryRun(new Work(this, action));
 
     private Thread Next() => _ran.TryTake(out var thread, Limit) ? thread : throw new TimeoutException("Nothing ran.");
+
+    private sealed class Work(OwnThreadTests test, Action action) : IThreadPoolWorkItem
+    {
+        public void Execute()
+        {
+            test._ran.Add(Thread.CurrentThread);
+            action();
+        }
+    }
 }
