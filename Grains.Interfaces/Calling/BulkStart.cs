@@ -46,30 +46,30 @@ internal sealed class BulkStart(DbTransaction transaction, string type, string @
         }
     }
 
-    /// <summary>Sends what is collected when the chunk before it is done; the next one is collected meanwhile.</summary>
+    /// <summary>Sends what is collected when the chunk before it is done; the next one is collected and made ready meanwhile.</summary>
     private async Task SendAsync(CancellationToken cancellation)
     {
-        var made = await _underWay;
         if (_chunk.Count > 0)
         {
             // In the order in which a silo's groups start runs too, so that nobody waits for each other in a circle.
-            List<(string Id, Payload Input)> chunk = [.. _chunk.OrderBy(start => start.Id, StringComparer.Ordinal)];
+            var chunk = new Columns([.. _chunk.OrderBy(start => start.Id, StringComparer.Ordinal)]);
             _chunk.Clear();
             _bytes = 0;
+            var made = await _underWay;
             _underWay = Task.Run(() => InsertAsync(made, chunk, cancellation), CancellationToken.None);
         }
     }
 
-    private async Task<long> InsertAsync(long made, List<(string Id, Payload Input)> chunk, CancellationToken cancellation)
+    private async Task<long> InsertAsync(long made, Columns chunk, CancellationToken cancellation)
     {
         await using var command = transaction.Connection!.CreateCommand();
         (command.Transaction, command.CommandText) = (transaction, "select actors.start_workflows(@namespace, @type, @ids, @payloads::json[], @bytes, @runs)");
         Add(command, "namespace", @namespace);
         Add(command, "type", type);
-        Add(command, "ids", chunk.Select(start => start.Id).ToArray());
-        Add(command, "payloads", chunk.Select(start => start.Input is { Encoded: false, Data: { } json } ? Encoding.UTF8.GetString(json) : null).ToArray());
-        Add(command, "bytes", chunk.Select(start => start.Input.Encoded ? start.Input.Data : null).ToArray());
-        Add(command, "runs", chunk.Select(_ => Guid.NewGuid()).ToArray());
+        Add(command, "ids", chunk.Ids);
+        Add(command, "payloads", chunk.Payloads);
+        Add(command, "bytes", chunk.Bytes);
+        Add(command, "runs", chunk.Runs);
         try
         {
             return made + (long)(await command.ExecuteScalarAsync(cancellation))!;
@@ -85,5 +85,14 @@ internal sealed class BulkStart(DbTransaction transaction, string type, string @
         var parameter = command.CreateParameter();
         (parameter.ParameterName, parameter.Value) = (name, value);
         command.Parameters.Add(parameter);
+    }
+
+    /// <summary>What the command sends of a chunk.</summary>
+    private sealed class Columns(List<(string Id, Payload Input)> starts)
+    {
+        public string[] Ids { get; } = [.. starts.Select(start => start.Id)];
+        public string?[] Payloads { get; } = [.. starts.Select(start => start.Input is { Encoded: false, Data: { } json } ? Encoding.UTF8.GetString(json) : null)];
+        public byte[]?[] Bytes { get; } = [.. starts.Select(start => start.Input.Encoded ? start.Input.Data : null)];
+        public Guid[] Runs { get; } = [.. starts.Select(_ => Guid.NewGuid())];
     }
 }

@@ -55,7 +55,7 @@ create table actors.workflows (
     type        text collate "C" not null
 ) with (fillfactor = 60);
 
-create unique index workflows_identity on actors.workflows (namespace, id) where latest;
+create unique index workflows_identity on actors.workflows (id, namespace) where latest;  -- the ids differ sooner
 create index workflows_owner on actors.workflows (owner) where owner is not null;
 create index workflows_ended on actors.workflows (ended_at, instance) where ended_at is not null;
 create index workflows_fresh on actors.workflows (type) where epoch = 0;  -- started by SQL, and claimed by nobody yet
