@@ -4,17 +4,18 @@ namespace Actors.Storage;
 
 /// <summary>
 /// Hands over together what became ready while the last group was under way. A lonely item goes at once, on a thread of its own or the one
-/// that brings it: nothing waits for company. After a group, a lane waits only for its turn among what the thread pool already has to do, which is what the
-/// group's answers have set going. A second group goes beside the first when <see cref="Crowd"/> items wait: fewer are better off behind it,
-/// unless it takes longer than <see cref="Patience"/>.
+/// that brings it: nothing waits for company. After a group, a lane waits only for what the group's answers set going: a small one is answered on the lane's
+/// own thread, one item after the other, and a large one on the thread pool, where the lane waits for its turn. A second group goes beside the first when
+/// <see cref="Crowd"/> items wait: fewer are better off behind it, unless it takes longer than <see cref="Patience"/>.
 /// </summary>
 /// <param name="lanes">Groups under way at the same time, at most.</param>
 /// <param name="sizeMax">Items in one group.</param>
 /// <param name="handle">Must settle every item of its group, whatever happens, and not throw.</param>
-/// <param name="answer">Called with each item of a handled group, on a thread that no lane waits for.</param>
+/// <param name="answer">Called with each item of a handled group. No lane waits for one that is not short: longer than <see cref="ShortMax"/>, or that blocks.</param>
 internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> handle, Action<T>? answer = null) : IAsyncDisposable
 {
     private const int Crowd = 32;
+    private const int Few = 16;
 
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(2);
 
@@ -23,7 +24,6 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     private readonly int _lanes = lanes;
     private int _idle = lanes;
     private int _expected;
-    private OwnThread? _own;
     private Timer? _impatience;
     private bool _impatient;
     private long _waitsSince;
@@ -34,11 +34,11 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
 
     public long WeightMax { get; init; } = long.MaxValue;
 
-    /// <summary>Names a thread that lonely items are handled and answered on when it is free. Default: none, on the threads that bring them.</summary>
-    public string? ThreadName
-    {
-        init => WithoutFlow(() => _own = value is null ? null : new OwnThread(value));
-    }
+    /// <summary>On which groups of at most <see cref="Few"/> are handled and answered while there are no others; ends with this. Default: none.</summary>
+    public OwnThread? Own { get; init; }
+
+    /// <summary>An answer that took longer gives the others to the thread pool. Default 1 ms.</summary>
+    public TimeSpan ShortMax { get; init; } = TimeSpan.FromMilliseconds(1);
 
     /// <summary>False after the end: the caller answers the item itself.</summary>
     public bool TryAdd(T item)
@@ -92,13 +92,13 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     {
         await EndAsync();
         _impatience?.Dispose();
-        _own?.Dispose();
+        Own?.Dispose();
     }
 
     /// <summary>Nothing of the caller's (scheduler, context, trace) may follow into the lane.</summary>
     private void Begin(List<T> group)
     {
-        if (group.Count == 1 && _own?.TryRun(new Lonely(this, group)) is true)
+        if (TryOwn(group))
         {
             return;
         }
@@ -127,11 +127,20 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         }
     }
 
+    private bool TryOwn(List<T> group) => group.Count <= Few && Own?.TryRun(new Lane(this, group)) is true;
+
     private async Task RunAsync(List<T>? group)
     {
         while (group is not null)
         {
             await handle(group);
+            if (Own is { IsHere: true } && group.Count <= Few)
+            {
+                group.ForEach(item => Own.Add(new Answered(this, item)));
+                Own.Add(new Lane(this, null));
+                return;
+            }
+
             if (group.Count == 1)
             {
                 var item = group[0];
@@ -144,6 +153,11 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
                 group.ForEach(item => Answer(item, inline: false));
                 await Task.Yield(); // Behind the answers.
                 group = TakeOrRest(group.Count / 2);
+            }
+
+            if (group is not null && _idle == _lanes - 1 && TryOwn(group))
+            {
+                return;
             }
         }
     }
@@ -203,7 +217,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
 
     private void WatchTheTime()
     {
-        if (!_impatient && _idle > 0)
+        if (!_impatient && _idle > 0 && Own is not { IsHere: true })
         {
             _impatient = true;
             if (_impatience is null)
@@ -246,8 +260,22 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         }
     }
 
-    private sealed class Lonely(Grouping<T> grouping, List<T> group) : IThreadPoolWorkItem
+    /// <summary>A lane on its own thread, with the group to begin with or with what waits by then.</summary>
+    private sealed class Lane(Grouping<T> grouping, List<T>? group) : IThreadPoolWorkItem
     {
-        public void Execute() => _ = grouping.RunAsync(group);
+        public void Execute() => _ = grouping.RunAsync(group ?? grouping.TakeOrRest(0));
+    }
+
+    private sealed class Answered(Grouping<T> grouping, T item) : IThreadPoolWorkItem
+    {
+        public void Execute()
+        {
+            var began = Stopwatch.GetTimestamp();
+            grouping.Answer(item, inline: true);
+            if (Stopwatch.GetElapsedTime(began) > grouping.ShortMax && grouping.Own is { IsHere: true } own)
+            {
+                own.GiveAway();
+            }
+        }
     }
 }

@@ -25,7 +25,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         (_database, _log) = (database, log);
         _groups = new Grouping<Member>(lanes, groupSizeMax, CommitAsync, member => member.Answer(alone: false))
         {
-            Weigh = member => member.Size, WeightMax = GroupBytesMax, ThreadName = BlockingSocket.IsPossible ? "journal" : null,
+            Weigh = member => member.Size, WeightMax = GroupBytesMax, Own = BlockingSocket.IsPossible ? new OwnThread("journal") : null,
         };
     }
 
@@ -35,7 +35,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     /// <summary>Called after a group with messages has committed, and after a Transaction with some.</summary>
     public Action? OutboxWritten { get; set; }
 
-    /// <param name="reply">Called once, on a thread that nobody waits for, when the outcome is certain.</param>
+    /// <param name="reply">Called once, when the outcome is certain. Nobody waits for it if it is not short.</param>
     public void Submit(Entry entry, Action<CommitReply> reply)
     {
         if (!_groups.TryAdd(new Member(entry, null, reply)))

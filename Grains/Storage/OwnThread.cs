@@ -1,61 +1,79 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
 namespace Actors.Storage;
 
 /// <summary>
-/// A thread for round trips that may block it, one after the other. What an answer brings while it is at work here goes next, on this thread: no other
-/// has to wake. What has waited for a thread that is at work between two looks at it, <see cref="Patience"/> apart, goes to the thread pool.
+/// A thread for round trips that may block it, and for what their answers set going, one after the other: no other has to wake. What waits there behind
+/// work that blocks goes to the thread pool when a second look finds the same at work, some milliseconds after the first; and what is not short may
+/// give the rest away itself. Then the thread takes nothing for <see cref="Rest"/>.
 /// </summary>
 internal sealed class OwnThread : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(20);
 
     [ThreadStatic]
     private static OwnThread? _current;
 
+    private readonly ConcurrentQueue<IThreadPoolWorkItem> _waiting = new();
     private readonly SemaphoreSlim _wake = new(0);
+    private readonly TimeSpan _patience;
     private readonly Timer _impatience;
-    private IThreadPoolWorkItem? _next;
+    private IThreadPoolWorkItem? _atWork;
     private IThreadPoolWorkItem? _seen;
+    private long _restsUntil;
     private int _taken;
     private int _watched;
-    private volatile bool _stuck;
     private volatile bool _ended;
 
-    public OwnThread(string name)
+    /// <param name="patience">Between two looks. Default 10 ms.</param>
+    public OwnThread(string name, TimeSpan? patience = null)
     {
-        _impatience = new Timer(_ => TakeOver());
+        _patience = patience ?? TimeSpan.FromMilliseconds(10);
+        using (ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow())
+        {
+            _impatience = new Timer(_ => Look());
+        }
+
         new Thread(Loop) { Name = name, IsBackground = true }.UnsafeStart();
     }
 
     /// <summary>The calling thread is one of these: it may be blocked.</summary>
     public static bool IsCurrent => _current is not null;
 
-    /// <summary>False when the thread has something else to do.</summary>
+    /// <summary>The calling thread is this one.</summary>
+    public bool IsHere => _current == this;
+
+    /// <summary>False when the thread is at work, or rests.</summary>
     /// <param name="work">Used once, and does not throw.</param>
     public bool TryRun(IThreadPoolWorkItem work)
     {
-        if (_current != this)
-        {
-            if (Interlocked.CompareExchange(ref _taken, 1, 0) != 0)
-            {
-                return false;
-            }
-
-            Volatile.Write(ref _next, work);
-            _wake.Release();
-            return true;
-        }
-
-        if (_stuck || Interlocked.CompareExchange(ref _next, work, null) is not null)
+        if (Stopwatch.GetTimestamp() < Volatile.Read(ref _restsUntil) || Interlocked.CompareExchange(ref _taken, 1, 0) != 0)
         {
             return false;
         }
 
-        if (Volatile.Read(ref _watched) == 0)
-        {
-            Watch();
-        }
-
+        _waiting.Enqueue(work);
+        _wake.Release();
         return true;
+    }
+
+    /// <summary>Called by work on this thread: goes when it is over, after what was added before.</summary>
+    /// <inheritdoc cref="TryRun" path="/param"/>
+    public void Add(IThreadPoolWorkItem work)
+    {
+        _waiting.Enqueue(work);
+        Watch();
+    }
+
+    /// <summary>What waits goes to the thread pool, in its order.</summary>
+    public void GiveAway()
+    {
+        Volatile.Write(ref _restsUntil, Stopwatch.GetTimestamp() + (long)(Rest.TotalSeconds * Stopwatch.Frequency));
+        while (_waiting.TryDequeue(out var work))
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: false);
+        }
     }
 
     /// <summary>For when there is no work any more; may be called on this thread.</summary>
@@ -73,9 +91,9 @@ internal sealed class OwnThread : IDisposable
         while (true)
         {
             _wake.Wait();
-            while (Interlocked.Exchange(ref _next, null) is { } work)
+            while (_waiting.TryDequeue(out var work))
             {
-                _stuck = false;
+                Volatile.Write(ref _atWork, work);
                 work.Execute();
                 ExecutionContext.Restore(own!); // Whatever answers left in it.
             }
@@ -91,29 +109,29 @@ internal sealed class OwnThread : IDisposable
 
     private void Watch()
     {
-        Volatile.Write(ref _watched, 1);
-        _impatience.Change(Patience, Timeout.InfiniteTimeSpan);
+        if (Interlocked.CompareExchange(ref _watched, 1, 0) == 0)
+        {
+            _impatience.Change(_patience, Timeout.InfiniteTimeSpan);
+        }
     }
 
-    /// <summary>Takes what the last look saw waiting, too.</summary>
-    private void TakeOver()
+    private void Look()
     {
         Interlocked.Exchange(ref _watched, 0);
-        var (seen, waits) = (_seen, Volatile.Read(ref _next));
-        _seen = waits;
-        if (waits is null)
+        var (seen, atWork) = (_seen, Volatile.Read(ref _atWork));
+        _seen = atWork;
+        if (_waiting.IsEmpty)
         {
             return;
         }
 
-        if (waits != seen)
+        if (atWork != seen)
         {
             Watch();
         }
-        else if (Interlocked.CompareExchange(ref _next, null, waits) == waits)
+        else
         {
-            (_stuck, _seen) = (true, null);
-            waits.Execute();
+            GiveAway();
         }
     }
 }

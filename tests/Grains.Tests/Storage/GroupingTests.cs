@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Actors.Storage;
 using Xunit;
 
@@ -95,6 +96,66 @@ public sealed class GroupingTests
         last.End.SetResult();
         await end.WaitAsync(Limit, TestContext.Current.CancellationToken);
         await groups.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_small_group_is_answered_on_the_lane_s_own_thread_and_what_that_brings_goes_together()
+    {
+        using var held = new ManualResetEventSlim();
+        var threads = new ConcurrentQueue<string?>();
+        Grouping<int>? groups = null;
+        groups = Own(held, TimeSpan.FromHours(1), item =>
+        {
+            threads.Enqueue(Thread.CurrentThread.Name);
+            if (item < 20)
+            {
+                groups!.TryAdd(item + 10);
+            }
+        });
+        AddBehindTheFirst(groups, held, [1, 2, 3]);
+        Assert.Equal([[1, 2, 3], [11, 12, 13], [21, 22, 23]], new[] { EndNext(), EndNext(), EndNext() });
+        await groups.DisposeAsync();
+        Assert.Equal(Enumerable.Repeat("own", 10), threads);
+    }
+
+    [Fact]
+    public async Task An_answer_that_is_not_short_gives_the_others_to_the_pool()
+    {
+        using var held = new ManualResetEventSlim();
+        var threads = new ConcurrentDictionary<int, string?>();
+        var shortMax = TimeSpan.FromMilliseconds(20);
+        var groups = Own(held, shortMax, item =>
+        {
+            threads[item] = Thread.CurrentThread.Name;
+            var began = Stopwatch.GetTimestamp();
+            SpinWait.SpinUntil(() => item != 1 || Stopwatch.GetElapsedTime(began) > shortMax);
+        });
+        AddBehindTheFirst(groups, held, [1, 2, 3]);
+        Assert.Equal([1, 2, 3], EndNext());
+        SpinWait.SpinUntil(() => threads.Count == 4, Limit);
+        await groups.DisposeAsync();
+        Assert.DoesNotContain("own", new[] { threads[2], threads[3] });
+    }
+
+    /// <summary>One lane with a thread of its own, which a group holds until they are let go.</summary>
+    private Grouping<int> Own(ManualResetEventSlim held, TimeSpan shortMax, Action<int> answer)
+    {
+        return new(1, 100, Handle, answer) { Own = new OwnThread("own", TimeSpan.FromHours(1)), ShortMax = shortMax };
+
+        Task Handle(List<int> items)
+        {
+            _begun.Add(([.. items], new TaskCompletionSource()));
+            Assert.True(held.Wait(Limit));
+            return Task.CompletedTask;
+        }
+    }
+
+    private void AddBehindTheFirst(Grouping<int> groups, ManualResetEventSlim held, List<int> items)
+    {
+        groups.TryAdd(20);
+        Assert.Equal([20], EndNext());
+        items.ForEach(item => groups.TryAdd(item));
+        held.Set();
     }
 
     private Grouping<int> Lanes(int lanes) => new(lanes, 100, HandleAsync, _answered.Add);

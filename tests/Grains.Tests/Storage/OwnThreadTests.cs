@@ -10,16 +10,28 @@ public sealed class OwnThreadTests : IDisposable
     private static readonly AsyncLocal<string?> Left = new();
 
     private readonly BlockingCollection<Thread> _ran = [];
-    private readonly OwnThread _own = new("test");
+    private OwnThread _own = new("test", TimeSpan.FromHours(1));
 
     private static TimeSpan Limit => TimeSpan.FromSeconds(20);
 
     [Fact]
-    public void What_work_brings_goes_next_on_the_thread()
+    public void What_work_adds_goes_when_it_is_over_on_the_thread_in_its_order()
     {
-        BringUntilTaken(() => Assert.True(TryRun(() => Assert.True(TryRun(() => { })))));
-        var threads = new[] { Next(), Next(), Next() };
+        var order = new ConcurrentQueue<int>();
+        BringUntilTaken(() =>
+        {
+            Add(() =>
+            {
+                order.Enqueue(2);
+                Add(() => order.Enqueue(4));
+            });
+            Add(() => order.Enqueue(3));
+            order.Enqueue(1);
+        });
+        var threads = new[] { Next(), Next(), Next(), Next() };
         Assert.Equal("test", threads.Distinct().Single().Name);
+        BringUntilTaken(() => { }); // The last is over.
+        Assert.Equal([1, 2, 3, 4], order);
     }
 
     [Fact]
@@ -33,24 +45,36 @@ public sealed class OwnThreadTests : IDisposable
     }
 
     [Fact]
-    public void What_waits_for_work_that_blocks_goes_elsewhere_and_all_after_it()
+    public void What_waits_for_work_that_blocks_goes_elsewhere()
     {
-        using var end = new ManualResetEventSlim();
-        using var refused = new ManualResetEventSlim();
+        using var end = new CountdownEvent(2);
+        _own.Dispose();
+        _own = new OwnThread("test");
         BringUntilTaken(() =>
         {
-            Assert.True(TryRun(end.Set));
-            Assert.True(end.Wait(Limit)); // By the work itself, which is therefore on another thread.
-            if (!TryRun(() => { }))
-            {
-                refused.Set();
-            }
+            Add(() => end.Signal());
+            Add(() => end.Signal());
+            Assert.True(end.Wait(Limit)); // By what waits, which is therefore on another thread.
+            Assert.False(TryRun(() => { }));
         });
-        Assert.Equal("test", Next().Name);
-        Assert.NotEqual("test", Next().Name);
-        Assert.True(refused.Wait(Limit));
+        Assert.Equal([true, false, false], new[] { IsOnIt(), IsOnIt(), IsOnIt() });
         BringUntilTaken(() => { });
-        Assert.Equal("test", Next().Name);
+        Assert.True(IsOnIt());
+    }
+
+    [Fact]
+    public void What_waits_is_given_away_at_once_by_work_that_says_so()
+    {
+        using var end = new ManualResetEventSlim();
+        BringUntilTaken(() =>
+        {
+            Add(end.Set);
+            _own.GiveAway();
+            Assert.True(end.Wait(Limit));
+        });
+        Assert.Equal([true, false], new[] { IsOnIt(), IsOnIt() });
+        BringUntilTaken(() => { });
+        Assert.True(IsOnIt());
     }
 
     [Fact]
@@ -60,7 +84,7 @@ public sealed class OwnThreadTests : IDisposable
         BringUntilTaken(() =>
         {
             Left.Value = "left";
-            Assert.True(TryRun(() => found.Add(Left.Value)));
+            Add(() => found.Add(Left.Value));
         });
         Assert.True(found.TryTake(out var value, Limit));
         Assert.Null(value);
@@ -81,6 +105,10 @@ public sealed class OwnThreadTests : IDisposable
     private void BringUntilTaken(Action work) => Assert.True(SpinWait.SpinUntil(() => TryRun(work), Limit));
 
     private bool TryRun(Action action) => _own.TryRun(new Work(this, action));
+
+    private void Add(Action action) => _own.Add(new Work(this, action));
+
+    private bool IsOnIt() => Next().Name == "test";
 
     private Thread Next() => _ran.TryTake(out var thread, Limit) ? thread : throw new TimeoutException("Nothing ran.");
 
