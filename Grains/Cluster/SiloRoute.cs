@@ -25,13 +25,18 @@ internal sealed class SiloRoute(
             return await _mailboxes.StartAsync(id, request);
         }
 
-        var reply = await Apart(() => calls.StartHereAsync(id, request)).WaitAsync(_limit);
-        if (OwnThread.IsCurrent)
+        try
         {
-            await Task.Yield(); // What follows may hold this thread for as long as the process lives.
+            var reply = await Apart(() => calls.StartHereAsync(id, request)).WaitAsync(_limit);
+            return reply ?? await _mailboxes.StartAsync(id, request);
         }
-
-        return reply ?? await _mailboxes.StartAsync(id, request);
+        finally
+        {
+            if (OwnThread.IsCurrent)
+            {
+                await Task.Yield(); // What follows may hold this thread for as long as the process lives.
+            }
+        }
     }
 
     public Task<WireError?> SignalAsync(WorkflowId id, SignalRequest request) =>

@@ -11,7 +11,7 @@ namespace Actors.Storage;
 /// <param name="lanes">Groups under way at the same time, at most.</param>
 /// <param name="sizeMax">Items in one group.</param>
 /// <param name="handle">Must settle every item of its group, whatever happens, and not throw.</param>
-/// <param name="answer">Called with each item of a handled group. No lane waits for one that is not short: longer than <see cref="ShortMax"/>, or that blocks.</param>
+/// <param name="answer">Called with each item of a handled group. The lane of a small one waits for it, at most until the own thread's second look.</param>
 internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> handle, Action<T>? answer = null) : IAsyncDisposable
 {
     private const int Crowd = 32;
@@ -34,11 +34,11 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
 
     public long WeightMax { get; init; } = long.MaxValue;
 
-    /// <summary>On which groups of at most <see cref="Few"/> are handled and answered while there are no others; ends with this. Default: none.</summary>
+    /// <summary>On which groups of at most <see cref="Few"/> are handled and answered when it is free; ends with this. Default: none.</summary>
     public OwnThread? Own { get; init; }
 
-    /// <summary>An answer that took longer gives the others to the thread pool. Default 1 ms.</summary>
-    public TimeSpan ShortMax { get; init; } = TimeSpan.FromMilliseconds(1);
+    /// <summary>When the answers of a group have taken longer on the own thread, the others go to the thread pool. Default 2 ms.</summary>
+    public TimeSpan ShortMax { get; init; } = TimeSpan.FromMilliseconds(2);
 
     /// <summary>False after the end: the caller answers the item itself.</summary>
     public bool TryAdd(T item)
@@ -136,8 +136,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
             await handle(group);
             if (Own is { IsHere: true } && group.Count <= Few)
             {
-                group.ForEach(item => Own.Add(new Answered(this, item)));
-                Own.Add(new Lane(this, null));
+                AnswerHere(group);
                 return;
             }
 
@@ -159,6 +158,22 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
             {
                 return;
             }
+        }
+    }
+
+    /// <summary>On the own thread. A lane that nothing waits for is free for others meanwhile; else it goes on when all are answered.</summary>
+    private void AnswerHere(List<T> group)
+    {
+        var rests = group.Count == 1 && RestsIfNothingWaits();
+        var began = Stopwatch.GetTimestamp();
+        foreach (var item in group)
+        {
+            Own!.Add(new Answered(this, item, began));
+        }
+
+        if (!rests)
+        {
+            Own!.Add(new Lane(this, null));
         }
     }
 
@@ -186,19 +201,27 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         }
     }
 
+    private bool RestsIfNothingWaits()
+    {
+        lock (_items)
+        {
+            if (_items.Count > 0)
+            {
+                return false;
+            }
+
+            _idle++;
+            SignalIfDrained();
+            return true;
+        }
+    }
+
     private List<T>? TakeOrRest(int expected)
     {
         lock (_items)
         {
             _expected -= expected;
-            if (_items.Count > 0)
-            {
-                return Take();
-            }
-
-            _idle++;
-            SignalIfDrained();
-            return null;
+            return RestsIfNothingWaits() ? null : Take();
         }
     }
 
@@ -217,7 +240,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
 
     private void WatchTheTime()
     {
-        if (!_impatient && _idle > 0 && Own is not { IsHere: true })
+        if (!_impatient && _idle > 0 && Own is not { HasMore: true })
         {
             _impatient = true;
             if (_impatience is null)
@@ -260,17 +283,27 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         }
     }
 
-    /// <summary>A lane on its own thread, with the group to begin with or with what waits by then.</summary>
+    /// <summary>A lane on its own thread, with the group to begin with or with what waits by then; on the pool if that is too many.</summary>
     private sealed class Lane(Grouping<T> grouping, List<T>? group) : IThreadPoolWorkItem
-    {
-        public void Execute() => _ = grouping.RunAsync(group ?? grouping.TakeOrRest(0));
-    }
-
-    private sealed class Answered(Grouping<T> grouping, T item) : IThreadPoolWorkItem
     {
         public void Execute()
         {
-            var began = Stopwatch.GetTimestamp();
+            if ((group ??= grouping.TakeOrRest(0)) is { Count: > Few } && OwnThread.IsCurrent)
+            {
+                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            }
+            else
+            {
+                _ = grouping.RunAsync(group);
+            }
+        }
+    }
+
+    /// <param name="began">When the answers of its group did.</param>
+    private sealed class Answered(Grouping<T> grouping, T item, long began) : IThreadPoolWorkItem
+    {
+        public void Execute()
+        {
             grouping.Answer(item, inline: true);
             if (Stopwatch.GetElapsedTime(began) > grouping.ShortMax && grouping.Own is { IsHere: true } own)
             {

@@ -35,7 +35,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     /// <summary>Called after a group with messages has committed, and after a Transaction with some.</summary>
     public Action? OutboxWritten { get; set; }
 
-    /// <param name="reply">Called once, when the outcome is certain. Nobody waits for it if it is not short.</param>
+    /// <param name="reply">Called once, when the outcome is certain. Others may wait for it, some milliseconds at most.</param>
     public void Submit(Entry entry, Action<CommitReply> reply)
     {
         if (!_groups.TryAdd(new Member(entry, null, reply)))

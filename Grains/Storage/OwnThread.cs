@@ -44,11 +44,25 @@ internal sealed class OwnThread : IDisposable
     /// <summary>The calling thread is this one.</summary>
     public bool IsHere => _current == this;
 
-    /// <summary>False when the thread is at work, or rests.</summary>
+    /// <summary>The calling thread is this one, and has more to do.</summary>
+    public bool HasMore => IsHere && !_waiting.IsEmpty;
+
+    /// <summary>False when the thread rests, or is at something else than the caller. What its work brings goes when that is over.</summary>
     /// <param name="work">Used once, and does not throw.</param>
     public bool TryRun(IThreadPoolWorkItem work)
     {
-        if (Stopwatch.GetTimestamp() < Volatile.Read(ref _restsUntil) || Interlocked.CompareExchange(ref _taken, 1, 0) != 0)
+        if (Stopwatch.GetTimestamp() < Volatile.Read(ref _restsUntil))
+        {
+            return false;
+        }
+
+        if (IsHere)
+        {
+            Add(work);
+            return true;
+        }
+
+        if (Interlocked.CompareExchange(ref _taken, 1, 0) != 0)
         {
             return false;
         }
@@ -58,7 +72,7 @@ internal sealed class OwnThread : IDisposable
         return true;
     }
 
-    /// <summary>Called by work on this thread: goes when it is over, after what was added before.</summary>
+    /// <summary>Called by work on this thread: goes when that is over, after what was added before, whether the thread rests or not.</summary>
     /// <inheritdoc cref="TryRun" path="/param"/>
     public void Add(IThreadPoolWorkItem work)
     {

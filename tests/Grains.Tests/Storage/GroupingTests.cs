@@ -137,6 +137,33 @@ public sealed class GroupingTests
         Assert.DoesNotContain("own", new[] { threads[2], threads[3] });
     }
 
+    [Fact]
+    public async Task The_answer_of_a_lonely_item_holds_up_nobody()
+    {
+        using var held = new ManualResetEventSlim(true);
+        using var answers = new ManualResetEventSlim();
+        using var other = new ManualResetEventSlim();
+        var waited = new TaskCompletionSource<bool>();
+        var groups = Own(held, TimeSpan.FromHours(1), item =>
+        {
+            if (item == 1)
+            {
+                answers.Set();
+                waited.SetResult(other.Wait(Limit));
+            }
+            else
+            {
+                other.Set();
+            }
+        });
+        groups.TryAdd(1);
+        Assert.Equal([1], EndNext());
+        Assert.True(answers.Wait(Limit, TestContext.Current.CancellationToken));
+        groups.TryAdd(2);
+        Assert.True(await waited.Task.WaitAsync(Limit, TestContext.Current.CancellationToken));
+        await groups.DisposeAsync();
+    }
+
     /// <summary>One lane with a thread of its own, which a group holds until they are let go.</summary>
     private Grouping<int> Own(ManualResetEventSlim held, TimeSpan shortMax, Action<int> answer)
     {
