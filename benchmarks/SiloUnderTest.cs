@@ -95,7 +95,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         var probe = _host.Services.GetRequiredService<StatementProbe>();
         var ticks = new ConcurrentBag<long>();
         TenSteps.StepTicks = [];
-        var (trips, commits, wal, allocated) = (probe.RoundTrips, engine.Context.Journal.GroupsCommitted, await WalAsync(), GC.GetTotalAllocatedBytes());
+        var (trips, commits, wal, allocated) = (probe.RoundTrips, engine.Context.Journal.GroupsCommitted, await WalAsync(), GC.GetTotalAllocatedBytes(precise: true));
         var (siloCpu, serverCpu) = (Environment.CpuUsage.TotalTime, await CpuTime.OfServerAsync(_database));
         var watch = Stopwatch.StartNew();
         await RunAsync<ITenSteps>(concurrency, duration, ticks.Add);
@@ -115,7 +115,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
             (engine.Context.Journal.GroupsCommitted - commits) / steps,
             (probe.RoundTrips - trips) / steps,
             (await WalAsync() - wal) / steps,
-            (GC.GetTotalAllocatedBytes() - allocated) / steps,
+            (GC.GetTotalAllocatedBytes(precise: true) - allocated) / steps,
             siloCpu.TotalMicroseconds / steps,
             serverCpu * 1e6 / steps);
     }

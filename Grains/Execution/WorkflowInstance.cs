@@ -109,12 +109,13 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
             TakeMail(mail);
             ClearCrashes();
         }
-    });
+    }, next: true);
 
     /// <summary>Handles the action after everything that was posted before it, on a thread of the pool.</summary>
-    private void Post(Action action)
+    /// <param name="next">On an <see cref="OwnThread"/>, there: what it commits goes with what else the answers bring.</param>
+    private void Post(Action action, bool next = false)
     {
-        if (Enqueue(action))
+        if (Enqueue(action) && !(next && OwnThread.TryAddNext(this)))
         {
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Actors.Storage;
 
@@ -15,6 +16,7 @@ internal sealed class OwnThread : IDisposable
     [ThreadStatic]
     private static OwnThread? _current;
 
+    private readonly ConcurrentQueue<IThreadPoolWorkItem> _next = new();
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _waiting = new();
     private readonly SemaphoreSlim _wake = new(0);
     private readonly TimeSpan _patience;
@@ -45,7 +47,9 @@ internal sealed class OwnThread : IDisposable
     public bool IsHere => _current == this;
 
     /// <summary>The calling thread is this one, and has more to do.</summary>
-    public bool HasMore => IsHere && !_waiting.IsEmpty;
+    public bool HasMore => IsHere && !IsEmpty;
+
+    private bool IsEmpty => _next.IsEmpty && _waiting.IsEmpty;
 
     /// <summary>False when the thread rests, or is at something else than the caller. What its work brings goes when that is over.</summary>
     /// <param name="work">Used once, and does not throw.</param>
@@ -80,11 +84,25 @@ internal sealed class OwnThread : IDisposable
         Watch();
     }
 
+    /// <summary>On one of these threads: goes when what is at work there is over, before what waits. False on any other.</summary>
+    /// <inheritdoc cref="TryRun" path="/param"/>
+    public static bool TryAddNext(IThreadPoolWorkItem work)
+    {
+        if (_current is not { } own)
+        {
+            return false;
+        }
+
+        own._next.Enqueue(work);
+        own.Watch();
+        return true;
+    }
+
     /// <summary>What waits goes to the thread pool, in its order.</summary>
     public void GiveAway()
     {
         Volatile.Write(ref _restsUntil, Stopwatch.GetTimestamp() + (long)(Rest.TotalSeconds * Stopwatch.Frequency));
-        while (_waiting.TryDequeue(out var work))
+        while (TryTake(out var work))
         {
             ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: false);
         }
@@ -105,7 +123,7 @@ internal sealed class OwnThread : IDisposable
         while (true)
         {
             _wake.Wait();
-            while (_waiting.TryDequeue(out var work))
+            while (TryTake(out var work))
             {
                 Volatile.Write(ref _atWork, work);
                 work.Execute();
@@ -121,6 +139,8 @@ internal sealed class OwnThread : IDisposable
         }
     }
 
+    private bool TryTake([NotNullWhen(true)] out IThreadPoolWorkItem? work) => _next.TryDequeue(out work) || _waiting.TryDequeue(out work);
+
     private void Watch()
     {
         if (Interlocked.CompareExchange(ref _watched, 1, 0) == 0)
@@ -134,7 +154,7 @@ internal sealed class OwnThread : IDisposable
         Interlocked.Exchange(ref _watched, 0);
         var (seen, atWork) = (_seen, Volatile.Read(ref _atWork));
         _seen = atWork;
-        if (_waiting.IsEmpty)
+        if (IsEmpty)
         {
             return;
         }

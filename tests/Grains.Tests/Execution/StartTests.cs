@@ -25,6 +25,24 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
     }
 
     [Fact]
+    public async Task Code_begins_on_the_thread_that_its_start_committed_on_so_that_its_first_commit_goes_in_the_next_group()
+    {
+        if (!BlockingSocket.IsPossible)
+        {
+            return;
+        }
+
+        await using var engine = await database.ScriptAsync(w => Task.FromResult(Thread.CurrentThread.Name ?? "a thread of the pool"));
+        var began = new List<string>();
+        for (var i = 0; i < 20; i++)
+        {
+            began.Add(await engine.RunAsync($"begins-{i}")); // The first commit opens the connection, and the thread may still be at the one before.
+        }
+
+        Assert.Contains("journal", began);
+    }
+
+    [Fact]
     public async Task Reject_throws_for_an_id_that_is_taken()
     {
         await using var engine = await database.ScriptAsync(Key);

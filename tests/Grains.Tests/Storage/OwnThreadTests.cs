@@ -35,6 +35,22 @@ public sealed class OwnThreadTests : IDisposable
     }
 
     [Fact]
+    public void What_is_next_goes_before_what_waits()
+    {
+        var order = new ConcurrentQueue<int>();
+        Assert.False(OwnThread.TryAddNext(new Work(this, () => { })));
+        BringUntilTaken(() =>
+        {
+            Add(() => order.Enqueue(3));
+            Assert.True(OwnThread.TryAddNext(new Work(this, () => order.Enqueue(1))));
+            Assert.True(OwnThread.TryAddNext(new Work(this, () => order.Enqueue(2))));
+        });
+        Assert.Equal([true, true, true, true], new[] { IsOnIt(), IsOnIt(), IsOnIt(), IsOnIt() });
+        BringUntilTaken(() => { });
+        Assert.Equal([1, 2, 3], order);
+    }
+
+    [Fact]
     public void A_thread_at_work_takes_nothing_from_others()
     {
         using var end = new ManualResetEventSlim();
@@ -52,7 +68,7 @@ public sealed class OwnThreadTests : IDisposable
         _own = new OwnThread("test");
         BringUntilTaken(() =>
         {
-            Add(() => end.Signal());
+            OwnThread.TryAddNext(new Work(this, () => end.Signal()));
             Add(() => end.Signal());
             Assert.True(end.Wait(Limit)); // By what waits, which is therefore on another thread.
             Assert.False(TryRun(() => { }));
