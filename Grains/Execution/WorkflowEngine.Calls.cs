@@ -19,7 +19,7 @@ internal sealed partial class WorkflowEngine
     {
         CheckMessageId(id, signal);
         signal = signal with { Payload = CheckPayload(signal.Payload, $"Signal {signal.Name} of workflow '{id}'") };
-        return RepeatAsync(async () =>
+        return RepeatAsync(id, async () =>
         {
             Opened opened;
             try
@@ -49,7 +49,7 @@ internal sealed partial class WorkflowEngine
     }
 
     /// <summary>The value of a query; a run that is not in memory is read and replayed for it, without a claim.</summary>
-    public Task<Payload> QueryAsync(WorkflowId id, QueryRequest query) => RepeatAsync(async () =>
+    public Task<Payload> QueryAsync(WorkflowId id, QueryRequest query) => RepeatAsync(id, async () =>
     {
         if (_residents.TryGetValue(id, out var instance))
         {
@@ -177,8 +177,8 @@ internal sealed partial class WorkflowEngine
             batch, ReadLastRow, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<short> { TypedValue = (short)kind }),
         async reader => await reader.ReadAsync() ? RowReading.Payload(reader, 1) : throw NotFound(row.Id)); // Retention took it just now.
 
-    /// <summary>A run may leave memory between being found and being asked; then it is looked for again. Not when another owner has it.</summary>
-    private static async Task<T> RepeatAsync<T>(Func<Task<T>> call)
+    /// <summary>A run may leave memory between being found and being asked; then it is looked for again. Not when another silo has it.</summary>
+    private async Task<T> RepeatAsync<T>(WorkflowId id, Func<Task<T>> call)
     {
         while (true)
         {
@@ -186,7 +186,7 @@ internal sealed partial class WorkflowEngine
             {
                 return await call();
             }
-            catch (MovedException moved) when (!moved.Fenced)
+            catch (MovedException moved) when (!moved.Fenced || _residents.ContainsKey(id) || _opening.ContainsKey(id)) // This silo may be the other owner.
             {
                 await Task.Yield();
             }

@@ -251,7 +251,11 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         WorkflowInstance instance;
         try
         {
-            instance = new WorkflowInstance(Context, run, type, Left);
+            instance = new WorkflowInstance(Context, run, type, history, mail, Left);
+        }
+        catch (Exception) when (_stopping)
+        {
+            throw new WorkflowUnavailableException($"Workflow '{run.Id}': this silo is shutting down, ask again."); // What it takes may be gone already.
         }
         catch (Exception error)
         {
@@ -273,7 +277,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         }
 
         former?.GiveWay();
-        instance.Begin(history, mail);
+        instance.Begin();
         if (_stopping)
         {
             _ = instance.ReleaseAsync();

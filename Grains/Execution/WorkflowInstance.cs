@@ -34,14 +34,17 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     private long _turnStartedAt;
     private long _restedAt;
 
+    /// <param name="history">Is replayed first: whatever is asked of the run waits for that.</param>
     /// <param name="left">Called once, when the run is no longer in memory.</param>
-    public WorkflowInstance(EngineContext engine, StoredRun run, WorkflowType type, Action<WorkflowInstance> left)
+    public WorkflowInstance(
+        EngineContext engine, StoredRun run, WorkflowType type, IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> mail, Action<WorkflowInstance> left)
     {
         (_engine, Row, _left, _epoch, _position) = (engine, run, left, run.Epoch, -1);
         _log = engine.Loggers.CreateLogger($"Actors.Workflow.{type.Name}");
         _scope = engine.Services.CreateAsyncScope();
         _code = new WorkflowCode(run, type, _scope.ServiceProvider, engine.Payloads, engine.Messages, _log, EscapedCode);
         _restedAt = engine.Time.GetTimestamp();
+        Enqueue(() => Replay(history, mail));
     }
 
     /// <summary>The run as it was claimed or started; epoch and position have moved since.</summary>
@@ -67,8 +70,17 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
     private readonly TaskCompletionSource _leftMemory = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Replays the history and goes on from there. The first thing that happens to an instance.</summary>
-    public void Begin(IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> mail) => Post(() =>
+    /// <summary>Replays the history and goes on from there, then handles what was posted since. Called once. On an <see cref="OwnThread"/> it goes there: what it
+    /// commits goes with what else the answers bring.</summary>
+    public void Begin()
+    {
+        if (!OwnThread.TryAddNext(this))
+        {
+            Schedule();
+        }
+    }
+
+    private void Replay(IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> mail)
     {
         _code.Expect(history);
         if (history.Count == 1)
@@ -109,17 +121,18 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
             TakeMail(mail);
             ClearCrashes();
         }
-    }, next: true);
+    }
 
     /// <summary>Handles the action after everything that was posted before it, on a thread of the pool.</summary>
-    /// <param name="next">On an <see cref="OwnThread"/>, there: what it commits goes with what else the answers bring.</param>
-    private void Post(Action action, bool next = false)
+    private void Post(Action action)
     {
-        if (Enqueue(action) && !(next && OwnThread.TryAddNext(this)))
+        if (Enqueue(action))
         {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            Schedule();
         }
     }
+
+    private void Schedule() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
 
     /// <summary>The same on this thread, unless another one is handling: for the end of what runs on a thread of the pool anyway.</summary>
     /// <param name="takesBody">Nothing waits for this thread: it may also run a body that the handling gives out.</param>

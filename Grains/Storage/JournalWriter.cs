@@ -53,7 +53,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
             : throw new WorkflowUnavailableException("This silo is shutting down: repeat the start with the same id.");
     }
 
-    /// <summary>Ends when everything that was submitted has its reply. From now on a database that is away is not waited for: what cannot be resolved
+    /// <summary>Ends when the outcome of everything that was submitted is certain; the last replies may still be under way. From now on a database that is away is not waited for: what cannot be resolved
     /// is answered as fenced, since this owner will write no more, and whoever comes after finds the truth.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -226,7 +226,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     /// </summary>
     private async Task<List<Member>> ResolveAsync(List<Member> group, bool raise)
     {
-        var entries = group.Where(m => m.Entry is not null).ToList();
+        var entries = group.Where(m => m.Entry is not null).GroupBy(m => m.Entry!.Instance, (_, same) => Latest(same)).ToList();
         var standing = entries.Count == 0 ? [] : await StandingAsync([.. entries.Select(m => m.Entry!)], raise);
 
         // A start is idempotent as it is: its instance number is its own, so it goes again unchanged.
@@ -269,6 +269,18 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         }
 
         return again;
+    }
+
+    /// <summary>Of a run that this silo has claimed anew the former object may have submitted an entry, too: it has another owner now.</summary>
+    private static Member Latest(IEnumerable<Member> ofOneRun)
+    {
+        var latest = ofOneRun.MaxBy(m => m.Entry!.Epoch)!;
+        foreach (var former in ofOneRun.Where(m => m != latest))
+        {
+            former.Settle(new CommitReply(CommitOutcome.Fenced, default, former.Entry!.Epoch));
+        }
+
+        return latest;
     }
 
     private sealed class Member(Entry? entry, Start? start, Action<CommitReply> reply)

@@ -46,9 +46,6 @@ internal sealed class OwnThread : IDisposable
     /// <summary>The calling thread is this one.</summary>
     public bool IsHere => _current == this;
 
-    /// <summary>The calling thread is this one, and has more to do.</summary>
-    public bool HasMore => IsHere && !IsEmpty;
-
     private bool IsEmpty => _next.IsEmpty && _waiting.IsEmpty;
 
     /// <summary>False when the thread rests, or is at something else than the caller. What its work brings goes when that is over.</summary>

@@ -1,4 +1,7 @@
+using Actors.Execution;
+using Actors.Storage;
 using Actors.Support;
+using Actors.Wire;
 using Xunit;
 
 namespace Actors.Grains.Tests.Execution;
@@ -30,6 +33,56 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
         var result = await second.ResultAsync<string>(id);
         slow.Open();
         return result;
+    }
+
+    [Fact]
+    public async Task What_is_asked_of_a_run_before_it_begins_waits_for_that()
+    {
+        await using var engine = await database.ScriptAsync(Heard);
+        var (context, id) = (engine.Engine.Context, new WorkflowId("before"));
+        var start = new Start(id, Scripted.Name, 1_000_000_000_000, Guid.NewGuid(), new Payload("\"\""u8.ToArray()));
+        await Task.Run(() => context.Journal.StartAsync(start), TestContext.Current.CancellationToken);
+        var row = (await context.Claims.LookAsync(id))!;
+        var history = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = row.CreatedAt };
+        var instance = new WorkflowInstance(context, row, context.Types.Get(start.Type, id), [history], [], _ => { });
+        var signal = instance.SignalAsync(new SignalRequest("Poke", false, new Payload("[\"early\"]"u8.ToArray()), "m"));
+        instance.Begin();
+        await signal;
+        Assert.Equal("early", await engine.ResultAsync<string>("before"));
+    }
+
+    [Fact]
+    public async Task Callers_who_start_the_same_run_and_signal_it_at_once_are_all_heard()
+    {
+        await using var engine = await database.ScriptAsync(Heard);
+        for (var round = 0; round < 100; round++)
+        {
+            var ids = Enumerable.Range(0, 64).Select(i => $"crowd-{round}-{i}").ToList();
+            await Task.WhenAll(ids.SelectMany(id => Enumerable.Range(0, 4).Select(caller => Task.Run(() => StartAndPokeAsync(id, $"{caller}"))))).WaitAsync(TimeSpan.FromSeconds(30));
+            foreach (var id in ids)
+            {
+                Assert.NotEmpty(await engine.ResultAsync<string>(id));
+            }
+        }
+
+        async Task StartAndPokeAsync(string id, string caller)
+        {
+            await engine.StartAsync(id);
+            try
+            {
+                await engine.PokeAsync(id, caller, caller);
+            }
+            catch (WorkflowEndedException)
+            {
+                // Another's was enough.
+            }
+        }
+    }
+
+    private static async Task<string> Heard(Scripted w)
+    {
+        await w.WaitUntil(() => w.Heard.Count > 0);
+        return w.Heard[0];
     }
 
     [Fact]

@@ -155,6 +155,18 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
     }
 
     [Fact]
+    public async Task Of_two_entries_of_one_run_in_a_group_the_later_claim_s_commits_and_the_others_do_too()
+    {
+        var runs = await StartAsync("twice", 2);
+        await Store.ExecuteAsync(database.DataSource, $"update actors.workflows set epoch = 2 where instance = {runs[0].Instance}");
+        var (former, later) = (Store.Entry(runs[0]), Store.Entry(runs[0]));
+        later.Epoch = 2;
+        var replies = await TogetherAsync([former, later, Store.Entry(runs[1])]);
+        var outcomes = await Task.WhenAll(replies).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+        Assert.Equal([CommitOutcome.Fenced, CommitOutcome.Committed, CommitOutcome.Committed], outcomes.Select(reply => reply.Outcome));
+    }
+
+    [Fact]
     public void Statements_without_rows_are_left_out_and_the_rest_stand_in_their_order()
     {
         using var batch = new NpgsqlBatch();

@@ -164,6 +164,32 @@ public sealed class GroupingTests
         await groups.DisposeAsync();
     }
 
+    [Fact]
+    public async Task What_waits_behind_a_lane_that_holds_its_own_thread_goes_by_another()
+    {
+        using var held = new ManualResetEventSlim();
+        Grouping<int>? groups = null;
+        groups = new(2, 100, Handle, item =>
+        {
+            if (item == 1)
+            {
+                groups!.TryAdd(2);
+                groups.TryAdd(3);
+            }
+        }) { Own = new OwnThread("own", TimeSpan.FromHours(1)) };
+        groups.TryAdd(1);
+        Assert.Equal([[1], [2], [3]], new[] { EndNext(), EndNext(), EndNext() });
+        held.Set();
+        await groups.DisposeAsync();
+
+        Task Handle(List<int> items)
+        {
+            _begun.Add(([.. items], new TaskCompletionSource()));
+            Assert.True(items[0] != 2 || held.Wait(Limit));
+            return Task.CompletedTask;
+        }
+    }
+
     /// <summary>One lane with a thread of its own, which a group holds until they are let go.</summary>
     private Grouping<int> Own(ManualResetEventSlim held, TimeSpan shortMax, Action<int> answer)
     {
