@@ -26,7 +26,6 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     private int _expected;
     private Timer? _impatience;
     private bool _impatient;
-    private bool _follows; // A lane is on the own thread behind the answers that are at work there, and takes what waits then.
     private long _waitsSince;
     private bool _ended;
 
@@ -60,11 +59,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
             _items.Enqueue(item);
             if (_idle < _lanes && _items.Count < Math.Max(Crowd, _expected))
             {
-                if (!(_follows && Own is { IsHere: true }))
-                {
-                    WatchTheTime();
-                }
-
+                WatchTheTime();
                 return true;
             }
 
@@ -178,7 +173,6 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
 
         if (!rests)
         {
-            _follows = true;
             Own!.Add(new Lane(this, null));
         }
     }
@@ -294,13 +288,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     {
         public void Execute()
         {
-            if (group is null)
-            {
-                grouping._follows = false;
-                group = grouping.TakeOrRest(0);
-            }
-
-            if (group is { Count: > Few } && OwnThread.IsCurrent)
+            if ((group ??= grouping.TakeOrRest(0)) is { Count: > Few } && OwnThread.IsCurrent)
             {
                 ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
             }
