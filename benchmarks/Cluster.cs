@@ -1,40 +1,58 @@
 namespace Actors.Benchmarks;
 
-/// <summary>One, two and four silo processes under the same load, the callers spread over them; all share this machine.</summary>
+/// <summary>
+/// One, two and four silo processes under the same load, the callers spread over them; all share this machine, whose speed changes within
+/// minutes: so all are made warm first and then take turns.
+/// </summary>
 internal static class Cluster
 {
     private const int Load = 1024;
+    private const int Rounds = 5;
     private static readonly TimeSpan Round = TimeSpan.FromSeconds(15);
 
-    public static async Task<string> MeasureAsync(string connectionString)
+    public static async Task<string> MeasureAsync(Func<string, Task<string>> freshDatabaseAsync)
     {
-        var text = new Lines($"Silo processes on one machine: {Load} ten-step workflows at a time, medians of 3");
-        text.Add($"| silos | steps/s | of one | least and most steps of a silo, shares | commits/step | round trips/step | allocated bytes/step | processor µs/step: silos | Postgres | warm after s |");
-        text.Add($"|---|---|---|---|---|---|---|---|---|---|");
-        var one = 0.0;
+        var clusters = new List<(ChildSilo[] Silos, int Warm, List<Measure[]> Rounds)>();
         foreach (var count in new[] { 1, 2, 4 })
         {
-            var silos = await Task.WhenAll(Enumerable.Range(0, count).Select(_ => ChildSilo.StartAsync(connectionString)));
-            var warm = await WarmAsync(silos);
-            var rounds = new List<Measure[]>();
-            for (var round = 0; round < 3; round++)
+            var database = await freshDatabaseAsync($"actors_bench_{count}");
+            var silos = await Task.WhenAll(Enumerable.Range(0, count).Select(_ => ChildSilo.StartAsync(database)));
+            clusters.Add((silos, await WarmAsync(silos), []));
+        }
+
+        for (var round = 0; round < Rounds; round++)
+        {
+            foreach (var (silos, _, rounds) in clusters)
             {
                 rounds.Add(await LoadAsync(silos, Round));
             }
+        }
 
-            foreach (var silo in silos)
-            {
-                await silo.DisposeAsync();
-            }
+        foreach (var silo in clusters.SelectMany(cluster => cluster.Silos))
+        {
+            await silo.DisposeAsync();
+        }
 
-            var rate = Comparison.Median(rounds, all => all.Sum(m => m.StepsPerSecond));
-            one = count == 1 ? rate : one;
+        return Table(clusters);
+    }
+
+    private static string Table(List<(ChildSilo[] Silos, int Warm, List<Measure[]> Rounds)> clusters)
+    {
+        var text = new Lines($"Silo processes on one machine: {Load} ten-step workflows at a time, medians of {Rounds} rounds by turns, each cluster in a database of its own");
+        text.Add($"| silos | steps/s | of one in the same round | least and most steps of a silo, shares | commits/step | round trips/step | allocated bytes/step | processor µs/step: silos | Postgres | warm after s |");
+        text.Add($"|---|---|---|---|---|---|---|---|---|---|");
+        var one = clusters[0].Rounds.Select(Rate).ToList();
+        foreach (var (silos, warm, rounds) in clusters)
+        {
+            var ofOne = rounds.Zip(one, (all, alone) => Rate(all) / alone).Order().ToList();
             var shares = rounds.SelectMany(all => all.Select(m => m.StepsRun / all.Sum(x => x.StepsRun))).ToList();
-            text.Add($"| {count} | {rate:0} | {rate / one:0.00} | {shares.Min():0.00} to {shares.Max():0.00} | {PerStep(rounds, m => m.CommitsPerStep):0.000} | {PerStep(rounds, m => m.RoundTripsPerStep):0.000} | {PerStep(rounds, m => m.BytesAllocatedPerStep):0} | {PerStep(rounds, m => m.SiloMicrosecondsPerStep):0} | {Server(rounds)} | {warm} |");
+            text.Add($"| {silos.Length} | {Comparison.Median(rounds, Rate):0} | {ofOne[Rounds / 2]:0.00} ({ofOne[0]:0.00} to {ofOne[^1]:0.00}) | {shares.Min():0.00} to {shares.Max():0.00} | {PerStep(rounds, m => m.CommitsPerStep):0.000} | {PerStep(rounds, m => m.RoundTripsPerStep):0.000} | {PerStep(rounds, m => m.BytesAllocatedPerStep):0} | {PerStep(rounds, m => m.SiloMicrosecondsPerStep):0} | {Server(rounds)} | {warm} |");
         }
 
         return text.ToString();
     }
+
+    private static double Rate(Measure[] silos) => silos.Sum(m => m.StepsPerSecond);
 
     /// <summary>
     /// Loads until the rate has not risen for two rounds: the just-in-time compiler of each process needs the cores that the load takes,
@@ -45,7 +63,7 @@ internal static class Cluster
         var (best, idle, rounds) = (0.0, 0, 0);
         for (; idle < 2 && rounds < 20; rounds++)
         {
-            var rate = (await LoadAsync(silos, Round)).Sum(m => m.StepsPerSecond);
+            var rate = Rate(await LoadAsync(silos, Round));
             idle = rate > best * 1.03 ? 0 : idle + 1;
             best = Math.Max(best, rate);
         }

@@ -52,10 +52,10 @@ var settings = PostgresSettings.FromEnvironment(root) with { Name = "bench" };
 var server = await EmbeddedPostgres.StartAsync(settings, Console.Error.WriteLine);
 try
 {
-    var database = await FreshDatabaseAsync(server.ConnectionString);
+    var database = await FreshDatabaseAsync(server.ConnectionString, "actors_bench");
     var text = mode switch
     {
-        "--cluster" => await Cluster.MeasureAsync(database),
+        "--cluster" => await Cluster.MeasureAsync(name => FreshDatabaseAsync(server.ConnectionString, name)),
         "--recovery" => await Recovery.MeasureAsync(database, Number(0, 10_000)),
         "--growth" => await WithSiloAsync(silo => Growth.MeasureAsync(silo, database, Number(0, 10_000_000), TimeSpan.FromMinutes(Number(1, 10))), delivers: true),
         "--soak" => await WithSiloAsync(silo => Soak.MeasureAsync(silo, Number(0, 15)), delivers: true, keeps: TimeSpan.FromMinutes(1)),
@@ -117,16 +117,16 @@ static async Task<string> LoadAsync(SiloUnderTest silo, int concurrency)
     return "";
 }
 
-static async Task<string> FreshDatabaseAsync(string server)
+static async Task<string> FreshDatabaseAsync(string server, string name)
 {
     await using var source = NpgsqlDataSource.Create(server);
-    foreach (var sql in new[] { "drop database if exists actors_bench with (force)", "create database actors_bench" })
+    foreach (var sql in new[] { $"drop database if exists {name} with (force)", $"create database {name}" })
     {
         await using var command = source.CreateCommand(sql);
         await command.ExecuteNonQueryAsync();
     }
 
-    var connectionString = new NpgsqlConnectionStringBuilder(server) { Database = "actors_bench" }.ConnectionString;
+    var connectionString = new NpgsqlConnectionStringBuilder(server) { Database = name }.ConnectionString;
     await using var bench = NpgsqlDataSource.Create(connectionString);
     await Migrator.MigrateAsync(bench, CancellationToken.None);
     await using var prepare = bench.CreateCommand(await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "Sql", "prepare.sql")));
