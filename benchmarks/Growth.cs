@@ -3,7 +3,10 @@ using Npgsql;
 
 namespace Actors.Benchmarks;
 
-/// <summary>The rate on empty tables, after many workflows that ended, and under a snapshot that stays open; messages are delivered meanwhile.</summary>
+/// <summary>
+/// The rate on empty tables, after many workflows that ended, and under a snapshot that stays open; messages are delivered meanwhile. The
+/// machine's speed changes within minutes: so a second silo, whose database stays small, takes turns, and shares are of its rate.
+/// </summary>
 internal static class Growth
 {
     private const int Load = 256;
@@ -13,31 +16,29 @@ internal static class Growth
     /// <summary>Bytes that it needs on the disk of the database.</summary>
     public static long BytesNeeded(int count) => (count * BytesPerWorkflow) + 8_000_000_000; // WAL, and what the held snapshot keeps.
 
-    public static async Task<string> MeasureAsync(SiloUnderTest silo, string connectionString, int count, TimeSpan held)
+    public static async Task<string> MeasureAsync(SiloUnderTest silo, SiloUnderTest small, string connectionString, int count, TimeSpan held)
     {
         var text = new Lines($"Growth: {count:N0} workflows that ended, then a snapshot held for {held.TotalMinutes:0} minutes");
+        text.Add($"Steps/s of ten-step workflows, {Load} at a time, outbox delivered meanwhile; shares are of the rate of a silo with a small database, medians of 3 turns of {Time.TotalSeconds:0} s and their range.");
         await silo.LoadAsync(Load, Time); // Compiles and prepares.
-        var empty = await RateAsync(silo);
-        text.Add($"empty tables: {empty:N0} steps/s (ten-step workflows, {Load} at a time, median of 3; outbox delivered meanwhile)");
+        await small.LoadAsync(Load, Time);
+        text.Add($"empty tables: {await ShareAsync(silo, small)}");
         await FillAsync(silo, count, text);
-        var full = await RateAsync(silo);
-        text.Add($"after {count:N0}: {full:N0} steps/s, {full / empty:0.00} of the rate on empty tables");
+        text.Add($"after {count:N0}: {await ShareAsync(silo, small)}; {await SizeAsync(silo)}");
 
         await using var source = NpgsqlDataSource.Create(connectionString);
         await using var connection = await source.OpenConnectionAsync();
         await using var snapshot = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead);
         await new NpgsqlCommand("select count(*) from actors.silos", connection).ExecuteScalarAsync();
         var watch = Stopwatch.StartNew();
-        double last = full;
         while (watch.Elapsed < held)
         {
-            last = (await silo.LoadAsync(Load, TimeSpan.FromMinutes(1))).StepsPerSecond;
-            text.Add($"snapshot held for {watch.Elapsed.TotalMinutes:0} min: {last:N0} steps/s, {last / full:0.00} of the rate before; {await SizeAsync(silo)}");
+            var share = await ShareAsync(silo, small);
+            text.Add($"snapshot held for {watch.Elapsed.TotalMinutes:0.0} min: {share}; {await SizeAsync(silo)}");
         }
 
         await snapshot.CommitAsync();
-        var after = await RateAsync(silo);
-        text.Add($"let go: {after:N0} steps/s, {after / full:0.00}");
+        text.Add($"let go: {await ShareAsync(silo, small)}");
         return text.ToString();
     }
 
@@ -60,15 +61,16 @@ internal static class Growth
         text.Add($"filled in {whole.Elapsed.TotalSeconds:0} s");
     }
 
-    private static async Task<double> RateAsync(SiloUnderTest silo)
+    private static async Task<string> ShareAsync(SiloUnderTest silo, SiloUnderTest small)
     {
-        var rates = new double[3];
-        for (var round = 0; round < rates.Length; round++)
+        var rounds = new List<(double Rate, double Share)>();
+        for (var round = 0; round < 3; round++)
         {
-            rates[round] = (await silo.LoadAsync(Load, Time)).StepsPerSecond;
+            var rate = (await silo.LoadAsync(Load, Time)).StepsPerSecond;
+            rounds.Add((rate, rate / (await small.LoadAsync(Load, Time)).StepsPerSecond));
         }
 
-        return Comparison.Median(rates, rate => rate);
+        return $"{Comparison.Median(rounds, r => r.Rate):N0} steps/s, {Comparison.Median(rounds, r => r.Share):0.00} ({rounds.Min(r => r.Share):0.00} to {rounds.Max(r => r.Share):0.00})";
     }
 
     private static Task<string> SizeAsync(SiloUnderTest silo) => silo.ScalarAsync<string>(

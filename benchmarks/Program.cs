@@ -57,7 +57,7 @@ try
     {
         "--cluster" => await Cluster.MeasureAsync(name => FreshDatabaseAsync(server.ConnectionString, name)),
         "--recovery" => await Recovery.MeasureAsync(database, Number(0, 10_000)),
-        "--growth" => await WithSiloAsync(silo => Growth.MeasureAsync(silo, database, Number(0, 10_000_000), TimeSpan.FromMinutes(Number(1, 10))), delivers: true),
+        "--growth" => await WithSiloAsync(GrowthAsync, delivers: true),
         "--soak" => await WithSiloAsync(silo => Soak.MeasureAsync(silo, Number(0, 15)), delivers: true, keeps: TimeSpan.FromMinutes(1)),
         "--starts" => await WithSiloAsync(silo => Starts.MeasureAsync(silo, database, Number(0, 1_000_000))),
         "--sleepers" => await WithSiloAsync(silo => Sleepers.MeasureAsync(silo, database, Number(0, 100_000))),
@@ -68,6 +68,12 @@ try
     if (mode != "--load")
     {
         await FileAsync(mode == "" ? quick ? "-quick" : "" : mode[1..], text, mode == "" ? null : await SettingsAsync(database));
+    }
+
+    async Task<string> GrowthAsync(SiloUnderTest silo)
+    {
+        await using var small = await SiloUnderTest.StartAsync(await FreshDatabaseAsync(server.ConnectionString, "actors_bench_small"), delivers: true);
+        return await Growth.MeasureAsync(silo, small, database, Number(0, 10_000_000), TimeSpan.FromMinutes(Number(1, 10)));
     }
 
     async Task<T> WithSiloAsync<T>(Func<SiloUnderTest, Task<T>> measure, bool delivers = false, TimeSpan? keeps = null)
