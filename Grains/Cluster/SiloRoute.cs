@@ -1,6 +1,5 @@
 using Actors.Calling;
 using Actors.Execution;
-using Actors.Storage;
 using Actors.Wire;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
@@ -10,7 +9,7 @@ namespace Actors.Cluster;
 /// <summary>
 /// For callers in this silo: a run in its memory is called without a mailbox between, under the time-out that a call of one has; any other through
 /// its mailbox. A start stays here as long as <see cref="StartsHere"/> says so. The engine's waits, some of which many share, go on whatever becomes of a
-/// caller's context, and a caller's code goes on on a thread of the pool.
+/// caller's context. A caller's code goes on where the answer came: perhaps on the journal's own thread.
 /// </summary>
 internal sealed class SiloRoute(
     WorkflowEngine engine, WorkflowCalls calls, IGrainFactory grains, StartsHere starts, IOptions<SiloMessagingOptions> messaging) : IWorkflowRoute
@@ -25,18 +24,8 @@ internal sealed class SiloRoute(
             return await _mailboxes.StartAsync(id, request);
         }
 
-        try
-        {
-            var reply = await Apart(() => calls.StartHereAsync(id, request)).WaitAsync(_limit);
-            return reply ?? await _mailboxes.StartAsync(id, request);
-        }
-        finally
-        {
-            if (OwnThread.IsCurrent)
-            {
-                await Task.Yield(); // What follows may hold this thread for as long as the process lives.
-            }
-        }
+        var reply = await Apart(() => calls.StartHereAsync(id, request)).WaitAsync(_limit);
+        return reply ?? await _mailboxes.StartAsync(id, request);
     }
 
     public Task<WireError?> SignalAsync(WorkflowId id, SignalRequest request) =>

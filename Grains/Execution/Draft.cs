@@ -10,7 +10,7 @@ internal sealed class Draft
     private List<int>? _clearedTimers;
     private List<string>? _clearedMail;
     private List<string>? _refusedMail;
-    private List<TaskCompletionSource>? _acknowledgements;
+    private List<Told<bool>>? _acknowledgements;
 
     /// <summary>True when there is nothing worth a commit. Timers that nobody waits for any more go with the next one.</summary>
     public bool IsEmpty => _items.Count == 0 && _clearedMail is null && _refusedMail is null;
@@ -46,7 +46,7 @@ internal sealed class Draft
 
     public void RefuseMail(string messageId) => (_refusedMail ??= []).Add(messageId);
 
-    public void Acknowledge(TaskCompletionSource waiter) => (_acknowledgements ??= []).Add(waiter);
+    public void Acknowledge(Told<bool> waiter) => (_acknowledgements ??= []).Add(waiter);
 
     /// <summary>Moves the first rows that fit the size, one at least, into a draft of their own; null where the commands of one turn alone exceed it.</summary>
     public Draft? TakeUpTo(long sizeMax)
@@ -125,9 +125,9 @@ internal sealed class Draft
         _acknowledgements = Joined(uncommitted._acknowledgements, _acknowledgements);
     }
 
-    public void Committed() => _acknowledgements?.ForEach(waiter => waiter.TrySetResult());
+    public void Committed() => _acknowledgements?.ForEach(waiter => waiter.Tell(true));
 
-    public void Fail(Exception error) => _acknowledgements?.ForEach(waiter => waiter.TrySetException(error));
+    public void Fail(Exception error) => _acknowledgements?.ForEach(waiter => waiter.Fail(error));
 
     private List<int>? EndedTimers() => _items.Exists(item => item.EndsTimer) ? [.. _items.Where(item => item.EndsTimer).Select(item => item.Row.Seq)] : null;
 

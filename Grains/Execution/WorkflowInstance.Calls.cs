@@ -10,20 +10,20 @@ internal sealed partial class WorkflowInstance
     /// <exception cref="MovedException">The run has left memory before that: ask again.</exception>
     public Task SignalAsync(SignalRequest signal)
     {
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        PostCall(done, () =>
+        var done = new Told<bool>();
+        PostCall(() =>
         {
             // By its name alone, as mail is: where the run happens to be makes no difference.
             signal = signal with { IsTopic = signal.IsTopic && !_code.HasSignal(signal.Name) };
             _code.CheckSignal(signal);
             if (_seenMessages.Contains(signal.MessageId))
             {
-                done.TrySetResult();
+                done.Tell(true);
             }
             else if (_arriving.Add(signal.MessageId))
             {
 #if PLANTED_BUGS
-                Planted.Do("acknowledged before commit", () => done.TrySetResult());
+                Planted.Do("acknowledged before commit", () => done.Tell(true));
 #endif
                 _draft.Acknowledge(done);
                 _draft.Add(SignalRow(signal));
@@ -33,7 +33,7 @@ internal sealed partial class WorkflowInstance
                 // The same message is on its way: in the commit under way, or in the next.
                 (_inFlight?.Draft is { } underWay && underWay.Holds(signal.MessageId) ? underWay : _draft).Acknowledge(done);
             }
-        });
+        }, done.Fail);
         return done.Task;
     }
 
@@ -44,8 +44,8 @@ internal sealed partial class WorkflowInstance
     /// <summary>The value of a query between two turns.</summary>
     public Task<Payload> QueryAsync(QueryRequest query)
     {
-        var done = new TaskCompletionSource<Payload>(TaskCreationOptions.RunContinuationsAsynchronously);
-        PostCall(done, () => done.TrySetResult(_code.Query(query.Name, query.Arguments)));
+        var done = new Told<Payload>();
+        PostCall(() => done.Tell(_code.Query(query.Name, query.Arguments)), done.Fail);
         return done.Task;
     }
 
@@ -198,10 +198,6 @@ internal sealed partial class WorkflowInstance
 
     private static JournalRow SignalRow(SignalRequest signal) =>
         new(signal.IsTopic ? JournalKind.Topic : JournalKind.Signal, 0, signal.Name, signal.Payload) { MessageId = signal.MessageId };
-
-    private void PostCall<T>(TaskCompletionSource<T> done, Action action) => PostCall(action, error => done.TrySetException(error));
-
-    private void PostCall(TaskCompletionSource done, Action action) => PostCall(action, error => done.TrySetException(error));
 
     private void PostCall(Action action, Action<Exception> fail) => Post(() =>
     {

@@ -21,7 +21,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     private readonly CancellationTokenSource _stop = new();
     private readonly Queue<Action> _mail = new();
     private readonly HashSet<string> _seenMessages = new(StringComparer.Ordinal);
-    private readonly TaskCompletionSource<ResultReply> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Told<ResultReply> _ended = new();
     private Draft _draft = new();
     private int _epoch;
     private int _position;
@@ -72,13 +72,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
     /// <summary>Replays the history and goes on from there, then handles what was posted since. Called once. On an <see cref="OwnThread"/> it goes there: what it
     /// commits goes with what else the answers bring.</summary>
-    public void Begin()
-    {
-        if (!OwnThread.TryAddNext(this))
-        {
-            Schedule();
-        }
-    }
+    public void Begin() => Schedule();
 
     private void Replay(IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> mail)
     {
@@ -132,7 +126,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         }
     }
 
-    private void Schedule() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    private void Schedule() => OwnThread.GoNext(this);
 
     /// <summary>The same on this thread, unless another one is handling: for the end of what runs on a thread of the pool anyway.</summary>
     /// <param name="takesBody">Nothing waits for this thread: it may also run a body that the handling gives out.</param>
@@ -267,12 +261,11 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         _left(this); // Before anyone is told: what they ask next finds the database's word.
         if (outcome is null)
         {
-            _ended.TrySetException(reason);
-            _ = _ended.Task.Exception;
+            _ended.Fail(reason);
         }
         else
         {
-            _ended.TrySetResult(outcome);
+            _ended.Tell(outcome);
         }
 
         DropReadyTransactions();

@@ -5,9 +5,9 @@ using System.Diagnostics.CodeAnalysis;
 namespace Actors.Storage;
 
 /// <summary>
-/// A thread for round trips that may block it, and for what their answers set going, one after the other: no other has to wake. What waits there behind
-/// work that blocks goes to the thread pool when a second look finds the same at work, some milliseconds after the first; and what is not short may
-/// give the rest away itself. Then the thread takes nothing for <see cref="Rest"/>.
+/// A thread for round trips that may block it, and for what their answers set going, one after the other: no other has to wake. When work holds it,
+/// so that a second look, some milliseconds after the first, finds the same there, what waits behind that goes to the thread pool, and another thread takes this
+/// one's place; and what is not short may give the rest away itself. Then nothing is taken for <see cref="Rest"/>.
 /// </summary>
 internal sealed class OwnThread : IDisposable
 {
@@ -19,10 +19,12 @@ internal sealed class OwnThread : IDisposable
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _next = new();
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _waiting = new();
     private readonly SemaphoreSlim _wake = new(0);
+    private readonly string _name;
     private readonly TimeSpan _patience;
     private readonly Timer _impatience;
     private IThreadPoolWorkItem? _atWork;
     private IThreadPoolWorkItem? _seen;
+    private Thread? _thread;
     private long _restsUntil;
     private int _taken;
     private int _watched;
@@ -31,22 +33,20 @@ internal sealed class OwnThread : IDisposable
     /// <param name="patience">Between two looks. Default 10 ms.</param>
     public OwnThread(string name, TimeSpan? patience = null)
     {
-        _patience = patience ?? TimeSpan.FromMilliseconds(10);
+        (_name, _patience) = (name, patience ?? TimeSpan.FromMilliseconds(10));
         using (ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow())
         {
             _impatience = new Timer(_ => Look());
         }
 
-        new Thread(Loop) { Name = name, IsBackground = true }.UnsafeStart();
+        StartThread();
     }
 
     /// <summary>The calling thread is one of these: it may be blocked.</summary>
-    public static bool IsCurrent => _current is not null;
+    public static bool IsCurrent => _current is { IsHere: true };
 
     /// <summary>The calling thread is this one.</summary>
-    public bool IsHere => _current == this;
-
-    private bool IsEmpty => _next.IsEmpty && _waiting.IsEmpty;
+    public bool IsHere => Volatile.Read(ref _thread) == Thread.CurrentThread;
 
     /// <summary>False when the thread rests, or is at something else than the caller. What its work brings goes when that is over.</summary>
     /// <param name="work">Used once, and does not throw.</param>
@@ -81,18 +81,19 @@ internal sealed class OwnThread : IDisposable
         Watch();
     }
 
-    /// <summary>On one of these threads: goes when what is at work there is over, before what waits. False on any other.</summary>
+    /// <summary>Goes when what is at work on the calling thread is over, before what waits there, if it is one of these; else soon, on one of the thread pool.</summary>
     /// <inheritdoc cref="TryRun" path="/param"/>
-    public static bool TryAddNext(IThreadPoolWorkItem work)
+    public static void GoNext(IThreadPoolWorkItem work)
     {
-        if (_current is not { } own)
+        if (_current is { IsHere: true } own)
         {
-            return false;
+            own._next.Enqueue(work);
+            own.Watch();
         }
-
-        own._next.Enqueue(work);
-        own.Watch();
-        return true;
+        else
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: true);
+        }
     }
 
     /// <summary>What waits goes to the thread pool, in its order.</summary>
@@ -113,6 +114,13 @@ internal sealed class OwnThread : IDisposable
         _impatience.Dispose();
     }
 
+    private void StartThread()
+    {
+        var thread = new Thread(Loop) { Name = _name, IsBackground = true };
+        Volatile.Write(ref _thread, thread);
+        thread.UnsafeStart();
+    }
+
     private void Loop()
     {
         _current = this;
@@ -124,6 +132,11 @@ internal sealed class OwnThread : IDisposable
             {
                 Volatile.Write(ref _atWork, work);
                 work.Execute();
+                if (Interlocked.CompareExchange(ref _atWork, null, work) != work)
+                {
+                    return; // It held this thread, and another has its place.
+                }
+
                 ExecutionContext.Restore(own!); // Whatever answers left in it.
             }
 
@@ -151,18 +164,19 @@ internal sealed class OwnThread : IDisposable
         Interlocked.Exchange(ref _watched, 0);
         var (seen, atWork) = (_seen, Volatile.Read(ref _atWork));
         _seen = atWork;
-        if (IsEmpty)
-        {
-            return;
-        }
-
-        if (atWork != seen)
+        if (atWork is not null && (atWork != seen || Interlocked.CompareExchange(ref _atWork, null, atWork) != atWork))
         {
             Watch();
         }
-        else
+        else if (atWork is not null)
         {
             GiveAway();
+            _wake.Release();
+            StartThread();
+        }
+        else if (!_next.IsEmpty || !_waiting.IsEmpty)
+        {
+            GiveAway(); // Added by work whose place was just taken.
         }
     }
 }

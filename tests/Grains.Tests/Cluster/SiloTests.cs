@@ -1,4 +1,5 @@
 using Actors.Grains.Tests.Execution;
+using Actors.Storage;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -10,6 +11,8 @@ namespace Actors.Grains.Tests.Cluster;
 /// <summary>One silo in this process, as a host composes it.</summary>
 public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabase>
 {
+    private static TimeSpan Limit => TimeSpan.FromSeconds(60);
+
     [Fact]
     public async Task A_silo_runs_workflows_for_callers_inside_it()
     {
@@ -74,6 +77,38 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         await handle.SignalAsync(w => w.Add(99));
         Assert.Equal(100, await result);
         await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>As a program's main method may, once it has what it asked for.</summary>
+    [Fact]
+    public async Task A_caller_who_holds_the_thread_on_which_its_answer_came_holds_nobody_up()
+    {
+        using var host = Build();
+        await host.StartAsync(TestContext.Current.CancellationToken);
+        var workflows = host.Services.GetRequiredService<IWorkflowClient>();
+        using var end = new ManualResetEventSlim();
+        var holders = new List<string?>();
+        do
+        {
+            var holds = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
+            _ = Task.Run(() => HoldAsync($"held-{holders.Count}", holds), TestContext.Current.CancellationToken);
+            holders.Add(await holds.Task.WaitAsync(Limit, TestContext.Current.CancellationToken));
+        }
+        while (BlockingSocket.IsPossible && !holders.Contains("journal")); // The first comes over a connection that is being opened.
+
+        var handle = workflows.Get<ICounting>("not held");
+        await handle.StartAsync(100);
+        Assert.Equal(100, await handle.ResultAsync().WaitAsync(Limit, TestContext.Current.CancellationToken));
+        end.Set();
+        await host.StopAsync(TestContext.Current.CancellationToken);
+
+        async Task HoldAsync(string id, TaskCompletionSource<string?> holds)
+        {
+            await workflows.Get<ICounting>(id).StartAsync(100);
+            await workflows.Get<ICounting>(id).ResultAsync();
+            holds.SetResult(Thread.CurrentThread.Name);
+            end.Wait(Limit);
+        }
     }
 
     /// <summary>A standby that is not promoted yet, and a disk that is full.</summary>

@@ -38,12 +38,11 @@ public sealed class OwnThreadTests : IDisposable
     public void What_is_next_goes_before_what_waits()
     {
         var order = new ConcurrentQueue<int>();
-        Assert.False(OwnThread.TryAddNext(new Work(this, () => { })));
         BringUntilTaken(() =>
         {
             Add(() => order.Enqueue(3));
-            Assert.True(OwnThread.TryAddNext(new Work(this, () => order.Enqueue(1))));
-            Assert.True(OwnThread.TryAddNext(new Work(this, () => order.Enqueue(2))));
+            OwnThread.GoNext(new Work(this, () => order.Enqueue(1)));
+            OwnThread.GoNext(new Work(this, () => order.Enqueue(2)));
         });
         Assert.Equal([true, true, true, true], new[] { IsOnIt(), IsOnIt(), IsOnIt(), IsOnIt() });
         BringUntilTaken(() => { });
@@ -68,7 +67,7 @@ public sealed class OwnThreadTests : IDisposable
         _own = new OwnThread("test");
         BringUntilTaken(() =>
         {
-            OwnThread.TryAddNext(new Work(this, () => end.Signal()));
+            OwnThread.GoNext(new Work(this, () => end.Signal()));
             Add(() => end.Signal());
             Assert.True(end.Wait(Limit)); // By what waits, which is therefore on another thread.
             Assert.False(TryRun(() => { }));
@@ -76,6 +75,30 @@ public sealed class OwnThreadTests : IDisposable
         Assert.Equal([true, false, false], new[] { IsOnIt(), IsOnIt(), IsOnIt() });
         BringUntilTaken(() => { });
         Assert.True(IsOnIt());
+    }
+
+    [Fact]
+    public void Another_thread_takes_the_place_of_one_that_work_holds_and_it_ends_with_that_work()
+    {
+        using var end = new ManualResetEventSlim();
+        _own.Dispose();
+        _own = new OwnThread("test");
+        BringUntilTaken(() => OwnThread.GoNext(new Work(this, () =>
+        {
+            end.Wait(Limit);
+            Assert.False(_own.IsHere);
+            OwnThread.GoNext(new Work(this, () => { }));
+        })));
+        Next();
+        var held = Next();
+        BringUntilTaken(() => { });
+        var other = Next();
+        Assert.Equal(("test", false), (other.Name, other == held));
+        end.Set();
+        Assert.True(held.Join(Limit));
+        Assert.False(IsOnIt()); // What it brought in the end goes by the pool.
+        BringUntilTaken(() => { });
+        Assert.Equal(other, Next());
     }
 
     [Fact]
