@@ -3,17 +3,20 @@ using Actors.Storage;
 namespace Actors.Execution;
 
 /// <summary>
-/// An outcome that others wait for. They go on apart from whoever tells it: where that is an <see cref="OwnThread"/>, there, next; else on the
-/// thread pool.
+/// An outcome that others wait for. They go on apart from whoever tells it and from each other: the first who asked next on the <see cref="OwnThread"/>
+/// where it is told, or on the thread pool when that is none, all others on the thread pool.
 /// </summary>
 internal sealed class Told<T> : IThreadPoolWorkItem
 {
-    private readonly TaskCompletionSource<T> _waiters = new();
+    private readonly TaskCompletionSource<T> _first = new();
+    private readonly TaskCompletionSource<T> _others = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _asked;
     private T? _outcome;
     private Exception? _error;
     private int _isTold;
 
-    public Task<T> Task => _waiters.Task;
+    /// <summary>For one waiter: whoever shares it would wait for what the other does then.</summary>
+    public Task<T> Ask() => Interlocked.Exchange(ref _asked, 1) == 0 ? _first.Task : _others.Task;
 
     /// <summary>Nothing when it was told before, as for <see cref="Fail"/>.</summary>
     public void Tell(T outcome)
@@ -38,12 +41,14 @@ internal sealed class Told<T> : IThreadPoolWorkItem
     {
         if (_error is null)
         {
-            _waiters.SetResult(_outcome!);
+            _others.SetResult(_outcome!);
+            _first.SetResult(_outcome!);
         }
         else
         {
-            _waiters.SetException(_error);
-            _ = _waiters.Task.Exception; // Perhaps nobody waits.
+            _others.SetException(_error);
+            _first.SetException(_error);
+            _ = (_others.Task.Exception, _first.Task.Exception); // Perhaps nobody waits.
         }
     }
 }

@@ -34,7 +34,7 @@ internal sealed partial class WorkflowInstance
                 (_inFlight?.Draft is { } underWay && underWay.Holds(signal.MessageId) ? underWay : _draft).Acknowledge(done);
             }
         }, done.Fail);
-        return done.Task;
+        return done.Ask();
     }
 
     // Message ids that have a place in a draft and no position yet.
@@ -46,7 +46,7 @@ internal sealed partial class WorkflowInstance
     {
         var done = new Told<Payload>();
         PostCall(() => done.Tell(_code.Query(query.Name, query.Arguments)), done.Fail);
-        return done.Task;
+        return done.Ask();
     }
 
     /// <summary>The outcome of the run; <c>Ended = false</c> after the patience, or when it left memory without one.</summary>
@@ -55,7 +55,7 @@ internal sealed partial class WorkflowInstance
         Interlocked.Increment(ref _waiters);
         try
         {
-            return await _ended.Task.WaitAsync(patience, _engine.Time);
+            return await _ended.Ask().WaitAsync(patience, _engine.Time);
         }
         catch (Exception error) when (error is TimeoutException or MovedException)
         {

@@ -284,7 +284,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
     }
 
     /// <summary>A lane on its own thread, with the group to begin with or with what waits by then; on the pool if that is too many.</summary>
-    private sealed class Lane(Grouping<T> grouping, List<T>? group) : IThreadPoolWorkItem
+    private sealed class Lane(Grouping<T> grouping, List<T>? group) : IRoundTrip
     {
         public void Execute()
         {

@@ -4,6 +4,9 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Actors.Storage;
 
+/// <summary>Work for an <see cref="OwnThread"/> that waits for the database as long as it must: no other thread takes the place of its own.</summary>
+internal interface IRoundTrip : IThreadPoolWorkItem;
+
 /// <summary>
 /// A thread for round trips that may block it, and for what their answers set going, one after the other: no other has to wake. When work holds it,
 /// so that a second look, some milliseconds after the first, finds the same there, what waits behind that goes to the thread pool, and another thread takes this
@@ -22,8 +25,10 @@ internal sealed class OwnThread : IDisposable
     private readonly string _name;
     private readonly TimeSpan _patience;
     private readonly Timer _impatience;
-    private IThreadPoolWorkItem? _atWork;
-    private IThreadPoolWorkItem? _seen;
+    private long _atWork; // Its number, each another; zero: none.
+    private long _seen;
+    private long _numbers;
+    private volatile bool _isRoundTrip;
     private Thread? _thread;
     private long _restsUntil;
     private int _taken;
@@ -49,7 +54,7 @@ internal sealed class OwnThread : IDisposable
     public bool IsHere => Volatile.Read(ref _thread) == Thread.CurrentThread;
 
     /// <summary>False when the thread rests, or is at something else than the caller. What its work brings goes when that is over.</summary>
-    /// <param name="work">Used once, and does not throw.</param>
+    /// <param name="work">Does not throw.</param>
     public bool TryRun(IThreadPoolWorkItem work)
     {
         if (Stopwatch.GetTimestamp() < Volatile.Read(ref _restsUntil))
@@ -111,7 +116,6 @@ internal sealed class OwnThread : IDisposable
     {
         _ended = true;
         _wake.Release();
-        _impatience.Dispose();
     }
 
     private void StartThread()
@@ -128,25 +132,41 @@ internal sealed class OwnThread : IDisposable
         while (true)
         {
             _wake.Wait();
+            var number = Interlocked.Increment(ref _numbers);
+            Volatile.Write(ref _atWork, number);
             while (TryTake(out var work))
             {
-                Volatile.Write(ref _atWork, work);
+                _isRoundTrip = work is IRoundTrip;
                 work.Execute();
-                if (Interlocked.CompareExchange(ref _atWork, null, work) != work)
+                if (!TryGoOn(ref number, Interlocked.Increment(ref _numbers)))
                 {
-                    return; // It held this thread, and another has its place.
+                    return;
                 }
 
                 ExecutionContext.Restore(own!); // Whatever answers left in it.
             }
 
+            if (!TryGoOn(ref number, 0))
+            {
+                return;
+            }
+
             if (_ended)
             {
+                _impatience.Dispose();
                 return;
             }
 
             Volatile.Write(ref _taken, 0);
         }
+    }
+
+    /// <summary>False when the work held this thread, and another has its place.</summary>
+    private bool TryGoOn(ref long number, long next)
+    {
+        var over = Interlocked.CompareExchange(ref _atWork, next, number) == number;
+        number = next;
+        return over;
     }
 
     private bool TryTake([NotNullWhen(true)] out IThreadPoolWorkItem? work) => _next.TryDequeue(out work) || _waiting.TryDequeue(out work);
@@ -164,19 +184,30 @@ internal sealed class OwnThread : IDisposable
         Interlocked.Exchange(ref _watched, 0);
         var (seen, atWork) = (_seen, Volatile.Read(ref _atWork));
         _seen = atWork;
-        if (atWork is not null && (atWork != seen || Interlocked.CompareExchange(ref _atWork, null, atWork) != atWork))
+        if (atWork != 0 && atWork != seen)
         {
             Watch();
+            return;
         }
-        else if (atWork is not null)
+
+        if (!_next.IsEmpty || !_waiting.IsEmpty)
         {
             GiveAway();
+        }
+
+        if (atWork == 0 || _isRoundTrip)
+        {
+            return;
+        }
+
+        if (Interlocked.CompareExchange(ref _atWork, 0, atWork) == atWork)
+        {
             _wake.Release();
             StartThread();
         }
-        else if (!_next.IsEmpty || !_waiting.IsEmpty)
+        else
         {
-            GiveAway(); // Added by work whose place was just taken.
+            Watch(); // Over just now: another may be at work.
         }
     }
 }

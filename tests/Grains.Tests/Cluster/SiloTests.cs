@@ -111,6 +111,26 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         }
     }
 
+    [Fact]
+    public async Task Who_waits_for_a_result_does_not_wait_for_what_another_does_with_it()
+    {
+        using var host = Build();
+        await host.StartAsync(TestContext.Current.CancellationToken);
+        var handle = host.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>("two wait");
+        await handle.StartAsync(1);
+        using var both = new Barrier(2);
+        var waiters = new[] { WaitAsync(), WaitAsync() };
+        await handle.SignalAsync(w => w.Add(99));
+        Assert.DoesNotContain(false, await Task.WhenAll(waiters));
+        await host.StopAsync(TestContext.Current.CancellationToken);
+
+        async Task<bool> WaitAsync()
+        {
+            await handle.ResultAsync().ConfigureAwait(false);
+            return both.SignalAndWait(TimeSpan.FromSeconds(15)); // Before the first would ask anew.
+        }
+    }
+
     /// <summary>A standby that is not promoted yet, and a disk that is full.</summary>
     [Theory]
     [InlineData("read-only", "alter database {0} set default_transaction_read_only = on", "alter database {0} reset default_transaction_read_only")]

@@ -101,6 +101,45 @@ public sealed class OwnThreadTests : IDisposable
         Assert.Equal(other, Next());
     }
 
+    /// <summary>A run is work again and again.</summary>
+    [Fact]
+    public void Work_that_holds_a_thread_may_be_at_work_on_the_other()
+    {
+        using var first = new ManualResetEventSlim();
+        using var second = new ManualResetEventSlim();
+        var times = 0;
+        var again = new Work(this, () => (Interlocked.Increment(ref times) == 1 ? first : second).Wait(Limit));
+        _own.Dispose();
+        _own = new OwnThread("test");
+        BringUntilTaken(() => OwnThread.GoNext(again));
+        Next();
+        var held = Next();
+        BringUntilTaken(() => OwnThread.GoNext(again));
+        Next();
+        Assert.NotEqual(held, Next());
+        first.Set();
+        Assert.True(held.Join(Limit));
+        second.Set();
+        BringUntilTaken(() => Assert.True(_own.IsHere));
+        Assert.True(IsOnIt());
+    }
+
+    [Fact]
+    public void A_round_trip_keeps_its_thread_however_long_it_takes()
+    {
+        using var end = new ManualResetEventSlim();
+        var keeps = new BlockingCollection<bool>();
+        _own.Dispose();
+        _own = new OwnThread("test");
+        BringUntilTaken(() => OwnThread.GoNext(new RoundTrip(() =>
+        {
+            Add(end.Set);
+            end.Wait(Limit); // Set by what waits, which is given away when a second look finds this still here.
+            keeps.Add(_own.IsHere);
+        })));
+        Assert.True(keeps.TryTake(out var kept, Limit) && kept);
+    }
+
     [Fact]
     public void What_waits_is_given_away_at_once_by_work_that_says_so()
     {
@@ -150,6 +189,11 @@ public sealed class OwnThreadTests : IDisposable
     private bool IsOnIt() => Next().Name == "test";
 
     private Thread Next() => _ran.TryTake(out var thread, Limit) ? thread : throw new TimeoutException("Nothing ran.");
+
+    private sealed class RoundTrip(Action action) : IRoundTrip
+    {
+        public void Execute() => action();
+    }
 
     private sealed class Work(OwnThreadTests test, Action action) : IThreadPoolWorkItem
     {
