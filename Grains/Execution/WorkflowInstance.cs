@@ -70,8 +70,8 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
     private readonly TaskCompletionSource _leftMemory = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Replays the history and goes on from there, then handles what was posted since. Called once. On an <see cref="OwnThread"/> it goes there: what it
-    /// commits goes with what else the answers bring.</summary>
+    /// <summary>Replays the history and goes on from there, then handles what was posted since. Called once. On an <see cref="OwnThread"/> it goes next
+    /// there: what it commits goes with what else the answers bring.</summary>
     public void Begin() => Schedule();
 
     private void Replay(IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> mail)
@@ -117,7 +117,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         }
     }
 
-    /// <summary>Handles the action after everything that was posted before it, on a thread of the pool.</summary>
+    /// <summary>Handles the action after everything that was posted before it, apart from the caller.</summary>
     private void Post(Action action)
     {
         if (Enqueue(action))
@@ -128,7 +128,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
     private void Schedule() => OwnThread.GoNext(this);
 
-    /// <summary>The same on this thread, unless another one is handling: for the end of what runs on a thread of the pool anyway.</summary>
+    /// <summary>The same on this thread, unless another one is handling: for the end of what nobody waits for.</summary>
     /// <param name="takesBody">Nothing waits for this thread: it may also run a body that the handling gives out.</param>
     private void PostHere(Action action, bool takesBody = false)
     {

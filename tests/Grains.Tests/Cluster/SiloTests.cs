@@ -16,8 +16,7 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
     [Fact]
     public async Task A_silo_runs_workflows_for_callers_inside_it()
     {
-        using var host = Build();
-        await host.StartAsync(TestContext.Current.CancellationToken);
+        using var host = await StartAsync();
         var workflows = host.Services.GetRequiredService<IWorkflowClient>();
         var handle = workflows.Get<ICounting>("c-1");
         await handle.StartAsync(1);
@@ -33,8 +32,7 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
     [Fact]
     public async Task A_result_is_given_to_callers_with_the_run_s_own_contract_alone()
     {
-        using var host = Build();
-        await host.StartAsync(TestContext.Current.CancellationToken);
+        using var host = await StartAsync();
         var workflows = host.Services.GetRequiredService<IWorkflowClient>();
         var handle = workflows.Get<ICounting>("c-2");
         await handle.StartAsync(1);
@@ -50,8 +48,7 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
     public async Task The_result_of_a_run_in_memory_here_takes_no_call_to_a_grain_and_of_one_that_has_ended_does()
     {
         var calls = new ResultCalls();
-        using var host = Build(calls);
-        await host.StartAsync(TestContext.Current.CancellationToken);
+        using var host = await StartAsync(calls);
         var workflows = host.Services.GetRequiredService<IWorkflowClient>();
         var handle = workflows.Get<ICounting>("c-3");
         await handle.StartAsync(1);
@@ -67,8 +64,7 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
     [Fact]
     public async Task Who_waits_in_this_silo_for_a_run_that_leaves_it_goes_on_waiting_for_it()
     {
-        using var host = Build();
-        await host.StartAsync(TestContext.Current.CancellationToken);
+        using var host = await StartAsync();
         var handle = host.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>("c-4");
         await handle.StartAsync(1);
         var result = handle.ResultAsync();
@@ -83,8 +79,7 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
     [Fact]
     public async Task A_caller_who_holds_the_thread_on_which_its_answer_came_holds_nobody_up()
     {
-        using var host = Build();
-        await host.StartAsync(TestContext.Current.CancellationToken);
+        using var host = await StartAsync();
         var workflows = host.Services.GetRequiredService<IWorkflowClient>();
         using var end = new ManualResetEventSlim();
         var holders = new List<string?>();
@@ -114,8 +109,7 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
     [Fact]
     public async Task Who_waits_for_a_result_does_not_wait_for_what_another_does_with_it()
     {
-        using var host = Build();
-        await host.StartAsync(TestContext.Current.CancellationToken);
+        using var host = await StartAsync();
         var handle = host.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>("two wait");
         await handle.StartAsync(1);
         using var both = new Barrier(2);
@@ -140,8 +134,7 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         "drop trigger full_disk on actors.workflows")]
     public async Task A_database_that_takes_nothing_for_now_makes_calls_unavailable_and_then_they_take_effect_once(string id, string harm, string heal)
     {
-        using var host = Build();
-        await host.StartAsync(TestContext.Current.CancellationToken);
+        using var host = await StartAsync();
         var handle = host.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>(id);
         var name = new Npgsql.NpgsqlConnectionStringBuilder(database.ConnectionString).Database!;
         var endSessions = $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and application_name like 'actors %'";
@@ -172,7 +165,7 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         }
     }
 
-    private IHost Build(IIncomingGrainCallFilter? filter = null)
+    private async Task<IHost> StartAsync(IIncomingGrainCallFilter? filter = null)
     {
         var builder = Host.CreateApplicationBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
@@ -186,7 +179,9 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
             builder.Services.AddSingleton(filter);
         }
 
-        return builder.Build();
+        var host = builder.Build();
+        await host.StartAsync(TestContext.Current.CancellationToken);
+        return host;
     }
 
     private sealed class ResultCalls : IIncomingGrainCallFilter

@@ -63,8 +63,7 @@ public sealed class OwnThreadTests : IDisposable
     public void What_waits_for_work_that_blocks_goes_elsewhere()
     {
         using var end = new CountdownEvent(2);
-        _own.Dispose();
-        _own = new OwnThread("test");
+        LookOften();
         BringUntilTaken(() =>
         {
             OwnThread.GoNext(new Work(this, () => end.Signal()));
@@ -81,8 +80,7 @@ public sealed class OwnThreadTests : IDisposable
     public void Another_thread_takes_the_place_of_one_that_work_holds_and_it_ends_with_that_work()
     {
         using var end = new ManualResetEventSlim();
-        _own.Dispose();
-        _own = new OwnThread("test");
+        LookOften();
         BringUntilTaken(() => OwnThread.GoNext(new Work(this, () =>
         {
             end.Wait(Limit);
@@ -109,8 +107,7 @@ public sealed class OwnThreadTests : IDisposable
         using var second = new ManualResetEventSlim();
         var times = 0;
         var again = new Work(this, () => (Interlocked.Increment(ref times) == 1 ? first : second).Wait(Limit));
-        _own.Dispose();
-        _own = new OwnThread("test");
+        LookOften();
         BringUntilTaken(() => OwnThread.GoNext(again));
         Next();
         var held = Next();
@@ -129,8 +126,7 @@ public sealed class OwnThreadTests : IDisposable
     {
         using var end = new ManualResetEventSlim();
         var keeps = new BlockingCollection<bool>();
-        _own.Dispose();
-        _own = new OwnThread("test");
+        LookOften();
         BringUntilTaken(() => OwnThread.GoNext(new RoundTrip(() =>
         {
             Add(end.Set);
@@ -178,6 +174,12 @@ public sealed class OwnThreadTests : IDisposable
     }
 
     public void Dispose() => _own.Dispose();
+
+    private void LookOften()
+    {
+        _own.Dispose();
+        _own = new OwnThread("test");
+    }
 
     /// <summary>Work of before may be over and its thread not yet free.</summary>
     private void BringUntilTaken(Action work) => Assert.True(SpinWait.SpinUntil(() => TryRun(work), Limit));
