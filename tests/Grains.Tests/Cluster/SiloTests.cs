@@ -121,7 +121,7 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         async Task<bool> WaitAsync()
         {
             await handle.ResultAsync().ConfigureAwait(false);
-            return both.SignalAndWait(TimeSpan.FromSeconds(15)); // Before the first would ask anew.
+            return both.SignalAndWait(TimeSpan.FromSeconds(7)); // Before the other would ask anew, after ten.
         }
     }
 
