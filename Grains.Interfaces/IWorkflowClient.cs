@@ -43,8 +43,10 @@ public interface IWorkflowHandle<out TContract>
 
     /// <summary>Returns after the signal's commit; it is delivered once, or kept and listed as undelivered when the run ends before it.</summary>
     /// <param name="call">Exactly one call of a method marked <see cref="SignalAttribute"/>; anything else is an <see cref="ArgumentException"/>.</param>
-    /// <param name="messageId">A repeat with the same id changes nothing, as long as the workflow is kept. 1 to 200 characters without control characters. Default: a new id.</param>
+    /// <param name="messageId">A repeat with the same id changes nothing, also in a later run of the workflow, as long as the ids are kept
+    /// (<c>KeepMessageIdsFor</c>). 1 to 200 characters without control characters. Default: a new id, kept over the call's own retries.</param>
     /// <exception cref="WorkflowNotFoundException">There is no such workflow.</exception>
+    /// <exception cref="WorkflowUnavailableException">Not answered in time: repeat the call with the exception's <c>RequestId</c> as <paramref name="messageId"/>.</exception>
     /// <exception cref="WorkflowEndedException">Its run has ended.</exception>
     /// <exception cref="PayloadTooLargeException">The arguments exceed the limit.</exception>
     Task SignalAsync(Func<TContract, Task> call, string? messageId = null, CancellationToken cancellation = default);
@@ -65,10 +67,13 @@ public interface IWorkflowHandle<out TContract>
     /// <summary>Asks the cluster to look at the workflow now: what a caller does after the commit of a transaction that started it. Losing the call costs at most a second.</summary>
     Task NudgeAsync(CancellationToken cancellation = default);
 
-    /// <summary>The same handle, whose start also delivers this signal to the run that it made or found: both are committed when the start returns.</summary>
+    /// <summary>
+    /// The same handle, whose start also delivers this signal. With a run that the start makes it is one commit, and the signal is handled
+    /// before the first line of <c>RunAsync</c>; a run that the start finds gets it as by <see cref="SignalAsync"/> before the start returns.
+    /// </summary>
     IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null);
 
-    internal Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, CancellationToken cancellation);
+    internal Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, string? requestId, CancellationToken cancellation);
 
     internal Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation);
 

@@ -6,6 +6,11 @@ namespace Actors;
 public static class WorkflowHandleCalls
 {
     /// <summary>Returns after the commit that holds the run; repeating it with the same id attaches to that run.</summary>
+    /// <param name="requestId">Of a start with <see cref="StartPolicy.Reject"/> or <see cref="StartPolicy.StartNew"/>: a repeat with the same id answers
+    /// with the run that the first one made, and makes no other. 1 to 200 characters without control characters. Default: a new id, kept over the
+    /// call's own retries. With <see cref="StartPolicy.Attach"/> the workflow's id is enough.</param>
+    /// <exception cref="WorkflowUnavailableException">Not answered in time: repeat the call with the exception's <c>RequestId</c>, as
+    /// <paramref name="requestId"/>, or where the start attaches as the signal's message id.</exception>
     /// <exception cref="WorkflowTypeMismatchException">The id belongs to a workflow of another type.</exception>
     /// <exception cref="WorkflowExistsException">The id is taken and <paramref name="policy"/> rejects that.</exception>
     /// <exception cref="UnknownWorkflowTypeException">The silo that was asked does not know the contract.</exception>
@@ -14,8 +19,9 @@ public static class WorkflowHandleCalls
         this IWorkflowHandle<IWorkflow<TInput, TResult>> workflow,
         TInput input,
         StartPolicy policy = StartPolicy.Attach,
+        string? requestId = null,
         CancellationToken cancellation = default) =>
-        workflow.StartAsync(input, policy, cancellation);
+        workflow.StartAsync(input, policy, requestId, cancellation);
 
     /// <summary>
     /// Commits the start with the caller's own rows or not at all. Runs at once when the caller nudges after its commit

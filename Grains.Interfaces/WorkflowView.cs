@@ -31,4 +31,17 @@ public sealed record WorkflowView(
     Guid? Owner,
     DateTimeOffset CreatedAt,
     DateTimeOffset? EndedAt,
-    string? Problem);
+    string? Problem)
+{
+    /// <summary>The first hundred of the messages that were sent to the run and not delivered, the oldest first.</summary>
+    public IReadOnlyList<UndeliveredMessage> Undelivered { get; init; } = [];
+}
+
+/// <summary>A message that is kept for people: its run had ended, or its code could not read it. The run goes on without it.</summary>
+/// <param name="MessageId">The id that its sender gave.</param>
+/// <param name="Name">Of the signal, or the topic.</param>
+/// <param name="At">When it was sent.</param>
+/// <param name="Reason">Why it was not delivered; never a payload.</param>
+[GenerateSerializer, Immutable, Alias("actors.UndeliveredMessage")]
+public sealed record UndeliveredMessage(
+    [property: Id(0)] string MessageId, [property: Id(1)] string Name, [property: Id(2)] DateTimeOffset At, [property: Id(3)] string Reason);

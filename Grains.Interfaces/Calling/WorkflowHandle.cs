@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Data;
 using System.Data.Common;
 using Actors.Wire;
@@ -14,11 +15,12 @@ internal sealed class WorkflowHandle<TContract>(
     public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) =>
         new WorkflowHandle<TContract>(Id, route, mailboxes, payloads, patience, Signal(call, messageId));
 
-    public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, CancellationToken cancellation)
+    public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, string? requestId, CancellationToken cancellation)
     {
-        var request = new StartRequest(WorkflowNames.Of(typeof(TContract)), payloads.Write(input, $"Input of workflow '{Id}'"), policy, withStart);
-        var reply = await AskAsync(() => route.StartAsync(Id, request), cancellation);
-        return reply.Error is { } error ? throw error.ToException() : new StartedRun(reply.Run, reply.Started);
+        var id = policy == StartPolicy.Attach ? null : Checked(requestId);
+        var request = new StartRequest(WorkflowNames.Of(typeof(TContract)), payloads.Write(input, $"Input of workflow '{Id}'"), policy, withStart, id);
+        var reply = await AskAsync(() => route.StartAsync(Id, request), reply => reply.Error, id ?? withStart?.MessageId, cancellation);
+        return new StartedRun(reply.Run, reply.Started);
     }
 
     public async Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation)
@@ -78,23 +80,24 @@ internal sealed class WorkflowHandle<TContract>(
         var (method, arguments) = CallRecorder.Record<TContract, QueryAttribute, TValue>(query);
         FormattableString what = $"Query {method.Name} of workflow '{Id}'";
         var request = new QueryRequest(method.Name, payloads.WriteArguments(method, arguments, what));
-        var reply = await AskAsync(() => route.QueryAsync(Id, request), cancellation);
-        return reply.Error is { } error ? throw error.ToException() : payloads.Read<TValue>(reply.Value, what);
+        var reply = await AskAsync(() => route.QueryAsync(Id, request), reply => reply.Error, null, cancellation);
+        return payloads.Read<TValue>(reply.Value, what);
     }
 
     public async Task<WorkflowView?> StatusAsync(CancellationToken cancellation)
     {
-        var reply = await AskAsync(() => mailboxes.Of(Id).StatusAsync(), cancellation);
-        return reply.Error is { } error ? throw error.ToException()
-            : !reply.Found ? null
-            : new WorkflowView(
-                Id, reply.Run, reply.Type, (WorkflowStatus)reply.Status, reply.Position, reply.Epoch, reply.Owner, reply.CreatedAt, reply.EndedAt, reply.Problem);
+        var reply = await AskAsync(() => mailboxes.Of(Id).StatusAsync(), reply => reply.Error, null, cancellation);
+        return !reply.Found ? null : new WorkflowView(
+            Id, reply.Run, reply.Type, (WorkflowStatus)reply.Status, reply.Position, reply.Epoch, reply.Owner, reply.CreatedAt, reply.EndedAt, reply.Problem)
+        {
+            Undelivered = reply.Undelivered,
+        };
     }
 
     public async Task<bool> ResumeAsync(CancellationToken cancellation)
     {
-        var reply = await AskAsync(() => mailboxes.Of(Id).ResumeAsync(), cancellation);
-        return reply.Error is { } error ? throw error.ToException() : payloads.Read<bool>(reply.Value, $"Reply to resume");
+        var reply = await AskAsync(() => mailboxes.Of(Id).ResumeAsync(), reply => reply.Error, null, cancellation);
+        return payloads.Read<bool>(reply.Value, $"Reply to resume");
     }
 
     public Task NudgeAsync(CancellationToken cancellation) => mailboxes.Of(Id).WakeAsync();
@@ -131,13 +134,8 @@ internal sealed class WorkflowHandle<TContract>(
         }
     }
 
-    private async Task SendAsync(SignalRequest request, CancellationToken cancellation)
-    {
-        if (await AskAsync(() => route.SignalAsync(Id, request), cancellation) is { } error)
-        {
-            throw error.ToException();
-        }
-    }
+    private Task SendAsync(SignalRequest request, CancellationToken cancellation) =>
+        AskAsync(() => route.SignalAsync(Id, request), error => error, request.MessageId, cancellation);
 
     private SignalRequest Signal(Func<TContract, Task> call, string? messageId)
     {
@@ -146,23 +144,49 @@ internal sealed class WorkflowHandle<TContract>(
         return new SignalRequest(method.Name, IsTopic: false, payload, Checked(messageId));
     }
 
+    private static readonly TimeSpan RetryFirst = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(1);
+
     private static string Checked(string? messageId) => messageId switch
     {
         null => Guid.NewGuid().ToString("N"),
         { Length: >= 1 and <= 200 } when !messageId.Any(char.IsControl) => messageId,
-        _ => throw new ArgumentException("A message id is 1 to 200 characters without control characters.", nameof(messageId)),
+        _ => throw new ArgumentException("An id of a message or request is 1 to 200 characters without control characters.", nameof(messageId)),
     };
 
-    private async Task<T> AskAsync<T>(Func<Task<T>> ask, CancellationToken cancellation)
+    /// <summary>Asks, and asks again with the same ids while the cluster or its database is away, for as long as the patience.</summary>
+    /// <param name="requestId">By which a caller repeats the call when this gives up; null for what needs none.</param>
+    private async Task<T> AskAsync<T>(Func<Task<T>> ask, Func<T, WireError?> refusal, string? requestId, CancellationToken cancellation)
     {
-        try
+        var began = Stopwatch.GetTimestamp();
+        for (var pause = RetryFirst; ; pause = pause < RetryMax ? pause * 2 : RetryMax)
         {
-            return await ask().WaitAsync(cancellation);
-        }
-        catch (Exception error) when (Unreachable(error, cancellation))
-        {
-            throw new WorkflowUnavailableException(
-                $"Workflow '{Id}' could not be reached ({error.GetType().Name}). What was asked may or may not be committed: repeat it with the same ids.", error);
+            WorkflowUnavailableException unavailable;
+            try
+            {
+                var reply = await ask().WaitAsync(cancellation);
+                if (refusal(reply)?.ToException() is not { } error)
+                {
+                    return reply;
+                }
+
+                unavailable = error is WorkflowUnavailableException ? new WorkflowUnavailableException(error.Message) { RequestId = requestId } : throw error;
+            }
+            catch (Exception error) when (Unreachable(error, cancellation))
+            {
+                unavailable = new WorkflowUnavailableException(
+                    $"Workflow '{Id}' could not be reached ({error.GetType().Name}). What was asked may or may not be committed: repeat it with the same ids.", error)
+                {
+                    RequestId = requestId,
+                };
+            }
+
+            if (Stopwatch.GetElapsedTime(began) + pause > patience)
+            {
+                throw unavailable;
+            }
+
+            await Task.Delay(pause, cancellation);
         }
     }
 

@@ -30,11 +30,21 @@ public sealed class PayloadTooLargeException(string message) : ActorsException(m
 /// <summary>The workflow was set aside: it keeps everything it did and does nothing until it is resumed. The message gives the reason.</summary>
 public sealed class WorkflowSetAsideException(string message) : ActorsException(message);
 
-/// <summary>The cluster or its database could not be reached in time. A start or signal may or may not have been committed: repeat it with the same id.</summary>
+/// <summary>
+/// The cluster or its database could not be reached in time. What was asked may or may not have been committed: repeat it with the same
+/// workflow id and with <see cref="RequestId"/>, and it takes effect once.
+/// </summary>
 public sealed class WorkflowUnavailableException(string message, Exception? inner = null) : ActorsException(message, inner)
 {
     public override bool IsTransient => true;
+
+    /// <summary>The id by which to repeat the call: of a signal or message its <c>messageId</c>, of a start its <c>requestId</c>. Null where
+    /// the workflow's own id is enough, and for calls that write nothing.</summary>
+    public string? RequestId { get; init; }
 }
+
+/// <summary>The silo did not join: the stored name of one of its workflows belongs to another contract in this database.</summary>
+public sealed class WorkflowNameTakenException(string message) : ActorsException(message);
 
 /// <summary>The run ended with an error. Carries what was recorded: type, message and stack of the original error.</summary>
 public sealed class WorkflowFailedException(string workflow, string errorType, string errorMessage, string? errorStack)

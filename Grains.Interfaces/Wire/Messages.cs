@@ -9,7 +9,8 @@ public sealed record StartRequest(
     [property: Id(0)] string Type,
     [property: Id(1)] Payload Input,
     [property: Id(2)] StartPolicy Policy,
-    [property: Id(3)] SignalRequest? Signal);
+    [property: Id(3)] SignalRequest? Signal,
+    [property: Id(4)] string? RequestId = null);
 
 [GenerateSerializer, Immutable, Alias("actors.StartReply")]
 public sealed record StartReply([property: Id(0)] WireError? Error, [property: Id(1)] Guid Run, [property: Id(2)] bool Started);
@@ -53,4 +54,5 @@ public sealed record StatusReply(
     [property: Id(7)] Guid? Owner,
     [property: Id(8)] DateTimeOffset CreatedAt,
     [property: Id(9)] DateTimeOffset? EndedAt,
-    [property: Id(10)] string? Problem);
+    [property: Id(10)] string? Problem,
+    [property: Id(11)] UndeliveredMessage[] Undelivered);

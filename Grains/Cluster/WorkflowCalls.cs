@@ -25,7 +25,7 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
                 return null;
             }
 
-            if (request.Signal is { } signal)
+            if (!reply.Started && request.Signal is { } signal)
             {
                 await engine.SignalAsync(id, signal);
             }
@@ -67,7 +67,7 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
     public Task<StatusReply> StatusAsync(WorkflowId id) => AnswerAsync(
         id,
         () => engine.StatusAsync(id),
-        error => new StatusReply(error, false, default, "", 0, 0, 0, null, default, null, null));
+        error => new StatusReply(error, false, default, "", 0, 0, 0, null, default, null, null, []));
 
     public Task<ValueReply> ResumeAsync(WorkflowId id) => AnswerAsync(
         id,

@@ -9,7 +9,7 @@ internal sealed class Draft
     // Most drafts are one step's result: what they do not need is not made.
     private List<int>? _clearedTimers;
     private List<string>? _clearedMail;
-    private List<string>? _refusedMail;
+    private List<(string MessageId, string Reason)>? _refusedMail;
     private List<Told<bool>>? _acknowledgements;
 
     /// <summary>True when there is nothing worth a commit. Timers that nobody waits for any more go with the next one.</summary>
@@ -38,13 +38,16 @@ internal sealed class Draft
         return row;
     }
 
+    /// <summary>The row refuses the message at this position, which comes back to the inbox with it.</summary>
+    public void AddRefusal(JournalRow row, int position, string reason) => Add(new Item(row, [], false, null) { Refuses = (position, reason) });
+
     public void AddFired(JournalRow row, DateTimeOffset due) => Add(new Item(row, [], EndsTimer: true, due));
 
     public void ClearTimer(int seq) => (_clearedTimers ??= []).Add(seq);
 
     public void ClearMail(string messageId) => (_clearedMail ??= []).Add(messageId);
 
-    public void RefuseMail(string messageId) => (_refusedMail ??= []).Add(messageId);
+    public void RefuseMail(string messageId, string reason) => (_refusedMail ??= []).Add((messageId, reason));
 
     public void Acknowledge(Told<bool> waiter) => (_acknowledgements ??= []).Add(waiter);
 
@@ -82,11 +85,11 @@ internal sealed class Draft
     }
 
     /// <summary>The entry that commits all of this at the given place. <paramref name="messages"/> counts those published before.</summary>
-    public Entry Seal(long instance, int epoch, int position, int messages)
+    public Entry Seal(StoredRun run, int epoch, int position, int messages)
     {
         var entry = new Entry
         {
-            Instance = instance, Epoch = epoch, Position = position, NotBefore = NotBefore, Size = (int)Math.Min(Size, int.MaxValue),
+            Instance = run.Instance, Workflow = run.Workflow, Epoch = epoch, Position = position, NotBefore = NotBefore, Size = (int)Math.Min(Size, int.MaxValue),
             ClearedTimers = Joined(EndedTimers(), _clearedTimers) ?? [], ClearedMail = _clearedMail ?? [], RefusedMail = _refusedMail ?? [],
         };
         entry.Rows.Capacity = _items.Count;
@@ -94,6 +97,11 @@ internal sealed class Draft
         {
             item.Row.Position = ++position;
             entry.Rows.Add(item.Row);
+            if (item.Refuses is { } refusal)
+            {
+                entry.Undelivered.Add(refusal);
+            }
+
             foreach (var message in item.Messages)
             {
                 messages++;
@@ -144,6 +152,9 @@ internal sealed class Draft
     private sealed record Item(JournalRow Row, IReadOnlyList<OutgoingMessage> Messages, bool EndsTimer, DateTimeOffset? NotBefore)
     {
         public long Size { get; } = Row.Payload.Size + OutgoingMessage.SizeOf(Messages);
+
+        /// <summary>The position of a message that the code cannot read, and why.</summary>
+        public (int Position, string Reason)? Refuses { get; init; }
 
         public bool IsCommand => Row.Kind is JournalKind.TimerSet or JournalKind.Published;
     }

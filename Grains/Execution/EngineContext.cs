@@ -11,6 +11,7 @@ internal sealed record EngineContext(
     EngineDatabase Database,
     JournalWriter Journal,
     Claims Claims,
+    Codes Codes,
     WorkflowTypes Types,
     PayloadSerializer Payloads,
     MessagePreparer Messages,

@@ -58,6 +58,14 @@ public sealed class ExecutionOptions
     [Range(typeof(TimeSpan), "00:01:00", "10000.00:00:00")]
     public TimeSpan? KeepEndedFor { get; set; }
 
+    /// <summary>
+    /// How long at least the ids of messages and requests are remembered, by the database's clock, so that repeats of them change nothing: as long as the run
+    /// that took them is kept, and where it is deleted after <see cref="KeepEndedFor"/> and its workflow has a further run, this long.
+    /// </summary>
+    /// <value>1 minute to 10,000 days. Default 7 days.</value>
+    [Range(typeof(TimeSpan), "00:01:00", "10000.00:00:00")]
+    public TimeSpan KeepMessageIdsFor { get; set; } = TimeSpan.FromDays(7);
+
     /// <summary>Connections for transactions of user code, in each silo.</summary>
     /// <value>1 to 1,000. Default 30.</value>
     [Range(1, 1_000)]

@@ -7,7 +7,7 @@ namespace Actors.Execution;
 internal sealed partial class WorkflowCode : IWorkflowRuntime
 {
     private readonly MessagePreparer _messages;
-    private readonly Dictionary<string, Queue<Wire.Payload>> _arrived = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Queue<JournalRow>> _arrived = new(StringComparer.Ordinal);
     private readonly List<Receiver> _receivers = [];
 
     public WorkflowId Id { get; }
@@ -109,43 +109,58 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
     public Task<T> Receive<T>(string topic, SourceLine line)
     {
         AssertInTurn(line, "Receive");
-        FormattableString what = $"Message for topic '{topic}' of workflow '{Id}'";
-        if (_arrived.TryGetValue(topic, out var queue) && queue.TryDequeue(out var payload))
+        while (_arrived.TryGetValue(topic, out var queue) && queue.TryDequeue(out var row))
         {
-            try
+            if (TryRead<T>(row, out var message))
             {
-                return Task.FromResult(_payloads.Read<T>(payload, what));
-            }
-            catch (PayloadException error)
-            {
-                // As when the message comes later than the question: the run is set aside and loses nothing.
-                Violate(error.Message);
-                throw Violation!;
+                return Task.FromResult(message);
             }
         }
 
         var done = new TaskCompletionSource<T>();
-        _receivers.Add(new Receiver(topic, received => done.SetResult(_payloads.Read<T>(received, what))));
+        _receivers.Add(new Receiver(topic, row =>
+        {
+            var isReadable = TryRead<T>(row, out var message);
+            return isReadable ? () => done.SetResult(message) : null;
+        }));
         return done.Task;
     }
 
+    private bool TryRead<T>(JournalRow row, out T message)
+    {
+        try
+        {
+            message = _payloads.Read<T>(row.Payload, $"Message '{row.MessageId}' for topic '{row.Name}' of workflow '{Id}'");
+            return true;
+        }
+        catch (PayloadException error)
+        {
+            Refuse(row, error);
+            message = default!;
+            return false;
+        }
+    }
+
+    /// <summary>The message goes to the first receiver of its topic, which goes on waiting when it cannot read it.</summary>
     private void Arrive(JournalRow row)
     {
-        var index = _receivers.FindIndex(receiver => receiver.Topic == row.Name);
-        if (index >= 0)
+        if (_receivers.Find(receiver => receiver.Topic == row.Name) is { } receiver)
         {
-            var receiver = _receivers[index];
-            _receivers.RemoveAt(index);
-            receiver.Take(row.Payload);
+            if (receiver.Read(row) is { } complete)
+            {
+                _receivers.Remove(receiver);
+                complete();
+            }
+
             return;
         }
 
         if (!_arrived.TryGetValue(row.Name, out var queue))
         {
-            _arrived[row.Name] = queue = new Queue<Wire.Payload>();
+            _arrived[row.Name] = queue = new Queue<JournalRow>();
         }
 
-        queue.Enqueue(row.Payload);
+        queue.Enqueue(row);
     }
 
     private void Issue(Command command)
@@ -188,5 +203,6 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
 
     private static string CheckedName(string name) => StoredText.Checked(name, "The name of a step", 1, 200);
 
-    private sealed record Receiver(string Topic, Action<Wire.Payload> Take);
+    /// <param name="Read">Null when the message cannot be read as what the receiver asked for, and is refused; else what hands it over.</param>
+    private sealed record Receiver(string Topic, Func<JournalRow, Action?> Read);
 }

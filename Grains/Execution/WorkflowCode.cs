@@ -30,6 +30,7 @@ internal sealed partial class WorkflowCode
     private int _guids;
     private int _handlers;
     private object? _result;
+    private bool _mainBegan;
     private bool _mainEnded;
     private bool _inQuery;
     private ExceptionDispatchInfo? _error;
@@ -76,6 +77,15 @@ internal sealed partial class WorkflowCode
             {
                 _expected.TryAdd(row.Seq, row);
             }
+            else if (row.Kind == JournalKind.Refused)
+            {
+                (_refusedBefore ??= []).Add(_payloads.Read<RefusedMessage>(row.Payload, $"Refusal in the history of workflow '{Id}'").Position);
+            }
+
+            if (row.Kind != JournalKind.SetAside)
+            {
+                _lastEntry = row.At;
+            }
         }
     }
 
@@ -90,6 +100,7 @@ internal sealed partial class WorkflowCode
     public void Deliver(JournalRow row)
     {
         Now = row.At > Now ? row.At : Now;
+        _delivered = row;
         try
         {
             _turn.Run(() =>
@@ -160,15 +171,25 @@ internal sealed partial class WorkflowCode
         switch (row.Kind)
         {
             case JournalKind.Started:
-                _ = RunMainAsync(_payloads.Read(row.Payload, _workflow.InputType, $"Input of workflow '{Id}'"));
+                _mainBegan = true;
+                if (_error is null) // Else a message that came with the start has failed it already.
+                {
+                    _ = RunMainAsync(_payloads.Read(row.Payload, _workflow.InputType, $"Input of workflow '{Id}'"));
+                }
+
+                break;
+            case JournalKind.Signal or JournalKind.Topic or JournalKind.Letter when _refusedBefore?.Contains(row.Position) is true:
                 break;
             case JournalKind.Signal:
                 _ = HandleAsync(row);
                 break;
-            case JournalKind.Topic:
+            case JournalKind.Letter when HasSignal(row.Name):
+                HandleIfReadable(row);
+                break;
+            case JournalKind.Topic or JournalKind.Letter:
                 Arrive(row);
                 break;
-            case JournalKind.Completed or JournalKind.Failed or JournalKind.SetAside:
+            case JournalKind.Completed or JournalKind.Failed or JournalKind.SetAside or JournalKind.Refused:
                 break;
             default:
                 Complete(row);
@@ -255,6 +276,22 @@ internal sealed partial class WorkflowCode
         }
     }
 
+    private void HandleIfReadable(JournalRow row)
+    {
+        var method = _type.Signals[row.Name];
+        try
+        {
+            _payloads.ReadArguments(row.Payload, method, $"Signal {row.Name} of workflow '{Id}'");
+        }
+        catch (PayloadException error)
+        {
+            Refuse(row, error);
+            return;
+        }
+
+        _ = HandleAsync(row);
+    }
+
     private object? Invoke(MethodInfo method, object?[] arguments)
     {
         try
@@ -307,7 +344,7 @@ internal sealed partial class WorkflowCode
     /// <summary>At rest: the code has ended, or waits for something that will come.</summary>
     private void CheckRest()
     {
-        if (Violation is not null)
+        if (Violation is not null || !_mainBegan)
         {
             return;
         }

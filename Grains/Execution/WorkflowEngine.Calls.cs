@@ -11,7 +11,10 @@ internal sealed partial class WorkflowEngine
 {
     private static readonly string AppendInbox = SqlText.Get("append_inbox");
     private static readonly string FindMessage = SqlText.Get("find_message");
+    private const int UndeliveredMax = 100;
+
     private static readonly string ReadLastRow = SqlText.Get("read_last_row");
+    private static readonly string ReadUndelivered = SqlText.Get("read_undelivered");
     private static readonly string ResumeWorkflow = SqlText.Get("resume_workflow");
 
     /// <summary>Returns after the commit that holds the signal: in the journal of a run in memory, else in its inbox.</summary>
@@ -35,6 +38,11 @@ internal sealed partial class WorkflowEngine
             switch (opened)
             {
                 case { Instance: { } instance }:
+                    if (!instance.Row.IsFirst && await FindMessageAsync(instance.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null)
+                    {
+                        return true; // An earlier run of this workflow took it.
+                    }
+
                     await instance.SignalAsync(signal);
                     return true;
                 case { Row: null }:
@@ -42,7 +50,7 @@ internal sealed partial class WorkflowEngine
                 case { Row.Status: WorkflowStatus.SetAside }:
                     return await MailAsync(id, signal);
                 default:
-                    return await WasDeliveredAsync(opened.Row, signal) ? true : throw new WorkflowEndedException(
+                    return await FindMessageAsync(opened.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null ? true : throw new WorkflowEndedException(
                         $"Workflow '{id}' has ended ({opened.Row.Status}); the signal '{signal.Name}' was not delivered.");
             }
         });
@@ -89,11 +97,12 @@ internal sealed partial class WorkflowEngine
         {
             var row = await Context.Claims.LookAsync(id) ?? throw NotFound(id);
             return new StatusReply(
-                null, true, row.Run, row.Type, (int)row.Status, row.Position, row.Epoch, row.Owner, row.CreatedAt, row.EndedAt, await ProblemAsync(row));
+                null, true, row.Run, row.Type, (int)row.Status, row.Position, row.Epoch, row.Owner, row.CreatedAt, row.EndedAt, await ProblemAsync(row),
+                await UndeliveredAsync(row));
         }
         catch (WorkflowNotFoundException)
         {
-            return new StatusReply(null, false, default, "", 0, 0, 0, null, default, null, null);
+            return new StatusReply(null, false, default, "", 0, 0, 0, null, default, null, null, []);
         }
     }
 
@@ -151,11 +160,36 @@ internal sealed partial class WorkflowEngine
         return delivered ? true : throw new WorkflowEndedException($"Workflow '{id}' has ended; the signal '{signal.Name}' was not delivered.");
     }
 
-    private async Task<bool> WasDeliveredAsync(StoredRun row, SignalRequest signal) => await Context.Database.QueryAsync(
+    /// <summary>What a repeat of this id is told, or null when the workflow has not taken it.</summary>
+    private async Task<Payload?> FindMessageAsync(long workflow, string id, MessageIdKind kind) => await Context.Database.QueryAsync<Payload?>(
         Context.Database.Engine,
         "find message",
-        batch => GroupBatch.Statement(batch, FindMessage, new NpgsqlParameter<long> { TypedValue = row.Instance }, Text(signal.MessageId)),
-        async reader => await reader.ReadAsync() && reader.GetBoolean(0));
+        batch => GroupBatch.Statement(
+            batch,
+            FindMessage,
+            new NpgsqlParameter<long> { TypedValue = workflow },
+            Text(id),
+            new NpgsqlParameter<short> { TypedValue = (short)kind }),
+        async reader => !await reader.ReadAsync() ? null : reader.IsDBNull(1) ? default(Payload) : new Payload(reader.GetFieldValue<byte[]>(1)));
+
+    /// <summary>A message that comes with a start, as the journal holds it: readable, since nobody could refuse it later.</summary>
+    private JournalRow FirstRow(WorkflowId id, SignalRequest signal, WorkflowType type)
+    {
+        CheckMessageId(id, signal);
+        FormattableString what = $"Signal {signal.Name} of workflow '{id}'";
+        var payload = CheckPayload(signal.Payload, what);
+        var method = type.Signals.GetValueOrDefault(signal.Name);
+        if (method is not null)
+        {
+            Context.Payloads.ReadArguments(payload, method, what);
+        }
+        else if (!signal.IsTopic)
+        {
+            throw new UnknownMethodException($"Workflow '{id}' ({type.Name}) has no signal '{signal.Name}'.");
+        }
+
+        return new JournalRow(method is null ? JournalKind.Topic : JournalKind.Signal, 0, signal.Name, payload) { MessageId = signal.MessageId };
+    }
 
     private async Task<ResultReply> EndedAsync(StoredRun row)
     {
@@ -169,6 +203,23 @@ internal sealed partial class WorkflowEngine
         WorkflowStatus.Failed when Answers.Recorded(await LastRowAsync(row, JournalKind.Failed), Context.Payloads, $"Error") is var error => $"{error.Type}: {error.Message}",
         _ => Resident(row.Id)?.Problem,
     };
+
+    private async Task<UndeliveredMessage[]> UndeliveredAsync(StoredRun row) => await Context.Database.QueryAsync(
+        Context.Database.Engine,
+        "read undelivered",
+        batch => GroupBatch.Statement(
+            batch, ReadUndelivered, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<int> { TypedValue = UndeliveredMax }),
+        async reader =>
+        {
+            var messages = new List<UndeliveredMessage>();
+            while (await reader.ReadAsync())
+            {
+                messages.Add(new UndeliveredMessage(
+                    reader.GetString(0), reader.GetString(1), reader.GetFieldValue<DateTimeOffset>(2), reader.IsDBNull(3) ? "" : reader.GetString(3)));
+            }
+
+            return messages.ToArray();
+        });
 
     private async Task<Payload> LastRowAsync(StoredRun row, JournalKind kind) => await Context.Database.QueryAsync(
         Context.Database.Engine,

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Actors.Storage;
 using Actors.Wire;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace Actors.Execution;
 
@@ -39,12 +40,17 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     public WorkflowInstance? Resident(WorkflowId id) => _residents.GetValueOrDefault(id);
 
-    /// <summary>Hears the database's time, which timers need. Throws when Postgres cannot be reached.</summary>
-    public async Task StartAsync() => Context.Clock.Hear(await Context.Database.QueryAsync(
-        Context.Database.Engine,
-        "read time",
-        batch => GroupBatch.Statement(batch, ReadTime),
-        async reader => await reader.ReadAsync() ? reader.GetFieldValue<DateTimeOffset>(0) : default));
+    /// <summary>Hears the database's time, which timers need, and the numbers of its types. Throws when Postgres cannot be reached.</summary>
+    /// <exception cref="WorkflowNameTakenException">The name of one of its types belongs to another contract in this database.</exception>
+    public async Task StartAsync()
+    {
+        Context.Clock.Hear(await Context.Database.QueryAsync(
+            Context.Database.Engine,
+            "read time",
+            batch => GroupBatch.Statement(batch, ReadTime),
+            async reader => await reader.ReadAsync() ? reader.GetFieldValue<DateTimeOffset>(0) : default));
+        await Context.Codes.RegisterAsync();
+    }
 
     /// <summary>The run in memory, or what the database says of it: null when there is none, its row when it has ended or was set aside.</summary>
     /// <param name="ask">Asks another silo for the run, if one has it in memory. Else its row comes back, as running.</param>
@@ -81,62 +87,86 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         }
     }
 
-    /// <summary>Makes the run that a start asks for, in memory from its first commit on, or finds what is there.</summary>
+    /// <summary>Makes the run that a start asks for, in memory from its first commit on, or finds what is there. A message that comes with the
+    /// start is committed with a run that this makes; who attached sends it on its own.</summary>
     public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request)
     {
         var type = Context.Types.Get(request.Type, id);
         var input = CheckInput(id, request.Input, type);
+        var first = request.Signal is { } signal ? FirstRow(id, signal, type) : null;
         var attaches = request.Policy == StartPolicy.Attach; // Else what is in memory is not asked: its run may have ended elsewhere.
-        long? retires = null;
+        StoredRun? retires = null;
         while (true)
         {
-            if (_stopping)
+            if (attaches && _residents.TryGetValue(id, out var resident))
             {
-                throw new WorkflowUnavailableException($"Workflow '{id}': this silo is shutting down, repeat the start.");
+                return Attached(id, request, resident.Row);
             }
 
-            var start = new Start(id, request.Type, await numbers.TakeAsync(), Guid.NewGuid(), input) { Retires = retires };
-            var reply = attaches && _residents.ContainsKey(id) ? new CommitReply(CommitOutcome.Fenced, default, 0) : await Context.Journal.StartAsync(start).ConfigureAwait(false);
-            if (reply.Outcome == CommitOutcome.Committed)
+            var start = new Start(id, request.Type, Context.Codes.Of(request.Type), await numbers.TakeAsync(), Guid.NewGuid(), input)
             {
-                Context.Clock.Hear(reply.At);
-                var run = new StoredRun(
-                    id, start.Instance, start.Run, start.Type, WorkflowStatus.Running, 1, 0, 0, Context.Database.Silo, reply.At, null, null, false);
-                var started = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = reply.At };
-                await EnterAsync(run, type, [started], []);
+                Retires = retires, First = first, RequestId = attaches ? null : request.RequestId,
+            };
+            if (await MakeAsync(start, type))
+            {
                 return new StartReply(null, start.Run, Started: true);
             }
 
-            if (reply is { Outcome: CommitOutcome.Rejected, Error: var error })
-            {
-                throw new PayloadException($"Workflow '{id}': the database refuses the start: {error?.Message}");
-            }
-
-            var found = attaches && _residents.TryGetValue(id, out var resident) ? resident.Row : await Context.Claims.LookAsync(id);
-            if (found is null)
+            if (await Context.Claims.LookAsync(id) is not { } found)
             {
                 continue; // It was deleted in between.
             }
 
-            if (found.Type != request.Type)
+            if (start.RequestId is { } asked && await FindMessageAsync(found.Workflow, asked, MessageIdKind.Start) is { } earlier)
             {
-                throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {found.Type}, not a {request.Type}: choose another id.");
+                return new StartReply(null, Context.Payloads.Read<Guid>(earlier, $"The run of request '{asked}'"), Started: true);
             }
 
-            if (request.Policy == StartPolicy.Reject)
+            if (request.Policy == StartPolicy.StartNew && found.Status is WorkflowStatus.Completed or WorkflowStatus.Failed && found.Type == request.Type)
             {
-                throw new WorkflowExistsException($"Workflow '{id}' exists ({found.Status}): choose another id, or another StartPolicy.");
-            }
-
-            if (request.Policy == StartPolicy.StartNew && found.Status is WorkflowStatus.Completed or WorkflowStatus.Failed)
-            {
-                retires = found.Instance;
+                retires = found;
+                first = first is { MessageId: { } message } && await FindMessageAsync(found.Workflow, message, MessageIdKind.Message) is not null ? null : first;
                 continue;
             }
 
-            return new StartReply(null, found.Run, Started: false);
+            return Attached(id, request, found);
         }
     }
+
+    /// <summary>False when the id is taken.</summary>
+    private async Task<bool> MakeAsync(Start start, WorkflowType type)
+    {
+        if (_stopping)
+        {
+            throw new WorkflowUnavailableException($"Workflow '{start.Id}': this silo is shutting down, repeat the start.");
+        }
+
+        var reply = await Context.Journal.StartAsync(start).ConfigureAwait(false);
+        switch (reply)
+        {
+            case { Outcome: CommitOutcome.Committed }:
+                Context.Clock.Hear(reply.At);
+                var run = new StoredRun(
+                    start.Id, start.Instance, start.Run, start.Type, WorkflowStatus.Running, 1, start.Position, 0, Context.Database.Silo, reply.At, null, null,
+                    false, start.Workflow);
+                await EnterAsync(run, type, start.Rows(reply.At), []);
+                return true;
+            case { Outcome: CommitOutcome.Rejected, Error: PostgresException { SqlState: PostgresFaults.SiloIsDead } }:
+                throw new WorkflowUnavailableException($"Workflow '{start.Id}': this silo was declared dead, repeat the start.");
+            case { Outcome: CommitOutcome.Rejected }:
+                throw new PayloadException($"Workflow '{start.Id}': the database refuses the start: {reply.Error?.Message}");
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>The reply of a start that made no run, or why it may not attach.</summary>
+    private static StartReply Attached(WorkflowId id, StartRequest request, StoredRun found) =>
+        found.Type != request.Type
+            ? throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {found.Type}, not a {request.Type}: choose another id.")
+        : request.Policy == StartPolicy.Reject
+            ? throw new WorkflowExistsException($"Workflow '{id}' exists ({found.Status}): choose another id, or another StartPolicy.")
+        : new StartReply(null, found.Run, Started: false);
 
     /// <summary>Lets runs that only wait leave memory.</summary>
     public void RestIdle()
@@ -226,7 +256,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         LogSetAside(row.Id, reason);
         var entry = new Entry
         {
-            Instance = row.Instance, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside, Leaves = true,
+            Instance = row.Instance, Workflow = row.Workflow, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside, Leaves = true,
         };
         var error = Answers.Record(new WorkflowSetAsideException(reason), Context.Payloads, $"Reason");
         entry.Rows.Add(new JournalRow(JournalKind.SetAside, 0, row.Type, error) { Position = row.Position + 1 });

@@ -184,7 +184,7 @@ internal sealed partial class WorkflowInstance
                 catch (PayloadException error)
                 {
                     LogRefusedMail(Id, letter.MessageId, error.Message);
-                    _draft.RefuseMail(letter.MessageId);
+                    _draft.RefuseMail(letter.MessageId, error.Message);
                     continue;
                 }
 
@@ -193,6 +193,17 @@ internal sealed partial class WorkflowInstance
             }
 
             _draft.ClearMail(letter.MessageId);
+        }
+    }
+
+    /// <summary>What the code could not read goes before what it did without it.</summary>
+    private void TakeRefusals()
+    {
+        while (_code.TryTakeRefused(out var refused))
+        {
+            LogRefusedMail(Id, refused.Row.MessageId!, refused.Reason);
+            var payload = _engine.Payloads.Write(new RefusedMessage(refused.Row.Position, refused.Reason), $"Refusal of message '{refused.Row.MessageId}'");
+            _draft.AddRefusal(new JournalRow(JournalKind.Refused, 0, refused.Row.Name, payload), refused.Row.Position, refused.Reason);
         }
     }
 

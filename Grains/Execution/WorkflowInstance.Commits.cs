@@ -74,7 +74,7 @@ internal sealed partial class WorkflowInstance
         return Seal(draft);
     }
 
-    private Entry Seal(Draft draft) => draft.Seal(Row.Instance, _epoch, _position, _messages);
+    private Entry Seal(Draft draft) => draft.Seal(Row, _epoch, _position, _messages);
 
     private void Submit(Entry entry, Draft draft, JournalRow? last = null)
     {
@@ -155,6 +155,7 @@ internal sealed partial class WorkflowInstance
             }
 
             Recorded(row);
+            TakeRefusals();
             while (_code.TryTakeIssued(out var command))
             {
                 Launch(command);

@@ -77,7 +77,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     private void Replay(IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> mail)
     {
         _code.Expect(history);
-        if (history.Count == 1)
+        if (history[^1].Kind == JournalKind.Started)
         {
             _code.GoLive(); // A new run: nothing to replay.
         }
@@ -106,6 +106,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 #endif
         if (_code.Violation is null)
         {
+            TakeRefusals();
             while (_code.TryTakeIssued(out var command))
             {
                 Launch(command);

@@ -1,5 +1,6 @@
 using System.Reflection;
 using Actors.Calling;
+using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Actors.Execution;
@@ -26,6 +27,7 @@ internal sealed class WorkflowType
 
         var contract = contracts.Count == 1 ? contracts[0] : implementation;
         Name = WorkflowNames.Of(contract);
+        Contracts = [contract.FullName!];
         Signals = Marked<SignalAttribute>(contract, method => method.ReturnType == typeof(Task), "a signal returns Task");
         Queries = Marked<QueryAttribute>(
             contract, method => method.ReturnType != typeof(void) && !typeof(Task).IsAssignableFrom(method.ReturnType), "a query returns a value, not a task");
@@ -34,6 +36,9 @@ internal sealed class WorkflowType
     }
 
     public string Name { get; }
+
+    /// <summary>Full names of the contract, today's first.</summary>
+    public IReadOnlyList<string> Contracts { get; }
 
     public Type Implementation { get; }
 
@@ -82,6 +87,8 @@ internal sealed class WorkflowTypes
     }
 
     public string[] Names => [.. _types.Keys];
+
+    public IReadOnlyList<DeclaredCode> Declared => [.. _types.Values.Select(type => new DeclaredCode(type.Name, type.Contracts, ""))];
 
     public WorkflowType? Find(string name) => _types.GetValueOrDefault(name);
 

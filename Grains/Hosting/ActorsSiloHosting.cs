@@ -111,7 +111,7 @@ public static class ActorsSiloHosting
             return new Sweeper(
                 engine.Context.Database,
                 provider.GetRequiredService<PartitionSet>(),
-                engine.Context.Types.Names,
+                engine.Context.Codes,
                 new SweepSettings(settings.Cluster.SweepInterval, settings.Cluster.LeaseDuration, settings.Execution.LookAhead),
                 WakeAsync,
                 () => settings.Execution.ResidentsMax - engine.ResidentCount,
@@ -132,6 +132,7 @@ public static class ActorsSiloHosting
             provider.GetRequiredService<EngineDatabase>(),
             provider.GetRequiredService<PartitionSet>(),
             settings.Execution.KeepEndedFor,
+            settings.Execution.KeepMessageIdsFor,
             provider.GetRequiredService<ILogger<Retention>>()));
         services.AddSingleton<MembershipWatch>();
         services.AddSingleton(provider => new ColdStart(

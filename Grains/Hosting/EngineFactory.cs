@@ -19,10 +19,12 @@ internal static class EngineFactory
         var payloads = new PayloadSerializer(settings.Codec) { SizeMax = options.PayloadSizeMax };
         var time = Time(services);
         var clock = new DatabaseClock(time);
+        var codes = new Codes(database, types.Declared, loggers.CreateLogger<Codes>());
         var context = new EngineContext(
             database,
             new JournalWriter(database, options.JournalLanes, options.GroupSizeMax, loggers.CreateLogger<JournalWriter>()),
-            new Claims(database, types.Names, options.GroupSizeMax),
+            new Claims(database, codes, options.GroupSizeMax),
+            codes,
             types,
             payloads,
             (topic, key, message, type) => Prepare(settings.Outbox, payloads, topic, key, message, type),

@@ -10,7 +10,8 @@ namespace Actors.Partitions;
 /// Deletes runs that ended longer ago than they are kept for: journal, undelivered mail and row, in one transaction a batch. A run of which a message is
 /// still to be delivered, or is a dead letter, stays. Batches are small, and a pause as long as each follows it: the hot path hardly notices.
 /// </summary>
-internal sealed partial class Retention(EngineDatabase database, PartitionSet partitions, TimeSpan? keep, ILogger<Retention> log)
+/// <param name="keepIds">How long the ids that a run took are remembered at least, while its workflow has a run.</param>
+internal sealed partial class Retention(EngineDatabase database, PartitionSet partitions, TimeSpan? keep, TimeSpan keepIds, ILogger<Retention> log)
 {
     private const int PendingMax = 100_000;
 
@@ -110,7 +111,8 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
             Time(after.Ended),
             new NpgsqlParameter<long> { TypedValue = after.Instance },
             new NpgsqlParameter<int> { TypedValue = BatchRuns },
-            new NpgsqlParameter<int> { TypedValue = BatchRows }),
+            new NpgsqlParameter<int> { TypedValue = BatchRows },
+            Interval(keepIds)),
         async reader => await reader.ReadAsync(stop) ? (reader.GetInt64(0), reader.GetDateTime(1), reader.GetInt64(2)) : null,
         stop);
 

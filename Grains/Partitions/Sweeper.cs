@@ -16,7 +16,7 @@ namespace Actors.Partitions;
 internal sealed partial class Sweeper(
     EngineDatabase database,
     PartitionSet partitions,
-    string[] types,
+    Codes codes,
     SweepSettings settings,
     Func<WorkflowId, Task> wake,
     Func<int> room,
@@ -139,7 +139,7 @@ internal sealed partial class Sweeper(
         new NpgsqlParameter<TimeSpan> { TypedValue = settings.Lease, NpgsqlDbType = NpgsqlDbType.Interval },
         new NpgsqlParameter<TimeSpan> { TypedValue = settings.LookAhead, NpgsqlDbType = NpgsqlDbType.Interval },
         new NpgsqlParameter<short[]> { TypedValue = mine },
-        new NpgsqlParameter<string[]> { TypedValue = types, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text },
+        new NpgsqlParameter<int[]> { TypedValue = codes.All },
         new NpgsqlParameter<int> { TypedValue = FoundMax },
         new NpgsqlParameter<int> { TypedValue = Math.Clamp(room(), 0, FoundMax) },
         new NpgsqlParameter<bool> { TypedValue = looksFar });

@@ -19,14 +19,14 @@ internal sealed class Claims : IAsyncDisposable
     private static readonly string ReadMail = SqlText.Get("read_mail");
 
     private readonly EngineDatabase _database;
-    private readonly string[] _types;
+    private readonly Codes _codes;
     private readonly Grouping<Request<LoadedRun>> _claims;
     private readonly Grouping<Request<StoredRun>> _looks;
 
-    /// <param name="types">The workflow types that this silo has; runs of others are never claimed.</param>
-    public Claims(EngineDatabase database, string[] types, int groupSizeMax)
+    /// <param name="codes">The workflow types that this silo has; runs of others are never claimed.</param>
+    public Claims(EngineDatabase database, Codes codes, int groupSizeMax)
     {
-        (_database, _types) = (database, types);
+        (_database, _codes) = (database, codes);
         _claims = new Grouping<Request<LoadedRun>>(2, groupSizeMax, group => AnswerAsync(group, () => LoadAsync(group, claim: true)));
         _looks = new Grouping<Request<StoredRun>>(2, groupSizeMax, group => AnswerAsync(group, () => LookAsync(group)));
     }
@@ -130,7 +130,7 @@ internal sealed class Claims : IAsyncDisposable
                         Text(names),
                         new NpgsqlParameter<bool[]> { TypedValue = forced },
                         new NpgsqlParameter<Guid> { TypedValue = _database.Silo },
-                        Text(_types));
+                        new NpgsqlParameter<int[]> { TypedValue = _codes.All });
                 }
 
                 var owner = claim ? _database.Silo : (Guid?)null;

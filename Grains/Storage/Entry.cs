@@ -5,6 +5,9 @@ internal sealed class Entry
 {
     public required long Instance { get; init; }
 
+    /// <summary>Instance of the id's first run: the ids of messages hang on it.</summary>
+    public required long Workflow { get; init; }
+
     public required int Epoch { get; set; }
 
     /// <summary>The position that the database must hold for this entry to commit.</summary>
@@ -18,8 +21,11 @@ internal sealed class Entry
 
     public IReadOnlyList<string> ClearedMail { get; set; } = [];
 
-    /// <summary>Mail that the run cannot read.</summary>
-    public IReadOnlyList<string> RefusedMail { get; set; } = [];
+    /// <summary>Mail that the run cannot read, and why.</summary>
+    public IReadOnlyList<(string MessageId, string Reason)> RefusedMail { get; set; } = [];
+
+    /// <summary>Positions of messages in the journal that the code cannot read, and why: they come back to the inbox.</summary>
+    public List<(int Position, string Reason)> Undelivered { get; } = [];
 
     public WorkflowStatus Status { get; set; } = WorkflowStatus.Running;
 
@@ -39,16 +45,47 @@ internal sealed class Entry
 
     /// <summary>True for what most entries are: one row that sets no timer, at most one message, and nothing else.</summary>
     public bool IsOrdinary => Rows.Count == 1 && Outbox.Count <= 1 && Rows[0].DueAt is null && !WakesOthers
-        && ClearedTimers.Count + ClearedMail.Count + RefusedMail.Count == 0;
+        && ClearedTimers.Count + ClearedMail.Count + RefusedMail.Count + Undelivered.Count == 0;
 
     public bool Ends => Status is WorkflowStatus.Completed or WorkflowStatus.Failed;
 }
 
 /// <summary>A new run, owned by the silo that makes it.</summary>
-internal sealed record Start(WorkflowId Id, string Type, long Instance, Guid Run, Wire.Payload Input)
+internal sealed record Start(WorkflowId Id, string Type, int Code, long Instance, Guid Run, Wire.Payload Input)
 {
     /// <summary>The ended run that gives up the id to this one.</summary>
-    public long? Retires { get; init; }
+    public StoredRun? Retires { get; init; }
+
+    /// <summary>A message that is told before the first line of the code.</summary>
+    public JournalRow? First { get; init; }
+
+    /// <summary>The id by which the caller repeats the start; null where the workflow's own id is enough.</summary>
+    public string? RequestId { get; init; }
+
+    /// <summary>Instance of the id's first run.</summary>
+    public long Workflow => Retires?.Workflow ?? Instance;
+
+    /// <summary>Of the journal row that starts the code.</summary>
+    public int Position => First is null ? 0 : 1;
+
+    /// <summary>True for what most starts are: nothing comes with it, and nothing is remembered but the run.</summary>
+    public bool IsOrdinary => First is null && RequestId is null;
+
+    public int Size => Input.Size + (First?.Payload.Size ?? 0);
+
+    /// <summary>The first rows of the journal, in order.</summary>
+    public List<JournalRow> Rows(DateTimeOffset at = default)
+    {
+        var started = new JournalRow(JournalKind.Started, 0, Type, Input) { Position = Position, At = at };
+        return First is { } first ? [first with { Position = 0, At = at }, started] : [started];
+    }
+}
+
+/// <summary>What an id stands for. Stored as smallint: numbers are never reused.</summary>
+internal enum MessageIdKind : short
+{
+    Message = 0,
+    Start = 1,
 }
 
 internal enum CommitOutcome

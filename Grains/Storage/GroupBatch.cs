@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -6,61 +7,107 @@ namespace Actors.Storage;
 /// <summary>Writes the statements of a group, as arrays, in the order in which they must run. A statement without rows is left out.</summary>
 internal static class GroupBatch
 {
-    private static readonly string StartWorkflows = SqlText.Get("start_workflows");
-    private static readonly string AppendStarts = SqlText.Get("append_starts");
+    private static readonly GroupStatement StartWorkflows = new("start_workflows");
+    private static readonly GroupStatement AppendStarts = new("append_starts");
+    private static readonly GroupStatement AppendStartIds = new("append_start_ids");
     private static readonly string CommitStart = SqlText.Get("commit_start");
     private static readonly string RetireRun = SqlText.Get("retire_run");
     private static readonly GroupStatement ClearInbox = new("clear_inbox");
     private static readonly GroupStatement RefuseInbox = new("refuse_inbox");
     private static readonly GroupStatement AdvanceWorkflows = new("advance_workflows");
     private static readonly GroupStatement AppendJournal = new("append_journal");
+    private static readonly GroupStatement AppendMessageIds = new("append_message_ids");
+    private static readonly GroupStatement KeepUndelivered = new("keep_undelivered");
     private static readonly GroupStatement AppendOutbox = new("append_outbox");
     private static readonly GroupStatement SetTimers = new("set_timers");
     private static readonly GroupStatement AskToWake = new("ask_to_wake");
     private static readonly GroupStatement ClearTimers = new("clear_timers");
     private static readonly string CommitTransition = SqlText.Get("commit_transition");
 
-    /// <summary>The starts; the last statement returns (instance, at) of the runs that were made, and no time for one that was not.</summary>
+    /// <summary>The starts. The statement that returns rows returns (instance, at) of the runs that were made, and no time for one that was not.</summary>
     public static void AddStarts(NpgsqlBatch batch, IReadOnlyList<Start> starts, Guid silo)
     {
         foreach (var start in starts.Where(start => start.Retires is not null))
         {
-            Statement(batch, RetireRun, new NpgsqlParameter<long> { TypedValue = start.Retires!.Value });
+            Statement(batch, RetireRun, new NpgsqlParameter<long> { TypedValue = start.Retires!.Instance });
         }
 
-        if (starts is [var alone])
+        if (starts is [{ IsOrdinary: true } alone])
         {
             AddStart(batch, alone, silo);
             return;
         }
 
-        var instances = Array(starts, s => s.Instance, NpgsqlDbType.Bigint);
         Statement(
             batch,
-            StartWorkflows,
-            instances,
+            StartWorkflows.For(starts.Count),
+            new NpgsqlParameter<Guid> { TypedValue = silo },
+            Array(starts, s => s.Instance, NpgsqlDbType.Bigint),
+            Array(starts, s => s.Workflow, NpgsqlDbType.Bigint),
             Array(starts, s => s.Run, NpgsqlDbType.Uuid),
+            Array(starts, s => s.Position, NpgsqlDbType.Integer),
             Array(starts, s => s.Id.Namespace, NpgsqlDbType.Text),
             Array(starts, s => s.Id.Id, NpgsqlDbType.Text),
-            new NpgsqlParameter<Guid> { TypedValue = silo },
-            Array(starts, s => s.Type, NpgsqlDbType.Text));
+            Array(starts, s => s.Code, NpgsqlDbType.Integer));
+        AddFirstRows(batch, starts);
+        AddStartIds(batch, starts);
+    }
+
+    private static void AddFirstRows(NpgsqlBatch batch, IReadOnlyList<Start> starts)
+    {
+        List<(long Instance, JournalRow Row)> rows = [.. starts.SelectMany(start => start.Rows().Select(row => (start.Instance, row)))];
         Statement(
             batch,
-            AppendStarts,
-            instances.Clone(),
-            Array(starts, s => s.Type, NpgsqlDbType.Text),
-            Json(starts, s => s.Input),
-            Bytes(starts, s => s.Input));
+            AppendStarts.For(rows.Count),
+            Array(rows, r => r.Instance, NpgsqlDbType.Bigint),
+            Array(rows, r => r.Row.Position, NpgsqlDbType.Integer),
+            Array(rows, r => (short)r.Row.Kind, NpgsqlDbType.Smallint),
+            Array(rows, r => r.Row.Name, NpgsqlDbType.Text),
+            Array(rows, r => r.Row.MessageId, NpgsqlDbType.Text),
+            Json(rows, r => r.Row.Payload),
+            Bytes(rows, r => r.Row.Payload));
+    }
+
+    private static void AddStartIds(NpgsqlBatch batch, IReadOnlyList<Start> starts)
+    {
+        var ids = new List<(Start Start, int Position, MessageIdKind Kind, string Id, byte[]? Answer)>();
+        foreach (var start in starts.Where(start => !start.IsOrdinary))
+        {
+            if (start.First is { MessageId: { } message })
+            {
+                ids.Add((start, 0, MessageIdKind.Message, message, null));
+            }
+
+            if (start.RequestId is { } request)
+            {
+                ids.Add((start, start.Position, MessageIdKind.Start, request, JsonSerializer.SerializeToUtf8Bytes(start.Run)));
+            }
+        }
+
+        if (ids.Count > 0)
+        {
+            Statement(
+                batch,
+                AppendStartIds.For(ids.Count),
+                Array(ids, i => i.Start.Workflow, NpgsqlDbType.Bigint),
+                Array(ids, i => i.Start.Instance, NpgsqlDbType.Bigint),
+                Array(ids, i => i.Position, NpgsqlDbType.Integer),
+                Array(ids, i => (short)i.Kind, NpgsqlDbType.Smallint),
+                Array(ids, i => i.Id, NpgsqlDbType.Text),
+                Array(ids, i => i.Answer, NpgsqlDbType.Json));
+        }
     }
 
     private static void AddStart(NpgsqlBatch batch, Start start, Guid silo) => Statement(
         batch,
         CommitStart,
         One(start.Instance, NpgsqlDbType.Bigint),
+        One(start.Workflow, NpgsqlDbType.Bigint),
         One(start.Run, NpgsqlDbType.Uuid),
         One(start.Id.Namespace, NpgsqlDbType.Text),
         One(start.Id.Id, NpgsqlDbType.Text),
         One(silo, NpgsqlDbType.Uuid),
+        One(start.Code, NpgsqlDbType.Integer),
         One(start.Type, NpgsqlDbType.Text),
         One(JsonOf(start.Input), NpgsqlDbType.Json),
         One(BytesOf(start.Input), NpgsqlDbType.Bytea));
@@ -76,7 +123,7 @@ internal static class GroupBatch
         }
 
         AddPairs(batch, ClearInbox, entries, entry => entry.ClearedMail, NpgsqlDbType.Text);
-        AddPairs(batch, RefuseInbox, entries, entry => entry.RefusedMail, NpgsqlDbType.Text);
+        AddReasons(batch, RefuseInbox, entries, entry => entry.RefusedMail, NpgsqlDbType.Text);
         Statement(
             batch,
             AdvanceWorkflows.For(entries.Count),
@@ -89,6 +136,8 @@ internal static class GroupBatch
             Array(entries, e => e.NotBefore?.UtcDateTime, NpgsqlDbType.TimestampTz),
             new NpgsqlParameter<Guid> { TypedValue = silo });
         AddJournal(batch, entries);
+        AddMessageIds(batch, entries);
+        AddReasons(batch, KeepUndelivered, entries, entry => entry.Undelivered, NpgsqlDbType.Integer);
         AddOutbox(batch, entries);
         AddTimers(batch, entries);
         AddPairs(batch, ClearTimers, entries, entry => entry.ClearedTimers, NpgsqlDbType.Integer);
@@ -151,6 +200,32 @@ internal static class GroupBatch
             Bytes(rows, r => r.Item.Payload));
     }
 
+    private static void AddMessageIds(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
+    {
+        List<(Entry Entry, JournalRow Item)>? rows = null;
+        foreach (var entry in entries)
+        {
+            foreach (var row in entry.Rows)
+            {
+                if (row.MessageId is not null)
+                {
+                    (rows ??= []).Add((entry, row));
+                }
+            }
+        }
+
+        if (rows is not null)
+        {
+            Statement(
+                batch,
+                AppendMessageIds.For(rows.Count),
+                Array(rows, r => r.Entry.Workflow, NpgsqlDbType.Bigint),
+                Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint),
+                Array(rows, r => r.Item.Position, NpgsqlDbType.Integer),
+                Array(rows, r => r.Item.MessageId, NpgsqlDbType.Text));
+        }
+    }
+
     internal static void AddOutbox(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
     {
         var rows = Flatten(entries, entry => entry.Outbox);
@@ -204,6 +279,21 @@ internal static class GroupBatch
         if (pairs.Count > 0)
         {
             Statement(batch, statement.For(pairs.Count), Array(pairs, p => p.Entry.Instance, NpgsqlDbType.Bigint), Array(pairs, p => p.Item, type));
+        }
+    }
+
+    private static void AddReasons<T>(
+        NpgsqlBatch batch, GroupStatement statement, IReadOnlyList<Entry> entries, Func<Entry, IReadOnlyList<(T Key, string Reason)>> select, NpgsqlDbType type)
+    {
+        var rows = Flatten(entries, select);
+        if (rows.Count > 0)
+        {
+            Statement(
+                batch,
+                statement.For(rows.Count),
+                Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint),
+                Array(rows, r => r.Item.Key, type),
+                Array(rows, r => r.Item.Reason, NpgsqlDbType.Text));
         }
     }
 

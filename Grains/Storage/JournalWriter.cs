@@ -84,6 +84,10 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         {
             return await ResolveAsync(group, raise: false);
         }
+        catch (PostgresException error) when (error.SqlState == PostgresFaults.SiloIsDead)
+        {
+            return RefuseStarts(group, error);
+        }
         catch (PostgresException error) when (PostgresFaults.IsCertainAbort(error))
         {
             return await DivideAsync(group, error);
@@ -162,6 +166,13 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         }
     }
 
+    /// <summary>A silo that was declared dead starts nothing more. Returns the entries, which have fences of their own.</summary>
+    private static List<Member> RefuseStarts(List<Member> group, PostgresException error)
+    {
+        group.Where(m => m.Start is not null).ToList().ForEach(m => m.Settle(new CommitReply(CommitOutcome.Rejected, default, 0, error)));
+        return [.. group.Where(m => m.Start is null)];
+    }
+
     /// <summary>A group that the database refused holds an offender: halve it until the offender is alone.</summary>
     private async Task<List<Member>> DivideAsync(List<Member> group, Exception error)
     {
@@ -205,6 +216,10 @@ internal sealed partial class JournalWriter : IAsyncDisposable
             {
                 await SendAsync(left, _database.Patient);
                 return;
+            }
+            catch (PostgresException again) when (again.SqlState == PostgresFaults.SiloIsDead)
+            {
+                left = RefuseStarts(left, again);
             }
             catch (PostgresException again) when (PostgresFaults.IsCertainAbort(again) && again.SqlState != PostgresFaults.FenceFailed)
             {
@@ -292,7 +307,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
 
         public Start? Start { get; } = start;
 
-        public int Size => Entry?.Size ?? Start!.Input.Size;
+        public int Size => Entry?.Size ?? Start!.Size;
 
         /// <summary>It left its group, and is answered apart from it.</summary>
         public bool IsAlone { get; set; }

@@ -8,6 +8,9 @@ internal static class PostgresFaults
     /// <summary>Raised by actors.require: a row of the group did not pass the fence.</summary>
     public const string FenceFailed = "AC001";
 
+    /// <summary>Raised by actors.require_silo: this silo was declared dead.</summary>
+    public const string SiloIsDead = "AC004";
+
     /// <summary>True when the server said ERROR: the transaction is rolled back. FATAL and PANIC, and a lost connection, may come after a commit.</summary>
     public static bool IsCertainAbort(PostgresException error) => error.InvariantSeverity == "ERROR";
 

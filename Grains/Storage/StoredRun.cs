@@ -4,6 +4,7 @@ using Npgsql;
 namespace Actors.Storage;
 
 /// <summary>A row of actors.workflows, and who owns it.</summary>
+/// <param name="Workflow">Instance of the id's first run: what is remembered beyond one run hangs on it.</param>
 internal sealed record StoredRun(
     WorkflowId Id,
     long Instance,
@@ -17,8 +18,12 @@ internal sealed record StoredRun(
     DateTimeOffset CreatedAt,
     DateTimeOffset? EndedAt,
     string? OwnerAddress,
-    bool OwnerDead)
+    bool OwnerDead,
+    long Workflow)
 {
+    /// <summary>True for the first run of its id: no earlier one has taken messages.</summary>
+    public bool IsFirst => Workflow == Instance;
+
     public static StoredRun Read(NpgsqlDataReader row) => new(
         new WorkflowId(row.GetString(1), row.GetString(0)),
         row.GetInt64(2),
@@ -32,7 +37,8 @@ internal sealed record StoredRun(
         row.GetFieldValue<DateTimeOffset>(10),
         row.IsDBNull(11) ? null : row.GetFieldValue<DateTimeOffset>(11),
         row.IsDBNull(12) ? null : row.GetString(12),
-        !row.IsDBNull(13) && row.GetBoolean(13));
+        !row.IsDBNull(13) && row.GetBoolean(13),
+        row.GetInt64(14));
 }
 
 /// <summary>A run with its history and mail, read in the transaction that claimed it, or without a claim to look at it.</summary>

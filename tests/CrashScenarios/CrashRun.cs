@@ -53,8 +53,8 @@ internal sealed class CrashRun : IAsyncDisposable
         await NoneAsync("mail left", "select message_id from actors.inbox where not undelivered or message_id <> 'm-unfit'");
         await NoneAsync("latest runs that are not one", "select id from actors.workflows group by id having count(*) filter (where latest) <> 1");
         await NoneAsync("business rows that are not the committed transactions", """
-            (select note from business except all select id || ' ' || n from actors.workflows, generate_series(1, 2) n where type = 'Buys')
-            union all (select id || ' ' || n from actors.workflows, generate_series(1, 2) n where type = 'Buys' except all select note from business)
+            (select note from business except all select id || ' ' || n from actors.workflows, generate_series(1, 2) n where code = actors.code_of('Buys'))
+            union all (select id || ' ' || n from actors.workflows, generate_series(1, 2) n where code = actors.code_of('Buys') except all select note from business)
             """);
         await NoneAsync("results of steps without their effect", """
             select replace(w.run::text, '-', '') || '-' || j.seq from actors.journal j join actors.workflows w using (instance)

@@ -104,8 +104,8 @@ internal static class Scenarios
         ["retention"] = open => InAsync(open, async scene =>
         {
             await scene.ExecuteAsync("""
-                insert into actors.workflows (instance, created_at, ended_at, run, epoch, position, status, namespace, id, type)
-                select -n, now(), now() - interval '2 days', gen_random_uuid(), 1, 2, 1, 'default', 'old ' || n, 'Steps' from generate_series(1, 6) n on conflict do nothing;
+                insert into actors.workflows (instance, workflow, created_at, ended_at, run, epoch, position, status, namespace, id, code)
+                select -n, -n, now(), now() - interval '2 days', gen_random_uuid(), 1, 2, 1, 'default', 'old ' || n, (select actors.code_of('Steps')) from generate_series(1, 6) n on conflict do nothing;
                 insert into actors.journal (instance, at, position, seq, kind, name)
                 select -n, now(), p, p, 1, 'step' from generate_series(1, 6) n, generate_series(0, 2) p on conflict do nothing;
                 """);

@@ -31,7 +31,7 @@ internal sealed class Scene : IAsyncDisposable
         (_engine, _world) = (engine, world);
         // Looks by itself at the start and when it is told: then the number of round trips of a scenario does not depend on time.
         _sweeper = new Sweeper(
-            engine.Engine.Context.Database, All(), engine.Engine.Context.Types.Names, new SweepSettings(TimeSpan.FromSeconds(2), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
+            engine.Engine.Context.Database, All(), engine.Engine.Context.Codes, new SweepSettings(TimeSpan.FromSeconds(2), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
             engine.Engine.WakeAsync, () => int.MaxValue, () => engine.Engine.Unsure, engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance);
     }
 
@@ -132,7 +132,7 @@ internal sealed class Scene : IAsyncDisposable
     }
 
     /// <summary>Deletes what ended more than a day ago, two runs a batch.</summary>
-    public Task RetainAsync() => new Retention(_engine.Engine.Context.Database, All(), TimeSpan.FromDays(1), NullLogger<Retention>.Instance) { BatchRuns = 2 }
+    public Task RetainAsync() => new Retention(_engine.Engine.Context.Database, All(), TimeSpan.FromDays(1), TimeSpan.FromDays(1), NullLogger<Retention>.Instance) { BatchRuns = 2 }
         .PassAsync(CancellationToken.None);
 
     public async Task ExpectRowsAsync(string rows, long count)

@@ -42,8 +42,8 @@ public sealed class ReconciliationTests : IAsyncLifetime
         for (var number = 1; number <= 3; number++)
         {
             await ExecuteAsync($"""
-                insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type)
-                values ({number}, now(), '{Run[..^1]}{number}', 1, 2, 1, 'default', 'o-{number}', 'OrderWorkflow');
+                insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+                values ({number}, {number}, now(), '{Run[..^1]}{number}', 1, 2, 1, 'default', 'o-{number}', (select actors.code_of('OrderWorkflow')));
                 insert into actors.journal (instance, at, position, seq, kind, messages, name)
                 values ({number}, now(), 0, 0, 0, 0, 'OrderWorkflow'), ({number}, now(), 1, 1, 4, 1, 'place'), ({number}, now(), 2, 2, 4, 1, 'end');
                 """);

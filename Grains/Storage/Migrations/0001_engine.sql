@@ -1,5 +1,6 @@
--- The engine's tables. Six nouns: workflows (one hot row a run), journal (what happened, in order), timers (when to wake),
--- inbox (mail from others), outbox (messages for the world), silos (who is alive).
+-- The engine's tables. Eight nouns: workflows (one hot row a run), codes (which contract stands behind a type's name), journal (what
+-- happened, in order), message_ids (what was asked before), timers (when to wake), inbox (mail from others), outbox (messages for the
+-- world), silos (who is alive).
 --
 -- Only the owner of a run writes its workflows row and its journal; everyone else appends to the inbox. Every commit of an owner
 -- compares epoch and position of the workflows row and holds its lock to the end of the transaction: that is the fence.
@@ -35,30 +36,52 @@ begin
     end if;
 end $$;
 
+-- A row a type that this database has met. A stored name belongs to one contract: silos compare theirs where they join, and claim runs by
+-- the numbers of the codes that are theirs. What a row says is never changed, only filled in where nobody had said it yet.
+create table actors.codes (
+    code     integer generated always as identity primary key,
+    type     text collate "C" not null unique,   -- the stored name
+    contract text collate "C",                   -- the contract's full name; null while only SQL has named the type
+    shape    text                                -- of its methods, as the last silo that joined had it
+);
+
+-- The code of a type, made where nobody has named it before. Two transactions that name a new type at the same time wait for each other.
+create function actors.code_of(named text) returns integer language plpgsql as $$
+declare
+    found_code integer := (select c.code from actors.codes c where c.type = named);
+begin
+    if found_code is null then
+        insert into actors.codes (type) values (named) on conflict do nothing;
+        found_code := (select c.code from actors.codes c where c.type = named);
+    end if;
+    return found_code;
+end $$;
+
 -- Instances are numbered by their makers, who take a thousand numbers at a time.
 create sequence actors.instances as bigint increment by 1000;
 
 -- One row a run. No payload, and no indexed column that changes with a step: advancing it is a HOT update.
 create table actors.workflows (
     instance    bigint      not null primary key,
+    workflow    bigint      not null,            -- instance of the id's first run: what is remembered beyond one run hangs on it
     created_at  timestamptz not null,
     ended_at    timestamptz,
     run         uuid        not null,
     owner       uuid,                            -- the silo in whose memory the run is, else null
     epoch       integer     not null,            -- raised by every claim
     position    integer     not null,            -- of the last journal row
+    code        integer     not null,            -- of its type
     status      smallint    not null,            -- 0 running, 1 completed, 2 failed, 3 set aside
     crash_count smallint    not null default 0,  -- claims from dead owners since the last commit
     latest      boolean     not null default true,
     namespace   text collate "C" not null,
-    id          text collate "C" not null,
-    type        text collate "C" not null
+    id          text collate "C" not null
 ) with (fillfactor = 60);
 
 create unique index workflows_identity on actors.workflows (id, namespace) where latest;  -- the ids differ sooner
 create index workflows_owner on actors.workflows (owner) where owner is not null;
 create index workflows_ended on actors.workflows (ended_at, instance) where ended_at is not null;
-create index workflows_fresh on actors.workflows (type) where epoch = 0;  -- started by SQL, and claimed by nobody yet
+create index workflows_fresh on actors.workflows (code) where epoch = 0;  -- started by SQL, and claimed by nobody yet
 
 -- What happened to a run, in the order in which its code was told. Replay reads nothing else.
 create table actors.journal (
@@ -74,6 +97,19 @@ create table actors.journal (
     payload    json,                            -- exactly as it was written; SQL reads it
     bytes      bytea,                           -- instead of payload, where a codec made it
     primary key (instance, position)
+);
+
+-- The ids by which a caller repeats what it asked, so that it takes effect once. They belong to the workflow: a further run knows what
+-- an earlier one took. Kept while the run that took them is kept, and for a set time beyond it while the workflow has a run.
+create table actors.message_ids (
+    workflow   bigint      not null,
+    instance   bigint      not null,            -- the run that took it
+    at         timestamptz not null,
+    position   integer     not null,            -- of its journal row
+    kind       smallint    not null,            -- MessageIdKind in C#: 0 a message, 1 the request of a start
+    message_id text collate "C" not null,
+    answer     json,                            -- what a repeat is told: of a start the run's uuid
+    primary key (workflow, message_id, kind)
 );
 
 -- Timers that have not fired: a row a sleep, however long.
@@ -94,6 +130,7 @@ create table actors.inbox (
     undelivered boolean     not null default false,
     message_id  text collate "C" not null,
     name        text        not null,            -- empty: no signal, only a reason to look
+    reason      text,                            -- why it stays undelivered
     payload     json,
     bytes       bytea,
     primary key (instance, message_id)
@@ -149,12 +186,23 @@ create table actors.silos (
     address     text        not null            -- as Orleans writes it: ip:port@generation
 );
 
+-- A silo that was declared dead, or that nobody knows, starts nothing more (AC004): nobody would look after its runs.
+create function actors.require_silo(silo uuid) returns boolean language plpgsql stable as $$
+begin
+    if not exists (select from actors.silos s where s.id = silo and s.dead_at is null) then
+        raise exception 'silo % was declared dead', silo using errcode = 'AC004';
+    end if;
+    return true;
+end $$;
+
 -- One run's ordinary transition in one statement: fence, one journal row, at most one message. What advance_workflows, append_journal and
 -- append_outbox do for a group, for the entry that is alone in it; three statements would cost the server and the silo more than they do.
 create function actors.commit_transition(
     for_instance bigint, for_owner uuid, at_epoch integer, at_position integer, new_status smallint, leaves boolean, not_before timestamptz,
     row_seq integer, row_kind smallint, row_messages integer, row_name text, row_message_id text, row_payload json, row_bytes bytea,
     out_ordinal integer, out_destination text, out_topic text, out_key text, out_payload json, out_bytes bytea) returns timestamptz language plpgsql as $$
+declare
+    its_workflow bigint;
 begin
     update actors.workflows w
     set position = at_position + 1, status = new_status, crash_count = 0,
@@ -162,12 +210,17 @@ begin
         ended_at = case when new_status in (1, 2) then actors.now() end
     where w.instance = for_instance and w.epoch = at_epoch and w.position = at_position and w.owner = for_owner and w.status = 0
         and (not_before is null or not_before <= actors.now())
-        and (new_status not in (1, 2) or not exists (select from actors.inbox i where i.instance = for_instance and not i.undelivered));
+        and (new_status not in (1, 2) or not exists (select from actors.inbox i where i.instance = for_instance and not i.undelivered))
+    returning w.workflow into its_workflow;
     if not found then
         raise exception 'the row did not pass the fence' using errcode = 'AC001';
     end if;
     insert into actors.journal (instance, at, position, seq, kind, messages, name, message_id, payload, bytes)
     values (for_instance, actors.now(), at_position + 1, row_seq, row_kind, row_messages, row_name, row_message_id, row_payload, row_bytes);
+    if row_message_id is not null then
+        insert into actors.message_ids (workflow, instance, at, position, kind, message_id)
+        values (its_workflow, for_instance, actors.now(), at_position + 1, 0, row_message_id);
+    end if;
     if out_ordinal is not null then
         insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload, bytes)
         values (for_instance, actors.lane_of(for_instance, out_destination, out_key), actors.now(), out_ordinal, out_destination, out_topic,
@@ -179,11 +232,12 @@ end $$;
 -- One start of a silo in one statement: what start_workflows.sql and append_starts.sql do for a group. Returns the time of row 0, of an
 -- earlier try if that made the run; null when the id is taken.
 create function actors.commit_start(
-    new_instance bigint, new_run uuid, new_namespace text, new_id text, for_owner uuid, new_type text,
+    new_instance bigint, new_workflow bigint, new_run uuid, new_namespace text, new_id text, for_owner uuid, new_code integer, new_type text,
     row_payload json, row_bytes bytea) returns timestamptz language plpgsql as $$
 begin
-    insert into actors.workflows (instance, created_at, run, owner, epoch, position, status, namespace, id, type)
-    values (new_instance, actors.now(), new_run, for_owner, 1, 0, 0, new_namespace, new_id, new_type)
+    perform actors.require_silo(for_owner);
+    insert into actors.workflows (instance, workflow, created_at, run, owner, epoch, position, status, namespace, id, code)
+    values (new_instance, new_workflow, actors.now(), new_run, for_owner, 1, 0, 0, new_namespace, new_id, new_code)
     on conflict do nothing;
     if not found then
         return (select j.at from actors.journal j where j.instance = new_instance and j.position = 0);
@@ -201,6 +255,7 @@ declare
     wanted integer := cardinality(ids);
     blocks bigint[] := array(select nextval('actors.instances') from generate_series(0, (cardinality(ids) - 1) / 1000));
     made bigint;
+    its_code integer;
     other text;
 begin
     if wanted is null or coalesce(cardinality(payloads), cardinality(bytes)) is distinct from wanted or cardinality(bytes) <> wanted
@@ -212,21 +267,24 @@ begin
     if exists (select from unnest(ids) i where octet_length(i) not between 1 and 200 or i ~ '[\u0001-\u001f\u007f-\u009f]' or i is null) then
         raise exception 'a workflow id is 1 to 200 bytes, without control characters' using errcode = 'AC003';
     end if;
+    its_code := actors.code_of(start_workflows.type);
     begin
-        insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type)
-        select blocks[(n + 999) / 1000] + (n - 1) % 1000, actors.now(), coalesce(r, gen_random_uuid()), 0, 0, 0, start_workflows.namespace, i, start_workflows.type
-        from unnest(ids, runs) with ordinality as s (i, r, n);
+        insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+        select s.instance, s.instance, actors.now(), coalesce(s.r, gen_random_uuid()), 0, 0, 0, start_workflows.namespace, s.i, its_code
+        from (select blocks[(n + 999) / 1000] + (n - 1) % 1000 as instance, i, r
+              from unnest(ids, runs) with ordinality as u (i, r, n)) s;
     exception when unique_violation then  -- The way for ids that exist costs twice as much.
-        insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type)
-        select blocks[(n + 999) / 1000] + (n - 1) % 1000, actors.now(), coalesce(r, gen_random_uuid()), 0, 0, 0, start_workflows.namespace, i, start_workflows.type
-        from unnest(ids, runs) with ordinality as s (i, r, n)
+        insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+        select s.instance, s.instance, actors.now(), coalesce(s.r, gen_random_uuid()), 0, 0, 0, start_workflows.namespace, s.i, its_code
+        from (select blocks[(n + 999) / 1000] + (n - 1) % 1000 as instance, i, r
+              from unnest(ids, runs) with ordinality as u (i, r, n)) s
         on conflict do nothing;
     end;
     get diagnostics made = row_count;
     if made < wanted then
         select i into other from unnest(ids) i
-        cross join lateral (select w.type from actors.workflows w where w.namespace = start_workflows.namespace and w.id = i and w.latest limit 1) w
-        where w.type <> start_workflows.type limit 1;
+        cross join lateral (select w.code from actors.workflows w where w.namespace = start_workflows.namespace and w.id = i and w.latest limit 1) w
+        where w.code <> its_code limit 1;
         if found then
             raise exception 'workflow % exists and is not a %', other, start_workflows.type using errcode = 'AC002';
         end if;
@@ -247,23 +305,42 @@ begin
     return (select w.run from actors.workflows w where w.namespace = start_workflow.namespace and w.id = start_workflow.id and w.latest);
 end $$;
 
--- Sends a signal or topic message in the caller's transaction; a repeat with the same message id changes nothing. False: no such running workflow.
+-- True when the transaction under way made the row itself, whatever savepoints it has: a row that one sees, of a transaction that has not
+-- ended, can be nobody else's. A row from before its beginning is not asked about.
+create function actors.is_own(made_by xid, made_at timestamptz) returns boolean language sql volatile as $$
+    select case when made_at < now() then false else (
+        select case when later < 2147483648 then pg_xact_status((top + later)::text::xid8) = 'in progress' else false end
+        from (select top, (made_by::text::bigint - top & 4294967295) as later from (select pg_current_xact_id()::text::bigint as top) t) x) end
+$$;
+
+-- Sends a signal or topic message in the caller's transaction; a repeat with the same message id changes nothing. False: no such running
+-- workflow. To a run that this transaction started it is told before the first line of the code; nobody else can see that run yet.
 create function actors.send(
     namespace text, id text, message_id text, name text, payload json, bytes bytea default null) returns boolean language plpgsql as $$
 declare
-    target bigint;
+    target record;
+    started_at timestamptz;
 begin
     -- Mail of the engine itself has neither id nor name: a reason to look, and no message.
     perform actors.require_name('namespace', namespace, octet_length(namespace), 100), actors.require_name('workflow id', id, octet_length(id), 200),
         actors.require_name('message id', message_id, length(message_id), 200), actors.require_name('name', name, length(name), 200);
-    select w.instance into target from actors.workflows w
-    where w.namespace = send.namespace and w.id = send.id and w.latest and w.status in (0, 3);
-    if target is null then
+    select w.instance, w.workflow, w.position, w.status, w.epoch = 0 and actors.is_own(w.xmin, w.created_at) as own into target
+    from actors.workflows w where w.namespace = send.namespace and w.id = send.id and w.latest;
+    if exists (select from actors.message_ids m where m.workflow = target.workflow and m.message_id = send.message_id and m.kind = 0) then
+        return true;
+    elsif target.status is null or target.status not in (0, 3) then
         return false;
-    end if;
-    if not exists (select from actors.journal j where j.instance = target and j.message_id = send.message_id) then
+    elsif target.own then
+        update actors.journal j set position = j.position + 1
+        where j.instance = target.instance and j.position = target.position returning j.at into started_at;
+        insert into actors.journal (instance, at, position, seq, kind, name, message_id, payload, bytes)
+        values (target.instance, started_at, target.position, 0, 14, send.name, send.message_id, send.payload, send.bytes);
+        insert into actors.message_ids (workflow, instance, at, position, kind, message_id)
+        values (target.workflow, target.instance, started_at, target.position, 0, send.message_id);
+        update actors.workflows w set position = target.position + 1 where w.instance = target.instance;
+    else
         insert into actors.inbox (instance, at, message_id, name, payload, bytes)
-        values (target, actors.now(), send.message_id, send.name, send.payload, send.bytes)
+        values (target.instance, actors.now(), send.message_id, send.name, send.payload, send.bytes)
         on conflict do nothing;
     end if;
     return true;

@@ -5,7 +5,7 @@ with held as materialized (
     select w.instance, w.owner, k.forced
     from unnest($1::text[], $2::text[], $3::boolean[]) as k (namespace, id, forced)
     join actors.workflows w on w.namespace = k.namespace and w.id = k.id and w.latest
-    where octet_length(k.id) between 1 and 200 and w.status = 0 and w.type = any($5::text[])
+    where octet_length(k.id) between 1 and 200 and w.status = 0 and w.code = any($5::integer[])
     order by w.instance
     for no key update of w
 ), wanted as (

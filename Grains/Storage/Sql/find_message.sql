@@ -1,2 +1,2 @@
--- Called for a signal to a run that has ended: whether this very message was delivered before the end, so that a repeat of it changes nothing.
-select exists (select from actors.journal j where j.instance = $1 and j.message_id = $2)
+-- Called for a message or a start that may be a repeat: $1 workflow, $2 id, $3 kind. The run that took it, and what it was told.
+select m.instance, m.answer from actors.message_ids m where m.workflow = $1 and m.message_id = $2 and m.kind = $3

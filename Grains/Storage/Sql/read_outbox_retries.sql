@@ -20,7 +20,8 @@ select l.wait, m.*
 from later l
 left join (
     select o.id, o.lane, o.ordinal, o.attempts, coalesce(o.next_at <= actors.now(), true) as due, o.at, o.topic,
-        o.key, o.payload, o.bytes, w.run, w.namespace, w.id as workflow, w.type, h.next_at as head_at, h.id as head
+        o.key, o.payload, o.bytes, w.run, w.namespace, w.id as workflow,
+        (select c.type from actors.codes c where c.code = w.code) as type, h.next_at as head_at, h.id as head
     from heads h
     cross join lateral (
         select * from actors.outbox o where o.lane = h.lane and o.destination = $1 and o.id >= $6 order by o.id limit $4) o

@@ -1,6 +1,6 @@
 -- Called by JournalWriter before advance_workflows, in its transaction: mail that its run cannot read. It stays, marked, for people.
-update actors.inbox i set undelivered = true
-where i.ctid = any (array(
-    select r.ctid
-    from unnest($1::bigint[], $2::text[]) as c (instance, message_id)
-    cross join lateral (select i.ctid from actors.inbox i where i.instance = c.instance and i.message_id = c.message_id limit 1) r))
+update actors.inbox i set undelivered = true, reason = r.reason
+from (select i.ctid, c.reason
+      from unnest($1::bigint[], $2::text[], $3::text[]) as c (instance, message_id, reason)
+      cross join lateral (select i.ctid from actors.inbox i where i.instance = c.instance and i.message_id = c.message_id limit 1) i) r
+where i.ctid = r.ctid

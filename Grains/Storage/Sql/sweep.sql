@@ -1,12 +1,17 @@
 -- Called by Sweeper, once a sweep interval: renews this silo's lease (no row of kind 0: it was declared dead, and must stop), marks mail
 -- that came after the end, and finds work that nobody was told of, by state and never by cursor: timers due soon whose run
 -- is in nobody's memory (1), unread mail (2), runs of dead owners (3), runs that SQL started (4), as many as there is room for. Mail without a
--- name is looked for in every partition: it is a call for help; so are, where $8, new runs that nobody took for ten seconds, as their silo may lack the type.
+-- name is looked for in every partition: it is a call for help; so are, where $8, new runs that nobody took for ten seconds, as their silo
+-- may lack the type; and, where $8, runs of owners that have no row at all (3): a silo that was frozen, buried and forgotten may have started them.
 -- Each part begins at what may be work and probes from there; the limits keep the planner from joining whole tables.
-with renewed as (
+with recursive unowned as (
+    (select w.owner from actors.workflows w where $8 and w.owner >= '00000000-0000-0000-0000-000000000000' order by w.owner limit 1)
+    union all
+    select (select w.owner from actors.workflows w where w.owner > u.owner order by w.owner limit 1) from unowned u where u.owner is not null
+), renewed as (
     update actors.silos set alive_until = actors.now() + $2 where id = $1 and dead_at is null returning 1
 ), undelivered as (
-    update actors.inbox i set undelivered = true
+    update actors.inbox i set undelivered = true, reason = 'the run has ended'
     where not i.undelivered and i.id = any (array(
         select m.id
         from actors.inbox m
@@ -15,32 +20,39 @@ with renewed as (
 ), fresh as materialized (
     select w.namespace, w.id
     from actors.workflows w
-    where w.epoch = 0 and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.type = any($5) limit $7
+    where w.epoch = 0 and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.code = any($5) limit $7
 )
 select 0 as kind, null as namespace, null as id, actors.now() as now from renewed
 union all
 (select 1, w.namespace, w.id, null
 from actors.timers t
 cross join lateral (select * from actors.workflows w where w.instance = t.instance limit 1) w
-where t.due_at <= actors.now() + $3 and w.owner is null and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.type = any($5)
+where t.due_at <= actors.now() + $3 and w.owner is null and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.code = any($5)
 order by t.due_at limit $6)
 union all
 (select 2, w.namespace, w.id, null
 from actors.inbox i
 cross join lateral (select * from actors.workflows w where w.instance = i.instance limit 1) w
-where not i.undelivered and w.status = 0 and (i.name = '' or actors.partition_of(w.instance) = any($4)) and w.type = any($5)
+where not i.undelivered and w.status = 0 and (i.name = '' or actors.partition_of(w.instance) = any($4)) and w.code = any($5)
 order by i.id limit $6)
 union all
 (select 3, w.namespace, w.id, null
 from actors.silos s
 cross join lateral (
     select * from actors.workflows w
-    where w.owner = s.id and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.type = any($5) limit $6) w
+    where w.owner = s.id and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.code = any($5) limit $6) w
 where s.dead_at is not null limit $6)
+union all
+(select 3, w.namespace, w.id, null
+from unowned u
+cross join lateral (
+    select * from actors.workflows w
+    where w.owner = u.owner and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.code = any($5) limit $6) w
+where u.owner is not null and (select s.id from actors.silos s where s.id = u.owner limit 1) is null limit $6)
 union all
 select 4, f.namespace, f.id, null from fresh f
 union all
 (select 4, w.namespace, w.id, null
 from actors.workflows w
-where $8 and w.epoch = 0 and w.status = 0 and w.type = any($5) and w.created_at < actors.now() - interval '10 seconds' and actors.partition_of(w.instance) <> all($4)
+where $8 and w.epoch = 0 and w.status = 0 and w.code = any($5) and w.created_at < actors.now() - interval '10 seconds' and actors.partition_of(w.instance) <> all($4)
 limit least($7, 100))

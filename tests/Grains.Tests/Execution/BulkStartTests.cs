@@ -167,7 +167,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         var context = engine.Engine.Context;
         Enumerable.Range(0, PartitionSet.RangeCount).ToList().ForEach(range => partitions.Hold(range, engine));
         return new Sweeper(
-            context.Database, partitions, context.Types.Names, new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
+            context.Database, partitions, context.Codes, new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
             engine.Engine.WakeAsync, room, () => engine.Engine.Unsure, context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance);
     }
 

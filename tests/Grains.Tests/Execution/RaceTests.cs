@@ -40,7 +40,7 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
     {
         await using var engine = await database.ScriptAsync(Heard);
         var (context, id) = (engine.Engine.Context, new WorkflowId("before"));
-        var start = new Start(id, Scripted.Name, 1_000_000_000_000, Guid.NewGuid(), new Payload("\"\""u8.ToArray()));
+        var start = new Start(id, Scripted.Name, context.Codes.Of(Scripted.Name), 1_000_000_000_000, Guid.NewGuid(), new Payload("\"\""u8.ToArray()));
         await Task.Run(() => context.Journal.StartAsync(start), TestContext.Current.CancellationToken);
         var row = (await context.Claims.LookAsync(id))!;
         var history = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = row.CreatedAt };

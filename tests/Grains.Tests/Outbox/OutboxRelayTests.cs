@@ -111,8 +111,8 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         var workflow = await scene.WorkflowAsync();
         var twin = await scene.ReadAsync<long>($"select {workflow} # hashtextextended('hook', 0) # hashtextextended('other', 0)");
         await scene.ExecuteAsync($"""
-            insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type)
-            values ({twin}, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'twin', 'Checkout')
+            insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+            values ({twin}, {twin}, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'twin', (select actors.code_of('Checkout')))
             """);
         await scene.PublishAsync(workflow, "", 0, count: 2);
         await scene.PublishAsync(twin, "", 10, "other", count: 2);

@@ -48,8 +48,8 @@ public sealed class OutboxScene : IAsyncLifetime
     {
         var instance = Interlocked.Increment(ref _instance);
         await ExecuteAsync($"""
-            insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type)
-            values ({instance}, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'w-{instance}', 'Checkout')
+            insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+            values ({instance}, {instance}, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'w-{instance}', (select actors.code_of('Checkout')))
             """);
         return instance;
     }

@@ -21,8 +21,8 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
     public async Task No_read_of_the_relay_grows_with_the_table()
     {
         await scene.ExecuteAsync("""
-            insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type)
-            select 1000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'plan-' || n, 'Checkout' from generate_series(1, 20000) n
+            insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+            select 1000000 + n, 1000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'plan-' || n, (select actors.code_of('Checkout')) from generate_series(1, 20000) n
             """);
         await scene.ExecuteAsync("""
             insert into actors.outbox (instance, lane, at, next_at, attempts, ordinal, destination, topic, key, payload)
@@ -116,8 +116,8 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
     {
         const int Count = 40_000;
         await scene.ExecuteAsync($"""
-            insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type)
-            select 2000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'fast-' || n, 'Checkout' from generate_series(1, {Count / 4}) n
+            insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+            select 2000000 + n, 2000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'fast-' || n, (select actors.code_of('Checkout')) from generate_series(1, {Count / 4}) n
             """);
         await scene.ExecuteAsync($$"""
             insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload)

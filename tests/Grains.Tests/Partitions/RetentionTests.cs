@@ -108,7 +108,7 @@ public sealed class RetentionTests
         await ExecuteAsync(database, "insert into actors.inbox (instance, at, message_id, name) values (77, now(), 'late', 'mail')");
         using var stop = new CancellationTokenSource();
         var sweeping = new Sweeper(
-            engine.Engine.Context.Database, new PartitionSet(), ["Bulk"], new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
+            engine.Engine.Context.Database, new PartitionSet(), engine.Engine.Context.Codes, new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
             engine.Engine.WakeAsync, () => 0, () => [], engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance).RunAsync(stop.Token);
         for (var watch = System.Diagnostics.Stopwatch.StartNew(); await ScalarAsync(database, "select count(*) from actors.inbox where undelivered") == 0;)
         {
@@ -149,17 +149,17 @@ public sealed class RetentionTests
     private static EngineDatabase Connect(TestDatabase database, StatementProbe? probe = null) =>
         new(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), probe ?? new StatementProbe());
 
-    private static Retention Over(EngineDatabase database, int runs = 500, int rows = 10_000)
+    private static Retention Over(EngineDatabase database, int runs = 500, int rows = 10_000, TimeSpan? keepIds = null)
     {
         var partitions = new PartitionSet();
         partitions.Hold(0, partitions);
-        return new Retention(database, partitions, Day, NullLogger<Retention>.Instance) { BatchRuns = runs, BatchRows = rows };
+        return new Retention(database, partitions, Day, keepIds ?? Day, NullLogger<Retention>.Instance) { BatchRuns = runs, BatchRows = rows };
     }
 
     /// <summary>Runs that ended two days ago, with three rows each.</summary>
     private static Task MakeAsync(TestDatabase database, int first, int last) => ExecuteAsync(database, $"""
-        insert into actors.workflows (instance, created_at, ended_at, run, epoch, position, status, namespace, id, type)
-        select n, now(), now() - interval '2 days' + n * interval '1 second', gen_random_uuid(), 1, 2, 1, 'default', n, 'T' from generate_series({first}, {last}) n;
+        insert into actors.workflows (instance, workflow, created_at, ended_at, run, epoch, position, status, namespace, id, code)
+        select n, n, now(), now() - interval '2 days' + n * interval '1 second', gen_random_uuid(), 1, 2, 1, 'default', n, (select actors.code_of('T')) from generate_series({first}, {last}) n;
         insert into actors.journal (instance, at, position, seq, kind, name) select n, now(), p, p, 1, 'step' from generate_series({first}, {last}) n, generate_series(0, 2) p;
         """);
 

@@ -170,7 +170,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
     public void Statements_without_rows_are_left_out_and_the_rest_stand_in_their_order()
     {
         using var batch = new NpgsqlBatch();
-        var entry = Store.Entry(new Start(new WorkflowId("x"), "T", 1, Guid.NewGuid(), default), rows: 0);
+        var entry = Store.Entry(new Start(new WorkflowId("x"), "T", 1, 1, Guid.NewGuid(), default), rows: 0);
         GroupBatch.AddEntries(batch, [entry], Guid.NewGuid());
         Assert.Equal([SqlText.ForOne("advance_workflows")], Texts(batch));
 

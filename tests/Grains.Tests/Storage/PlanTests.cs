@@ -77,7 +77,7 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         await using var connection = await store.Database.Engine.OpenConnectionAsync();
         if (plannedWhileEmpty)
         {
-            await Store.ExecuteAsync(own.DataSource, "insert into actors.workflows (instance, created_at, run, epoch, position, status, namespace, id, type) values (1, now(), gen_random_uuid(), 1, 0, 0, 'default', 'one', 'T')");
+            await Store.ExecuteAsync(own.DataSource, "insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code) values (1, 1, now(), gen_random_uuid(), 1, 0, 0, 'default', 'one', actors.code_of('T'))");
             Assert.Equal(0, await SequentialScansAsync(connection, instance: 1, position: 0));
         }
 
@@ -151,9 +151,9 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         insert into actors.silos (id, started_at, alive_until, name, address)
         select gen_random_uuid(), now(), now(), 'silo', 'here' from generate_series(1, 3);
         with made as (
-            insert into actors.workflows (instance, created_at, run, owner, epoch, position, status, namespace, id, type)
-            select {runs}0 + n, now(), gen_random_uuid(), case when n % 2 = 0 then (select id from actors.silos limit 1) end, 1, 2,
-                case when n % 5 = 0 then 1 else 0 end, 'default', '{runs} ' || n, 'T' from generate_series(1, {runs}) n
+            insert into actors.workflows (instance, workflow, created_at, run, owner, epoch, position, status, namespace, id, code)
+            select {runs}0 + n, {runs}0 + n, now(), gen_random_uuid(), case when n % 2 = 0 then (select id from actors.silos limit 1) end, 1, 2,
+                case when n % 5 = 0 then 1 else 0 end, 'default', '{runs} ' || n, (select actors.code_of('T')) from generate_series(1, {runs}) n
             returning instance)
         insert into actors.journal (instance, at, position, seq, kind, name, payload)
         select instance, now(), p, p, 1, 'step', '1' from made, generate_series(0, 2) p;

@@ -63,7 +63,7 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
         }
 
         Assert.Equal(types.Select(run => $"{run.Key} {run.Value}").Order(StringComparer.Ordinal), await ReadAsync(
-            "select w.namespace, w.id, w.type from actors.workflows w join actors.journal j using (instance) where j.position = 0 and w.namespace not in ('few', 'default')", row => $"{(row[0], row[1])} {row[2]}"));
+            "select w.namespace, w.id, c.type from actors.workflows w join actors.codes c using (code) join actors.journal j using (instance) where j.position = 0 and w.namespace not in ('few', 'default')", row => $"{(row[0], row[1])} {row[2]}"));
         Assert.Equal(mail.Select(letter => $"{letter}").Order(StringComparer.Ordinal), await ReadAsync(
             "select w.namespace, w.id, i.message_id from actors.inbox i join actors.workflows w using (instance)", row => $"{(row[0], row[1], row[2])}"));
         Assert.True(types.Count > 100 && mail.Count > 20, $"{types.Count} runs and {mail.Count} letters are no test.");

@@ -18,14 +18,18 @@ internal sealed class Store : IAsyncDisposable
     private readonly ConcurrentQueue<string> _roundTrips = new();
     private readonly ConcurrentDictionary<string, Func<Task>> _before = new();
     private readonly InstanceNumbers _numbers;
+    private readonly Codes _codes;
+    private readonly Lazy<Task> _joined;
 
     public Store(string connectionString, int lanes = 2, params string[] types)
     {
         Probe = new StatementProbe { Before = BeforeAsync };
         Database = new EngineDatabase(connectionString, Guid.NewGuid(), 10, TimeSpan.FromMinutes(1), Probe);
         Journal = new JournalWriter(Database, lanes, 500, NullLogger<JournalWriter>.Instance);
-        Claims = new Claims(Database, types.Length == 0 ? [Type] : types, 500);
+        _codes = new Codes(Database, [.. (types.Length == 0 ? [Type] : types).Select(type => new DeclaredCode(type, [type], ""))], NullLogger<Codes>.Instance);
+        Claims = new Claims(Database, _codes, 500);
         _numbers = new InstanceNumbers(Database);
+        _joined = new Lazy<Task>(JoinAsync);
     }
 
     public EngineDatabase Database { get; }
@@ -58,10 +62,14 @@ internal sealed class Store : IAsyncDisposable
         return held;
     }
 
-    public Task RegisterAsync() => SiloRegistry.RegisterAsync(Database, "test", "127.0.0.1:1@1", TimeSpan.FromHours(1));
+    /// <summary>As a silo joins; what needs it does it by itself.</summary>
+    public Task RegisterAsync() => _joined.Value;
 
-    public async Task<Start> NewStartAsync(string id, string type = Type) =>
-        new(new WorkflowId(id), type, await _numbers.TakeAsync(), Guid.NewGuid(), Json("1"));
+    public async Task<Start> NewStartAsync(string id, string type = Type)
+    {
+        await RegisterAsync();
+        return new(new WorkflowId(id), type, _codes.Of(type), await _numbers.TakeAsync(), Guid.NewGuid(), Json("1"));
+    }
 
     /// <summary>A run that this silo owns, at epoch 1 and position 0.</summary>
     public async Task<Start> StartAsync(string id, string type = Type)
@@ -74,7 +82,7 @@ internal sealed class Store : IAsyncDisposable
     /// <summary>An entry with one row of a step at each of the next <paramref name="rows"/> positions.</summary>
     public static Entry Entry(Start run, int epoch = 1, int position = 0, int rows = 1, string name = "step")
     {
-        var entry = new Entry { Instance = run.Instance, Epoch = epoch, Position = position };
+        var entry = new Entry { Instance = run.Instance, Workflow = run.Workflow, Epoch = epoch, Position = position };
         for (var i = 1; i <= rows; i++)
         {
             entry.Rows.Add(new JournalRow(JournalKind.StepCompleted, position + i, name, Json("2")) { Position = position + i });
@@ -142,6 +150,12 @@ internal sealed class Store : IAsyncDisposable
         await Claims.DisposeAsync();
         _numbers.Dispose();
         await Database.DisposeAsync();
+    }
+
+    private async Task JoinAsync()
+    {
+        await _codes.RegisterAsync();
+        await SiloRegistry.RegisterAsync(Database, "test", "127.0.0.1:1@1", TimeSpan.FromHours(1));
     }
 
     private async Task BeforeAsync(string name)

@@ -94,7 +94,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
     public async Task A_further_run_whose_answer_or_request_was_lost_is_made_once(Cut cut)
     {
         var first = await EndedAsync($"further {cut}");
-        var second = await _store.NewStartAsync($"further {cut}") with { Retires = first.Instance };
+        var second = await _store.NewStartAsync($"further {cut}") with { Retires = await _store.Claims.LookAsync(first.Id) };
         _store.BeforeNext("commit", () => _proxy.CutNextAsync(cut));
         Assert.Equal(CommitOutcome.Committed, (await _store.Journal.StartAsync(second).WaitAsync(TimeSpan.FromSeconds(20), Cancel)).Outcome);
         Assert.Equal(second.Instance, (await _store.Claims.LookAsync(second.Id))!.Instance);
@@ -117,7 +117,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         Assert.Equal([CommitOutcome.Committed, CommitOutcome.Fenced], replies.Select(reply => reply.Outcome).Order());
         Assert.Equal(2L, await Store.ScalarAsync<long>(database.DataSource, "select count(*) from actors.workflows where id = 'two further'"));
 
-        async Task<Start> NewAsync() => await _store.NewStartAsync("two further") with { Retires = first.Instance };
+        async Task<Start> NewAsync() => await _store.NewStartAsync("two further") with { Retires = await _store.Claims.LookAsync(first.Id) };
     }
 
     [Fact]
