@@ -9,6 +9,7 @@ public interface IWorkflowClient
     /// <param name="id">1 to 200 UTF-8 bytes without control characters.</param>
     /// <param name="namespace">1 to 100 UTF-8 bytes. Default: <c>default</c>.</param>
     /// <exception cref="InvalidWorkflowIdException">The id cannot name a workflow.</exception>
+    /// <exception cref="ArgumentException">The contract cannot be one; the sentence names the member and the way out, as where a silo registers it.</exception>
     IWorkflowHandle<TContract> Get<TContract>(string id, string @namespace = WorkflowId.DefaultNamespace)
         where TContract : class, IWorkflow;
 

@@ -15,7 +15,7 @@ internal static class EngineFactory
         var loggers = services.GetRequiredService<ILoggerFactory>();
         var options = settings.Execution;
         var database = new EngineDatabase(connectionString, silo, options.TransactionConnectionsMax, options.IdleTransactionTimeout, probe);
-        var types = new WorkflowTypes(settings.Workflows);
+        var types = settings.Workflows;
         var payloads = new PayloadSerializer(settings.Codec) { SizeMax = options.PayloadSizeMax };
         var time = Time(services);
         var clock = new DatabaseClock(time);
