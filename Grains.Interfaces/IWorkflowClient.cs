@@ -44,13 +44,15 @@ public interface IWorkflowHandle<out TContract>
 
     /// <summary>Returns after the signal's commit; it is delivered once, or kept and listed as undelivered when the run ends before it.</summary>
     /// <param name="call">Exactly one call of a method marked <see cref="SignalAttribute"/>; anything else is an <see cref="ArgumentException"/>.</param>
-    /// <param name="messageId">A repeat with the same id changes nothing, as long as the workflow is kept. 1 to 200 characters without control characters. Default: a new id.</param>
+    /// <param name="messageId">A repeat with the same id changes nothing, as long as the workflow is kept. 1 to 200 characters (code points),
+    /// well-formed and without control characters; another is an <see cref="ArgumentException"/>. Default: a new id.</param>
     /// <exception cref="WorkflowNotFoundException">There is no such workflow.</exception>
     /// <exception cref="WorkflowEndedException">Its run has ended.</exception>
     /// <exception cref="PayloadTooLargeException">The arguments exceed the limit.</exception>
     Task SignalAsync(Func<TContract, Task> call, string? messageId = null, CancellationToken cancellation = default);
 
     /// <summary>Like <see cref="SignalAsync"/>, for a message that the workflow takes by topic with <c>Receive</c>.</summary>
+    /// <param name="topic">Bound as a message id is.</param>
     Task SendAsync<TMessage>(string topic, TMessage message, string? messageId = null, CancellationToken cancellation = default);
 
     /// <summary>The query's value between two turns of the workflow, which need not be in memory; writes nothing. Works on ended runs too.</summary>

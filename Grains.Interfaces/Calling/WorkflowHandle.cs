@@ -68,7 +68,7 @@ internal sealed class WorkflowHandle<TContract>(
 
     public async Task SendAsync<TMessage>(string topic, TMessage message, string? messageId, CancellationToken cancellation)
     {
-        ArgumentException.ThrowIfNullOrEmpty(topic);
+        NameRule.Checked(topic, "A topic");
         var payload = payloads.Write(message, $"Message for topic '{topic}' of workflow '{Id}'");
         await SendAsync(new SignalRequest(topic, IsTopic: true, payload, Checked(messageId)), cancellation);
     }
@@ -146,12 +146,7 @@ internal sealed class WorkflowHandle<TContract>(
         return new SignalRequest(method.Name, IsTopic: false, payload, Checked(messageId));
     }
 
-    private static string Checked(string? messageId) => messageId switch
-    {
-        null => Guid.NewGuid().ToString("N"),
-        { Length: >= 1 and <= 200 } when !messageId.Any(char.IsControl) => messageId,
-        _ => throw new ArgumentException("A message id is 1 to 200 characters without control characters.", nameof(messageId)),
-    };
+    private static string Checked(string? messageId) => messageId is null ? Guid.NewGuid().ToString("N") : NameRule.Checked(messageId, "A message id");
 
     private async Task<T> AskAsync<T>(Func<Task<T>> ask, CancellationToken cancellation)
     {

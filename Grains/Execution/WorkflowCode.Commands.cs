@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Actors.Calling;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -109,6 +110,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
     public Task<T> Receive<T>(string topic, SourceLine line)
     {
         AssertInTurn(line, "Receive");
+        NameRule.Checked(topic, "A topic");
         FormattableString what = $"Message for topic '{topic}' of workflow '{Id}'";
         if (_arrived.TryGetValue(topic, out var queue) && queue.TryDequeue(out var payload))
         {
@@ -186,7 +188,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         string What() => line.File is null ? what : $"{what} at {line}";
     }
 
-    private static string CheckedName(string name) => StoredText.Checked(name, "The name of a step", 1, 200);
+    private static string CheckedName(string name) => NameRule.Checked(name, "The name of a step");
 
     private sealed record Receiver(string Topic, Action<Wire.Payload> Take);
 }

@@ -86,6 +86,11 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     {
         var type = Context.Types.Get(request.Type, id);
         var input = CheckInput(id, request.Input, type);
+        if (request.Signal is { } signal)
+        {
+            CheckMessageId(id, signal); // Before the run is made.
+        }
+
         var attaches = request.Policy == StartPolicy.Attach; // Else what is in memory is not asked: its run may have ended elsewhere.
         long? retires = null;
         while (true)

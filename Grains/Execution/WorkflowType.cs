@@ -52,6 +52,8 @@ internal sealed class WorkflowTypes
     public WorkflowType? Find(string name) => _types.GetValueOrDefault(name);
 
     /// <exception cref="UnknownWorkflowTypeException">This silo has no such type.</exception>
-    public WorkflowType Get(string name, WorkflowId id) => Find(name) ?? throw new UnknownWorkflowTypeException(
+    public WorkflowType Get(string name, WorkflowId id) =>
+        NameRule.Broken(name, "the name of a workflow type") is { } sentence ? throw new UnknownWorkflowTypeException($"Workflow '{id}': {sentence}")
+        : Find(name) ?? throw new UnknownWorkflowTypeException(
         $"Workflow '{id}': this silo has no workflow '{name}'. It has: {string.Join(", ", Names.Order(StringComparer.Ordinal))}. Register it with AddWorkflow.");
 }
