@@ -11,8 +11,8 @@ namespace Actors;
 /// <summary>How a client application finds the silos.</summary>
 public sealed class ActorsClientOptions
 {
-    /// <summary>The silos' cluster id. Default <c>actors</c>.</summary>
-    [Required, StringLength(100, MinimumLength = 1)]
+    /// <summary>The silos' cluster id. 1 to 100 characters. Default <c>actors</c>.</summary>
+    [Name(100)]
     public string ClusterId { get; set; } = "actors";
 
     /// <summary>After this a call that got no answer fails with <see cref="WorkflowUnavailableException"/>; a wait for a result goes on.</summary>

@@ -9,6 +9,7 @@ public interface IWorkflowClient
     /// <param name="id">1 to 200 UTF-8 bytes without control characters.</param>
     /// <param name="namespace">1 to 100 UTF-8 bytes. Default: <c>default</c>.</param>
     /// <exception cref="InvalidWorkflowIdException">The id cannot name a workflow.</exception>
+    /// <exception cref="ArgumentException">The contract cannot be one; the sentence names the member and the way out, as where a silo registers it.</exception>
     IWorkflowHandle<TContract> Get<TContract>(string id, string @namespace = WorkflowId.DefaultNamespace)
         where TContract : class, IWorkflow;
 
@@ -44,7 +45,8 @@ public interface IWorkflowHandle<out TContract>
     /// <summary>Returns after the signal's commit; it is delivered once, or kept and listed as undelivered when the run ends before it.</summary>
     /// <param name="call">Exactly one call of a method marked <see cref="SignalAttribute"/>; anything else is an <see cref="ArgumentException"/>.</param>
     /// <param name="messageId">A repeat with the same id changes nothing, also in a later run of the workflow, as long as the ids are kept
-    /// (<c>KeepMessageIdsFor</c>). 1 to 200 characters without control characters. Default: a new id, kept over the call's own retries.</param>
+    /// (<c>KeepMessageIdsFor</c>). 1 to 200 characters (code points), well-formed and without control characters; another is an
+    /// <see cref="ArgumentException"/>. Default: a new id, kept over the call's own retries.</param>
     /// <exception cref="WorkflowNotFoundException">There is no such workflow.</exception>
     /// <exception cref="WorkflowUnavailableException">Not answered in time: repeat the call with the exception's <c>RequestId</c> as <paramref name="messageId"/>.</exception>
     /// <exception cref="WorkflowEndedException">Its run has ended.</exception>
@@ -52,6 +54,7 @@ public interface IWorkflowHandle<out TContract>
     Task SignalAsync(Func<TContract, Task> call, string? messageId = null, CancellationToken cancellation = default);
 
     /// <summary>Like <see cref="SignalAsync"/>, for a message that the workflow takes by topic with <c>Receive</c>.</summary>
+    /// <param name="topic">Bound as a message id is.</param>
     Task SendAsync<TMessage>(string topic, TMessage message, string? messageId = null, CancellationToken cancellation = default);
 
     /// <summary>The query's value between two turns of the workflow, which need not be in memory; writes nothing. Works on ended runs too.</summary>

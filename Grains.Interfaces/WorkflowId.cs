@@ -1,4 +1,4 @@
-using System.Text;
+using Actors.Calling;
 
 namespace Actors;
 
@@ -15,8 +15,8 @@ public readonly record struct WorkflowId
     /// <exception cref="InvalidWorkflowIdException">Either part is empty, too long, not well-formed, or holds a control character.</exception>
     public WorkflowId(string id, string @namespace = DefaultNamespace)
     {
-        Id = Validated(id, "Workflow id", IdBytesMax);
-        Namespace = Validated(@namespace, "Namespace", NamespaceBytesMax);
+        Id = Validated(id, "A workflow id", IdBytesMax);
+        Namespace = Validated(@namespace, "A namespace", NamespaceBytesMax);
         if (@namespace.Contains('/', StringComparison.Ordinal))
         {
             throw new InvalidWorkflowIdException("A namespace cannot hold '/'.");
@@ -40,31 +40,6 @@ public readonly record struct WorkflowId
 
     public override string ToString() => Namespace == DefaultNamespace ? Id : GrainKey;
 
-    private static string Validated(string text, string what, int bytesMax)
-    {
-        if (string.IsNullOrEmpty(text))
-        {
-            throw new InvalidWorkflowIdException($"{what} is empty: give 1 to {bytesMax} UTF-8 bytes.");
-        }
-
-        if (text.Length > bytesMax || Encoding.UTF8.GetByteCount(text) > bytesMax)
-        {
-            throw new InvalidWorkflowIdException($"{what} is longer than {bytesMax} UTF-8 bytes.");
-        }
-
-        for (var i = 0; i < text.Length; i++)
-        {
-            if (char.IsControl(text[i]))
-            {
-                throw new InvalidWorkflowIdException($"{what} holds the control character U+{(int)text[i]:X4} at index {i}.");
-            }
-
-            if (char.IsSurrogate(text[i]) && !(i + 1 < text.Length && char.IsSurrogatePair(text[i], text[i + 1]) && ++i > 0))
-            {
-                throw new InvalidWorkflowIdException($"{what} is not well-formed: half a surrogate pair at index {i}.");
-            }
-        }
-
-        return text;
-    }
+    private static string Validated(string text, string what, int bytesMax) =>
+        NameRule.Broken(text, what, bytesMax, inBytes: true) is { } sentence ? throw new InvalidWorkflowIdException(sentence) : text;
 }

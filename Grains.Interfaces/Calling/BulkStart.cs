@@ -6,7 +6,7 @@ using Actors.Wire;
 namespace Actors.Calling;
 
 /// <summary>Starts many workflows of one contract in the caller's transaction, a chunk a round trip: memory is bounded by two chunks and one input.</summary>
-internal sealed class BulkStart(DbTransaction transaction, string type, string @namespace)
+internal sealed class BulkStart(DbTransaction transaction, Contract contract, string @namespace)
 {
     private const int ChunkCountMax = 10_000;
     private const string Savepoint = "actors_start_many";
@@ -63,20 +63,25 @@ internal sealed class BulkStart(DbTransaction transaction, string type, string @
     private async Task<long> InsertAsync(long made, Columns chunk, CancellationToken cancellation)
     {
         await using var command = transaction.Connection!.CreateCommand();
-        (command.Transaction, command.CommandText) = (transaction, "select actors.start_workflows(@namespace, @type, @ids, @payloads::json[], @bytes, @runs)");
+        (command.Transaction, command.CommandText) = (transaction, "select actors.start_workflows(@namespace, @type, @ids, @payloads::json[], @bytes, @runs, @contracts)");
         Add(command, "namespace", @namespace);
-        Add(command, "type", type);
+        Add(command, "type", contract.Name);
         Add(command, "ids", chunk.Ids);
         Add(command, "payloads", chunk.Payloads);
         Add(command, "bytes", chunk.Bytes);
         Add(command, "runs", chunk.Runs);
+        Add(command, "contracts", contract.FullNames.ToArray());
         try
         {
             return made + (long)(await command.ExecuteScalarAsync(cancellation))!;
         }
         catch (DbException error) when (error.SqlState == "AC002")
         {
-            throw new WorkflowTypeMismatchException($"Some of these workflows exist and are not a {type}: choose other ids.");
+            throw new WorkflowTypeMismatchException($"Some of these workflows exist and are not a {contract.Name}: choose other ids.");
+        }
+        catch (DbException error) when (error.SqlState == "AC005")
+        {
+            throw contract.Mismatch();
         }
     }
 

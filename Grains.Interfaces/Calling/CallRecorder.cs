@@ -16,6 +16,12 @@ public class CallRecorder : DispatchProxy
         where TContract : class
         where TMark : Attribute
     {
+        if (!typeof(TContract).IsInterface)
+        {
+            throw new ArgumentException(
+                $"{typeof(TContract).Name} is a class, and calls go by an interface: take the handle by its contract, Get<{Contract.Of(typeof(TContract)).Type.Name}>.");
+        }
+
         var proxy = Create<TContract, CallRecorder>();
         var recorder = (CallRecorder)(object)proxy;
         object? returned;

@@ -12,17 +12,19 @@ public sealed class WorkflowClient(IGrainFactory grains, PayloadSerializer paylo
     internal IWorkflowRoute? Route { get; init; }
 
     public IWorkflowHandle<TContract> Get<TContract>(string id, string @namespace = WorkflowId.DefaultNamespace)
-        where TContract : class, IWorkflow =>
-        new WorkflowHandle<TContract>(new WorkflowId(id, @namespace), Route ?? _mailboxes, _mailboxes, payloads, patience);
+        where TContract : class, IWorkflow
+    {
+        Contract.Of(typeof(TContract));
+        return new WorkflowHandle<TContract>(new WorkflowId(id, @namespace), Route ?? _mailboxes, _mailboxes, payloads, patience);
+    }
 
     public Task<long> StartManyAsync<TContract, TInput>(
         IEnumerable<KeyValuePair<string, TInput>> inputs, DbTransaction transaction, string @namespace, CancellationToken cancellation)
         where TContract : class, IWorkflow
     {
-        var contract = typeof(TContract).GetInterfaces().Append(typeof(TContract))
-            .FirstOrDefault(type => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IWorkflow<,>));
-        return contract?.GetGenericArguments()[0] == typeof(TInput)
-            ? new BulkStart(transaction, WorkflowNames.Of(typeof(TContract)), @namespace).RunAsync(inputs, payloads, cancellation)
+        var contract = Contract.Of(typeof(TContract));
+        return contract.Input == typeof(TInput)
+            ? new BulkStart(transaction, contract, @namespace).RunAsync(inputs, payloads, cancellation)
             : throw new ArgumentException($"{typeof(TContract).Name} does not take {typeof(TInput).Name} as its input.", nameof(inputs));
     }
 }

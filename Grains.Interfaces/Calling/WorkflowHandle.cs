@@ -10,6 +10,8 @@ internal sealed class WorkflowHandle<TContract>(
     : IWorkflowHandle<TContract>
     where TContract : class, IWorkflow
 {
+    private static readonly Contract Contract = Contract.Of(typeof(TContract));
+
     public WorkflowId Id { get; } = id;
 
     public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) =>
@@ -18,7 +20,7 @@ internal sealed class WorkflowHandle<TContract>(
     public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, string? requestId, CancellationToken cancellation)
     {
         var id = policy == StartPolicy.Attach ? null : Checked(requestId);
-        var request = new StartRequest(WorkflowNames.Of(typeof(TContract)), payloads.Write(input, $"Input of workflow '{Id}'"), policy, withStart, id);
+        var request = new StartRequest(Contract.Name, payloads.Write(input, $"Input of workflow '{Id}'"), policy, withStart, id, Contract.FullNames);
         var reply = await AskAsync(() => route.StartAsync(Id, request), reply => reply.Error, id ?? withStart?.MessageId, cancellation);
         return new StartedRun(reply.Run, reply.Started);
     }
@@ -26,8 +28,9 @@ internal sealed class WorkflowHandle<TContract>(
     public async Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation)
     {
         var payload = payloads.Write(input, $"Input of workflow '{Id}'");
-        await using var command = Command(transaction, "select actors.start_workflow(@namespace, @id, @type, @payload::json, @bytes)", payload);
-        Add(command, "type", WorkflowNames.Of(typeof(TContract)), DbType.String);
+        await using var command = Command(transaction, "select actors.start_workflow(@namespace, @id, @type, @payload::json, @bytes, @contracts)", payload);
+        Add(command, "type", Contract.Name, DbType.String);
+        Add(command, "contracts", Contract.FullNames.ToArray(), type: null);
         try
         {
             await command.ExecuteNonQueryAsync(cancellation);
@@ -38,7 +41,11 @@ internal sealed class WorkflowHandle<TContract>(
         }
         catch (DbException error) when (error.SqlState == "AC002")
         {
-            throw new WorkflowTypeMismatchException($"Workflow '{Id}' exists and is not a {WorkflowNames.Of(typeof(TContract))}: choose another id.");
+            throw new WorkflowTypeMismatchException($"Workflow '{Id}' exists and is not a {Contract.Name}: choose another id.");
+        }
+        catch (DbException error) when (error.SqlState == "AC005")
+        {
+            throw Contract.Mismatch();
         }
     }
 
@@ -70,7 +77,7 @@ internal sealed class WorkflowHandle<TContract>(
 
     public async Task SendAsync<TMessage>(string topic, TMessage message, string? messageId, CancellationToken cancellation)
     {
-        ArgumentException.ThrowIfNullOrEmpty(topic);
+        NameRule.Checked(topic, "A topic");
         var payload = payloads.Write(message, $"Message for topic '{topic}' of workflow '{Id}'");
         await SendAsync(new SignalRequest(topic, IsTopic: true, payload, Checked(messageId)), cancellation);
     }
@@ -104,7 +111,7 @@ internal sealed class WorkflowHandle<TContract>(
 
     public async Task<TResult> ResultAsync<TResult>(CancellationToken cancellation)
     {
-        var type = WorkflowNames.Of(typeof(TContract));
+        var type = Contract.Name;
         // The route only at first: an owner that has lost its run without knowing it would keep a caller of its own silo waiting.
         for (var way = route; ; way = mailboxes)
         {
@@ -147,12 +154,7 @@ internal sealed class WorkflowHandle<TContract>(
     private static readonly TimeSpan RetryFirst = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(1);
 
-    private static string Checked(string? messageId) => messageId switch
-    {
-        null => Guid.NewGuid().ToString("N"),
-        { Length: >= 1 and <= 200 } when !messageId.Any(char.IsControl) => messageId,
-        _ => throw new ArgumentException("An id of a message or request is 1 to 200 characters without control characters.", nameof(messageId)),
-    };
+    private static string Checked(string? id) => id is null ? Guid.NewGuid().ToString("N") : NameRule.Checked(id, "An id of a message or request");
 
     /// <summary>Asks, and asks again with the same ids while the cluster or its database is away, for as long as the patience.</summary>
     /// <param name="requestId">By which a caller repeats the call when this gives up; null for what needs none.</param>
@@ -196,10 +198,16 @@ internal sealed class WorkflowHandle<TContract>(
         error is TimeoutException or Orleans.Runtime.OrleansException or Orleans.Serialization.CodecNotFoundException
         || (error is OperationCanceledException && !cancellation.IsCancellationRequested);
 
-    private static void Add(DbCommand command, string name, object? value, DbType type)
+    /// <param name="type">Null: as the value has it.</param>
+    private static void Add(DbCommand command, string name, object? value, DbType? type)
     {
         var parameter = command.CreateParameter();
-        (parameter.ParameterName, parameter.Value, parameter.DbType) = (name, value ?? DBNull.Value, type);
+        (parameter.ParameterName, parameter.Value) = (name, value ?? DBNull.Value);
+        if (type is { } given)
+        {
+            parameter.DbType = given;
+        }
+
         command.Parameters.Add(parameter);
     }
 }

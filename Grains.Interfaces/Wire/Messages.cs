@@ -4,13 +4,16 @@ namespace Actors.Wire;
 [GenerateSerializer, Immutable, Alias("actors.WireError")]
 public sealed record WireError([property: Id(0)] string Code, [property: Id(1)] string Message);
 
+/// <param name="RequestId">By which the caller repeats the start; null where the workflow's id is enough.</param>
+/// <param name="Contracts">Full names of the caller's contract; null from callers that do not tell.</param>
 [GenerateSerializer, Immutable, Alias("actors.StartRequest")]
 public sealed record StartRequest(
     [property: Id(0)] string Type,
     [property: Id(1)] Payload Input,
     [property: Id(2)] StartPolicy Policy,
     [property: Id(3)] SignalRequest? Signal,
-    [property: Id(4)] string? RequestId = null);
+    [property: Id(4)] string? RequestId = null,
+    [property: Id(5)] IReadOnlyList<string>? Contracts = null);
 
 [GenerateSerializer, Immutable, Alias("actors.StartReply")]
 public sealed record StartReply([property: Id(0)] WireError? Error, [property: Id(1)] Guid Run, [property: Id(2)] bool Started);

@@ -128,6 +128,7 @@ public abstract class Workflow
         Runtime.WaitUntil(condition, timeout, new SourceLine(file, line));
 
     /// <summary>The next message of the topic, each taken once, in the order of the journal; also those that came before anyone asked.</summary>
+    /// <param name="topic">1 to 200 characters, well-formed and without control characters.</param>
     /// <remarks>One that lost a race with <c>Task.WhenAny</c> still waits in line and takes the next message: keep its task, and race it again.</remarks>
     protected Task<T> Receive<T>(string topic, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.Receive<T>(topic, new SourceLine(file, line));

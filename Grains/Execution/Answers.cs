@@ -15,7 +15,7 @@ internal static class Answers
         var type = error is StepFailedException step ? step.ErrorType : error.GetType().FullName ?? error.GetType().Name;
         var stack = error is StepFailedException { ErrorStack: { } original } ? $"{original}\n--- in the workflow's code ---\n{error}" : error.ToString();
         var max = Math.Min(TextMax, payloads.SizeMax / 20); // Three texts, each character as long as JSON can make it.
-        return payloads.Write(new RecordedError(Short(type, max)!, Short(error.Message, max)!, Short(stack, max)), what);
+        return payloads.Write(new RecordedError(StoredText.Shortened(type, max), StoredText.Shortened(error.Message, max), StoredText.Shortened(stack, max)), what);
     }
 
     public static ResultReply Ended(JournalKind kind, Payload payload, PayloadSerializer payloads) => kind == JournalKind.Completed
@@ -27,11 +27,4 @@ internal static class Answers
     public static RecordedError Recorded(Payload payload, PayloadSerializer payloads, FormattableString what) =>
         payloads.Read<RecordedError?>(payload, what) is { Type: not null, Message: not null } error ? error
         : throw new PayloadException($"{what}: the payload is no recorded error.");
-
-    private static string? Short(string? text, int max)
-    {
-        // U+0000 is legal in .NET and not in Postgres; half a surrogate pair would not be written as it is.
-        var clean = text?.Replace('\0', '\uFFFD');
-        return clean?.Length > max ? clean[..max] + "…" : clean;
-    }
 }

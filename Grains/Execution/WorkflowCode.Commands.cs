@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Actors.Calling;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -109,6 +110,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
     public Task<T> Receive<T>(string topic, SourceLine line)
     {
         AssertInTurn(line, "Receive");
+        NameRule.Checked(topic, "A topic");
         while (_arrived.TryGetValue(topic, out var queue) && queue.TryDequeue(out var row))
         {
             if (TryRead<T>(row, out var message))
@@ -201,7 +203,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         string What() => line.File is null ? what : $"{what} at {line}";
     }
 
-    private static string CheckedName(string name) => StoredText.Checked(name, "The name of a step", 1, 200);
+    private static string CheckedName(string name) => NameRule.Checked(name, "The name of a step");
 
     /// <param name="Read">Null when the message cannot be read as what the receiver asked for, and is refused; else what hands it over.</param>
     private sealed record Receiver(string Topic, Func<JournalRow, Action?> Read);

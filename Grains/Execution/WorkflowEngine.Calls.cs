@@ -59,6 +59,7 @@ internal sealed partial class WorkflowEngine
     /// <summary>The value of a query; a run that is not in memory is read and replayed for it, without a claim.</summary>
     public Task<Payload> QueryAsync(WorkflowId id, QueryRequest query) => RepeatAsync(id, async () =>
     {
+        CheckName(id, query.Name, "the name of a query");
         if (_residents.TryGetValue(id, out var instance))
         {
             return await instance.QueryAsync(query);
@@ -246,9 +247,15 @@ internal sealed partial class WorkflowEngine
 
     private static void CheckMessageId(WorkflowId id, SignalRequest signal)
     {
-        if (signal.MessageId.Length is 0 or > 200 || signal.MessageId.Any(char.IsControl) || signal.Name.Length is 0 or > 200 || signal.Name.Any(char.IsControl))
+        CheckName(id, signal.Name, "the name of a signal or topic");
+        CheckName(id, signal.MessageId, "a message id");
+    }
+
+    private static void CheckName(WorkflowId id, string? name, string what)
+    {
+        if (NameRule.Broken(name, what) is { } sentence)
         {
-            throw new UnknownMethodException($"Workflow '{id}': the name and the message id of a signal are 1 to 200 characters without control characters.");
+            throw new UnknownMethodException($"Workflow '{id}': {sentence}");
         }
     }
 

@@ -92,6 +92,11 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request)
     {
         var type = Context.Types.Get(request.Type, id);
+        if (request.Contracts is { Count: > 0 } theirs && !theirs.Intersect(type.Contract.FullNames).Any())
+        {
+            throw new WorkflowTypeMismatchException($"Workflow '{id}': {type.Name} is {type.Contract.FullName} here, and {theirs[0]} at the caller: give one of them another [WorkflowName].");
+        }
+
         var input = CheckInput(id, request.Input, type);
         var first = request.Signal is { } signal ? FirstRow(id, signal, type) : null;
         var attaches = request.Policy == StartPolicy.Attach; // Else what is in memory is not asked: its run may have ended elsewhere.

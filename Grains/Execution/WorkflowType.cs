@@ -5,7 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Actors.Execution;
 
-/// <summary>A registered workflow class: its stored name, its signals and queries, and how to make one.</summary>
+/// <summary>A registered workflow class: its contract, and how to make one.</summary>
 internal sealed class WorkflowType
 {
     private readonly ObjectFactory _factory;
@@ -13,60 +13,23 @@ internal sealed class WorkflowType
     /// <exception cref="ArgumentException">The class cannot run as a workflow; the message says why.</exception>
     public WorkflowType(Type implementation)
     {
-        if (!typeof(Workflow).IsAssignableFrom(implementation) || implementation.IsAbstract || implementation.ContainsGenericParameters)
-        {
-            throw new ArgumentException($"{implementation.Name} is not a concrete class derived from Workflow<TInput, TResult>.");
-        }
-
-        Implementation = implementation;
-        var contracts = implementation.GetInterfaces().Where(i => typeof(IWorkflow).IsAssignableFrom(i) && i != typeof(IWorkflow) && !i.IsGenericType).ToList();
-        if (contracts.Count > 1)
-        {
-            throw new ArgumentException($"{implementation.Name} implements {contracts.Count} contracts ({string.Join(", ", contracts.Select(c => c.Name))}): a workflow has one.");
-        }
-
-        var contract = contracts.Count == 1 ? contracts[0] : implementation;
-        Name = WorkflowNames.Of(contract);
-        Contracts = [contract.FullName!];
-        Signals = Marked<SignalAttribute>(contract, method => method.ReturnType == typeof(Task), "a signal returns Task");
-        Queries = Marked<QueryAttribute>(
-            contract, method => method.ReturnType != typeof(void) && !typeof(Task).IsAssignableFrom(method.ReturnType), "a query returns a value, not a task");
-        InputType = BaseOf(implementation).GetGenericArguments()[0];
+        (Implementation, Contract) = (implementation, Contract.Of(implementation));
         _factory = ActivatorUtilities.CreateFactory(implementation, Type.EmptyTypes);
     }
 
-    public string Name { get; }
-
-    /// <summary>Full names of the contract, today's first.</summary>
-    public IReadOnlyList<string> Contracts { get; }
-
     public Type Implementation { get; }
 
-    public Type InputType { get; }
+    public Contract Contract { get; }
 
-    public IReadOnlyDictionary<string, MethodInfo> Signals { get; }
+    public string Name => Contract.Name;
 
-    public IReadOnlyDictionary<string, MethodInfo> Queries { get; }
+    public Type InputType => Contract.Input;
+
+    public IReadOnlyDictionary<string, MethodInfo> Signals => Contract.Signals;
+
+    public IReadOnlyDictionary<string, MethodInfo> Queries => Contract.Queries;
 
     public Workflow Create(IServiceProvider services) => (Workflow)_factory(services, null);
-
-    private static Type BaseOf(Type type) =>
-        type is { IsGenericType: true } && type.GetGenericTypeDefinition() == typeof(Workflow<,>) ? type : BaseOf(type.BaseType!);
-
-    private static Dictionary<string, MethodInfo> Marked<TMark>(Type contract, Func<MethodInfo, bool> valid, string rule)
-        where TMark : Attribute
-    {
-        var marked = new Dictionary<string, MethodInfo>(StringComparer.Ordinal);
-        foreach (var method in contract.GetInterfaces().Append(contract).SelectMany(type => type.GetMethods()).Where(m => m.IsDefined(typeof(TMark), true)))
-        {
-            if (!valid(method) || !marked.TryAdd(method.Name, method))
-            {
-                throw new ArgumentException($"{contract.Name}.{method.Name}: {rule}, and its name is not overloaded.");
-            }
-        }
-
-        return marked;
-    }
 }
 
 /// <summary>All workflow classes of this silo, by stored name.</summary>
@@ -74,25 +37,26 @@ internal sealed class WorkflowTypes
 {
     private readonly Dictionary<string, WorkflowType> _types = new(StringComparer.Ordinal);
 
-    /// <exception cref="ArgumentException">Two classes have one stored name, or a class cannot run as a workflow.</exception>
-    public WorkflowTypes(IEnumerable<Type> implementations)
+    /// <summary>Adding a class twice adds it once.</summary>
+    /// <exception cref="ArgumentException">Another class has this stored name, or the class cannot run as a workflow.</exception>
+    public void Add(Type implementation)
     {
-        foreach (var type in implementations.Distinct().Select(implementation => new WorkflowType(implementation)))
+        var type = new WorkflowType(implementation);
+        if (!_types.TryAdd(type.Name, type) && _types[type.Name].Implementation != implementation)
         {
-            if (!_types.TryAdd(type.Name, type))
-            {
-                throw new ArgumentException($"{type.Implementation.Name} and {_types[type.Name].Implementation.Name} are both stored as '{type.Name}': give one a [WorkflowName].");
-            }
+            throw new ArgumentException($"{implementation.Name} and {_types[type.Name].Implementation.Name} are both stored as '{type.Name}': give one a [WorkflowName].");
         }
     }
 
     public string[] Names => [.. _types.Keys];
 
-    public IReadOnlyList<DeclaredCode> Declared => [.. _types.Values.Select(type => new DeclaredCode(type.Name, type.Contracts, ""))];
+    public IReadOnlyList<DeclaredCode> Declared => [.. _types.Values.Select(type => new DeclaredCode(type.Name, type.Contract.FullNames, type.Contract.Shape))];
 
     public WorkflowType? Find(string name) => _types.GetValueOrDefault(name);
 
     /// <exception cref="UnknownWorkflowTypeException">This silo has no such type.</exception>
-    public WorkflowType Get(string name, WorkflowId id) => Find(name) ?? throw new UnknownWorkflowTypeException(
+    public WorkflowType Get(string name, WorkflowId id) =>
+        NameRule.Broken(name, "the name of a workflow type") is { } sentence ? throw new UnknownWorkflowTypeException($"Workflow '{id}': {sentence}")
+        : Find(name) ?? throw new UnknownWorkflowTypeException(
         $"Workflow '{id}': this silo has no workflow '{name}'. It has: {string.Join(", ", Names.Order(StringComparer.Ordinal))}. Register it with AddWorkflow.");
 }

@@ -1,4 +1,5 @@
 using Actors.Calling;
+using Actors.Execution;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Actors;
@@ -23,9 +24,11 @@ public sealed class ActorsBuilder
     /// <summary>Turns payloads into other bytes, on every silo and client alike. Default: none, payloads stay JSON.</summary>
     public IPayloadCodec? Codec { get; set; }
 
-    internal List<Type> Workflows { get; } = [];
+    internal WorkflowTypes Workflows { get; } = new();
 
     /// <summary>Lets this silo run a workflow class.</summary>
+    /// <exception cref="ArgumentException">The class or its contract cannot be a workflow's, or another class has its stored name; the sentence names the member and
+    /// the way out. <see cref="IWorkflowClient.Get{TContract}"/> refuses the same contracts with the same sentence.</exception>
     public ActorsBuilder AddWorkflow<TWorkflow>()
         where TWorkflow : Workflow
     {

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Actors.Calling;
 
 namespace Actors;
 
@@ -16,11 +17,11 @@ public enum MembershipProfile
 public sealed class ActorsClusterOptions
 {
     /// <summary>Silos and clients with the same id form one cluster. 1 to 100 characters. Default <c>actors</c>.</summary>
-    [Required, StringLength(100, MinimumLength = 1)]
+    [Name(100)]
     public string ClusterId { get; set; } = "actors";
 
-    /// <summary>This silo's name in logs and tables; on Kubernetes the pod's. Default: the machine's name.</summary>
-    [Required, StringLength(100, MinimumLength = 1)]
+    /// <summary>This silo's name in logs and tables; on Kubernetes the pod's. 1 to 100 characters. Default: the machine's name.</summary>
+    [Name(100)]
     public string SiloName { get; set; } = Environment.MachineName;
 
     /// <summary>Address that the other silos and clients reach; on Kubernetes the pod's IP. Default 127.0.0.1.</summary>

@@ -15,7 +15,7 @@ internal static class EngineFactory
         var loggers = services.GetRequiredService<ILoggerFactory>();
         var options = settings.Execution;
         var database = new EngineDatabase(connectionString, silo, options.TransactionConnectionsMax, options.IdleTransactionTimeout, probe);
-        var types = new WorkflowTypes(settings.Workflows);
+        var types = settings.Workflows;
         var payloads = new PayloadSerializer(settings.Codec) { SizeMax = options.PayloadSizeMax };
         var time = Time(services);
         var clock = new DatabaseClock(time);
@@ -42,8 +42,8 @@ internal static class EngineFactory
 
     private static OutgoingMessage Prepare(OutboxRoutes routes, PayloadSerializer payloads, string topic, string key, object? message, Type type)
     {
-        StoredText.Checked(topic, "The topic of a message", 1, 200);
-        StoredText.Checked(key, "The key of a message", 0, 200);
+        NameRule.Checked(topic, "The topic of a message");
+        NameRule.Checked(key, "The key of a message", min: 0);
         var destinations = routes.DestinationsFor(topic);
         return destinations.Count == 0
             ? throw new UnknownTopicException($"No outbox destination takes topic '{topic}': add one with Outbox.Add in AddActors.")

@@ -1,4 +1,4 @@
-using System.Text;
+using Actors.Storage;
 
 namespace Actors.Outbox;
 
@@ -17,10 +17,5 @@ internal static class BackOff
     }
 
     /// <summary>Type and message, as text that Postgres can hold.</summary>
-    public static string Reason(Exception error)
-    {
-        var text = $"{error.GetType().FullName}: {error.Message}";
-        text = text.Length > ReasonLengthMax ? text[..ReasonLengthMax] : text;
-        return Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)).Replace('\0', '\uFFFD');
-    }
+    public static string Reason(Exception error) => StoredText.Shortened($"{error.GetType().FullName}: {error.Message}", ReasonLengthMax);
 }

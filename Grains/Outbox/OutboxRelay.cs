@@ -49,6 +49,7 @@ internal sealed partial class OutboxRelay
     /// lane holds now. A thousand a commit: after an error those before it have moved.</summary>
     public async Task<int> RedriveAsync(string destination, CancellationToken cancellation = default)
     {
+        NameRule.Checked(destination, "The name of an outbox destination", OutboxRoutes.DestinationMax);
         for (var total = 0; ;)
         {
             var moved = await _table.RedriveAsync(destination, RedriveBatch, cancellation);

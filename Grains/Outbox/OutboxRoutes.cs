@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Actors.Calling;
 
 namespace Actors;
 
@@ -6,6 +7,8 @@ namespace Actors;
 /// <remarks>A message keeps the destinations that its topic had at its commit. Rows of a destination that is no longer registered stay in the outbox.</remarks>
 public sealed class OutboxRoutes
 {
+    internal const int DestinationMax = 100;
+
     private readonly Dictionary<string, IOutboxSink> _sinks = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<string>> _topics = new(StringComparer.Ordinal);
     private readonly List<string> _everyTopic = [];
@@ -15,21 +18,23 @@ public sealed class OutboxRoutes
     /// <summary>Sends these topics to this destination.</summary>
     /// <param name="destination">1 to 100 characters; stored in each row, so a renamed destination leaves its old rows behind.</param>
     /// <param name="topics">At least one; <c>"*"</c> is every topic.</param>
-    /// <exception cref="ArgumentException">The destination is taken, or a name is empty or too long, or no topic is given.</exception>
+    /// <exception cref="ArgumentException">The destination is taken, or a name is empty, too long or holds control characters, or no topic is given.</exception>
     /// <exception cref="InvalidOperationException">The routes are in use already.</exception>
     public OutboxRoutes Add(string destination, IOutboxSink sink, params string[] topics)
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(destination);
+        NameRule.Checked(destination, "The name of an outbox destination", DestinationMax);
         ArgumentNullException.ThrowIfNull(sink);
         if (_sealed)
         {
             throw new InvalidOperationException($"Outbox destination '{destination}' comes too late: add all destinations before the silo starts.");
         }
 
-        if (destination.Length > 100 || topics.Length == 0 || topics.Any(string.IsNullOrEmpty))
+        if (topics.Length == 0)
         {
-            throw new ArgumentException($"Outbox destination '{destination}': give a name of at most 100 characters and at least one topic, or \"*\".");
+            throw new ArgumentException($"Outbox destination '{destination}': give at least one topic, or \"*\".");
         }
+
+        Array.ForEach(topics, topic => NameRule.Checked(topic, $"A topic of outbox destination '{destination}'"));
 
         if (!_sinks.TryAdd(destination, sink))
         {

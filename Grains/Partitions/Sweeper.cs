@@ -41,16 +41,16 @@ internal sealed partial class Sweeper(
     public async Task RunAsync(CancellationToken stop)
     {
         var failures = 0;
-        var looked = Stopwatch.StartNew();
+        Stopwatch? looked = null; // The first look is far, too.
         for (var sweeps = 0; !stop.IsCancellationRequested; sweeps++)
         {
             try
             {
-                var looksFar = looked.Elapsed >= FarEvery;
+                var looksFar = looked is null || looked.Elapsed >= FarEvery;
                 var full = await SweepAsync(looksFar);
                 if (looksFar)
                 {
-                    looked.Restart();
+                    looked = Stopwatch.StartNew();
                 }
 
                 if (sweeps % 1000 == 999)

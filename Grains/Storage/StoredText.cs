@@ -1,33 +1,16 @@
+using System.Text;
+
 namespace Actors.Storage;
 
-/// <summary>Names that code gives and Postgres keeps as text: refused where they are given, not where a whole group is written.</summary>
+/// <summary>Text of errors, whoever wrote it, as Postgres can hold it: shortened and mended, where a name would be refused.</summary>
 internal static class StoredText
 {
-    /// <param name="what">As it begins a message.</param>
-    /// <exception cref="ArgumentException">Too short or long, a control character, or half of a surrogate pair.</exception>
-    public static string Checked(string? text, string what, int min, int max)
+    /// <summary>At most <paramref name="max"/> characters, and an ellipsis for the rest; U+FFFD for U+0000 and for half of a surrogate pair.</summary>
+    public static string Shortened(string? text, int max)
     {
-        ArgumentNullException.ThrowIfNull(text, what);
-        if (text.Length < min || text.Length > max)
-        {
-            throw new ArgumentException($"{what} has {text.Length} characters; {min} to {max} are allowed.");
-        }
-
-        for (var i = 0; i < text.Length; i++)
-        {
-            if (char.IsControl(text[i]))
-            {
-                throw new ArgumentException($"{what} holds a control character at {i}.");
-            }
-
-            if (char.IsSurrogate(text[i]) && !IsPair(text, ref i))
-            {
-                throw new ArgumentException($"{what} is not well-formed: half of a surrogate pair at {i}.");
-            }
-        }
-
-        return text;
+        text ??= ""; // Users' exceptions have no message, too.
+        var end = text.Length <= max ? text.Length : char.IsHighSurrogate(text[max - 1]) ? max - 1 : max;
+        var mended = Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text, 0, end)).Replace('\0', '\uFFFD');
+        return end == text.Length ? mended : mended + "…";
     }
-
-    private static bool IsPair(string text, ref int i) => i + 1 < text.Length && char.IsSurrogatePair(text[i], text[i + 1]) && ++i > 0;
 }

@@ -248,9 +248,11 @@ begin
 end $$;
 
 -- Starts many workflows in the caller's transaction, in one pass over the arrays; ids that exist as the same type are left as they are.
--- They are found by the sweep, as runs of epoch 0. Returns how many it made. A caller may draw the runs' uuids: a tenth of the time is theirs.
+-- They are found by the sweep, as runs of epoch 0. Who gives the full names of the contract is refused (AC005) where the type is another's.
+-- Returns how many it made. A caller may draw the runs' uuids: a tenth of the time is theirs.
 create function actors.start_workflows(
-    namespace text, type text, ids text[], payloads json[], bytes bytea[] default null, runs uuid[] default null) returns bigint language plpgsql as $$
+    namespace text, type text, ids text[], payloads json[], bytes bytea[] default null, runs uuid[] default null,
+    contracts text[] default null) returns bigint language plpgsql as $$
 declare
     wanted integer := cardinality(ids);
     blocks bigint[] := array(select nextval('actors.instances') from generate_series(0, (cardinality(ids) - 1) / 1000));
@@ -268,6 +270,9 @@ begin
         raise exception 'a workflow id is 1 to 200 bytes, without control characters' using errcode = 'AC003';
     end if;
     its_code := actors.code_of(start_workflows.type);
+    if (select c.contract from actors.codes c where c.code = its_code) <> all (contracts) then
+        raise exception 'the workflow type % belongs to another contract', type using errcode = 'AC005';
+    end if;
     begin
         insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
         select s.instance, s.instance, actors.now(), coalesce(s.r, gen_random_uuid()), 0, 0, 0, start_workflows.namespace, s.i, its_code
@@ -299,9 +304,10 @@ end $$;
 
 -- Starts a workflow in the caller's transaction; a repeat attaches. Returns the run.
 create function actors.start_workflow(
-    namespace text, id text, type text, payload json, bytes bytea default null) returns uuid language plpgsql as $$
+    namespace text, id text, type text, payload json, bytes bytea default null, contracts text[] default null) returns uuid language plpgsql as $$
 begin
-    perform actors.start_workflows(start_workflow.namespace, start_workflow.type, array[start_workflow.id], array[payload], array[bytes]);
+    perform actors.start_workflows(
+        start_workflow.namespace, start_workflow.type, array[start_workflow.id], array[payload], array[bytes], null, start_workflow.contracts);
     return (select w.run from actors.workflows w where w.namespace = start_workflow.namespace and w.id = start_workflow.id and w.latest);
 end $$;
 

@@ -91,7 +91,7 @@ public sealed class CallTests
             await Assert.ThrowsAsync<ArgumentException>(() => Handle().SendAsync("topic", "a", id)),
             Assert.Throws<ArgumentException>(() => Handle().WithSignal(w => w.Note("a"), id)),
         };
-        Assert.All(errors, error => Assert.StartsWith("A message id is 1 to 200 characters without control characters.", error.Message, StringComparison.Ordinal));
+        Assert.All(errors, error => Assert.StartsWith("A message id is 1 to 200 characters, well-formed and without control characters; this one ", error.Message, StringComparison.Ordinal));
         Assert.Empty(_sent);
     }
 

@@ -33,7 +33,7 @@ public sealed class IdentityTests(TestDatabase database) : IClassFixture<TestDat
     [InlineData("no-break space\u00a0", "default")]
     [InlineData("line separator\u2028", "default")]
     [InlineData("a", "control\u0001")]
-    [InlineData("half \ud83d", "default")]
+    [InlineData("half", "default")]
     [InlineData("whole \ud83d\ude00", "n\u00e9")]
     [InlineData("200 bytes", "default")]
     [InlineData("201 bytes", "default")]
@@ -82,6 +82,7 @@ public sealed class IdentityTests(TestDatabase database) : IClassFixture<TestDat
 
     private static string Expand(string text) => text switch
     {
+        "half" => "half \ud83d", // An attribute is stored as UTF-8, and would hold U+FFFD.
         "200 bytes" or "100 bytes" => new string('x', int.Parse(text[..3])),
         "201 bytes" or "101 bytes" => new string('x', int.Parse(text[..3])),
         "100 of two bytes" => new string('é', 100),
