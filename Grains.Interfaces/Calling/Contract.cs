@@ -55,7 +55,7 @@ internal sealed class Contract
     /// <summary>For a caller whose contract shares its stored name with another one.</summary>
     public WorkflowTypeMismatchException Mismatch() => new(
         $"The workflow name '{Name}' belongs to another contract than {FullName}: give one of them another [WorkflowName], or, if the contract moved, "
-        + "name its earlier full name in its [WorkflowName].");
+        + "name its earlier full name there (Formerly).");
 
     private static Contract Read(Type type)
     {

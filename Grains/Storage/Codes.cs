@@ -99,7 +99,7 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
         {
             throw new WorkflowNameTakenException(
                 $"The workflow name '{type.Type}' belongs to the contract {stored} in this database, and this silo's is {type.Contracts[0]}: "
-                + $"give one of them another [WorkflowName], or, if the contract moved, name its earlier full name in its [WorkflowName].");
+                + $"give one of them another [WorkflowName], or, if the contract moved, say [WorkflowName(\"{type.Type}\", Formerly = [\"{stored}\"])].");
         }
     }
 

@@ -168,6 +168,35 @@ internal static class Scenarios
             await scene.StartAsync("w", "Steps", 1, StartPolicy.StartNew);
             await scene.ExpectAsync("w", 5);
         }),
+        ["further run by its request"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Steps", 1);
+            await scene.ExpectAsync("w", 5);
+            await scene.StartAsync("w", "Steps", 1, StartPolicy.StartNew, requestId: "r-2");
+            await scene.ExpectAsync("w", 5);
+            await scene.StartAsync("w", "Steps", 1, StartPolicy.StartNew, requestId: "r-2");
+            await scene.ExpectRowsAsync("actors.workflows", 2); // However often it was repeated.
+        }),
+        ["start with a message"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Waits", 1, signal: ("Go", "one", "m-one"));
+            await scene.ExpectAsync("w", "one");
+        }),
+        ["start and message in SQL"] = open => InAsync(open, async scene =>
+        {
+            await scene.ExecuteAsync("select actors.start_workflow('default', 'w', 'Waits', '1'); select actors.send('default', 'w', 'm-one', 'Go', '[\"one\"]')");
+            scene.Sweep();
+            await scene.ExpectAsync("w", "one");
+        }),
+        ["message that code cannot read"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Receives", 1);
+            await scene.SendAsync("w", "letters", "text", "m-unfit");
+            await scene.SendAsync("w", "letters", 7, "m-fit");
+            await scene.ExpectAsync("w", 7);
+            await scene.ExpectRowsAsync("actors.inbox where message_id = 'm-unfit' and undelivered and reason is not null", 1);
+            await scene.ExpectRowsAsync("actors.journal where kind = 15", 1);
+        }),
         ["set aside and resumed"] = open => InAsync(open, async scene =>
         {
             await scene.StartAsync("w", "Broken", 6);

@@ -90,8 +90,25 @@ internal sealed class Scene : IAsyncDisposable
 
     public World World => _engine.Services.GetRequiredService<World>();
 
-    public Task<StartReply> StartAsync<TInput>(string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach) =>
-        UntilAnsweredAsync(() => _engine.StartWorkflowAsync(id, type, input, policy));
+    public Task<StartReply> StartAsync<TInput>(
+        string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach, string? requestId = null, (string Name, string Word, string Id)? signal = null)
+    {
+        var payloads = _engine.Engine.Context.Payloads;
+        var sent = signal is { } s ? new SignalRequest(s.Name, false, payloads.Write(new[] { s.Word }, $"signal"), s.Id) : null;
+        var request = new StartRequest(type, payloads.Write(input, $"input"), policy, sent, requestId);
+        return UntilAnsweredAsync(async () =>
+        {
+            var reply = await _engine.Engine.StartAsync(new WorkflowId(id), request);
+            await (reply.Started || sent is null ? Task.CompletedTask : _engine.Engine.SignalAsync(new WorkflowId(id), sent));
+            return reply;
+        });
+    }
+
+    public Task<bool> SendAsync<T>(string id, string topic, T message, string messageId) => UntilAnsweredAsync(async () =>
+    {
+        await _engine.SendAsync(id, topic, message, messageId);
+        return true;
+    });
 
     public async Task ExpectAsync<TResult>(string id, TResult expected)
     {
@@ -186,7 +203,7 @@ internal sealed class Scene : IAsyncDisposable
         var world = new World(source);
         builder.Services.AddSingleton(world);
         builder.AddWorkflow<Steps>().AddWorkflow<Retries>().AddWorkflow<Buys>().AddWorkflow<Publishes>().AddWorkflow<Sleeps>()
-            .AddWorkflow<Waits>().AddWorkflow<Fails>().AddWorkflow<Broken>().AddWorkflow<Refused>().AddWorkflow<Lingers>();
+            .AddWorkflow<Waits>().AddWorkflow<Fails>().AddWorkflow<Broken>().AddWorkflow<Refused>().AddWorkflow<Lingers>().AddWorkflow<Receives>();
         var file = new Lock();
         builder.Outbox.Add(
             "file",

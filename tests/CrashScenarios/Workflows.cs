@@ -152,3 +152,12 @@ public sealed class Broken(World world) : Workflow<int, int>
         return value;
     }
 }
+
+public sealed class Receives(World world) : Workflow<int, int>
+{
+    protected override async Task<int> RunAsync(int input)
+    {
+        var letter = await Receive<int>("letters");
+        return await Step("a", step => world.EffectAsync(step, letter));
+    }
+}

@@ -1,3 +1,5 @@
+using Actors.Calling;
+using Actors.Grains.Tests.Execution;
 using Actors.Storage;
 using Actors.Support;
 using Actors.Wire;
@@ -49,7 +51,7 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.StartAsync(new WorkflowId("foreign"), request));
         Assert.True((await sales.Engine.StartAsync(new WorkflowId("moved caller"), request with { Contracts = ["New.IImport", typeof(Sales.Import).FullName!] })).Started);
 
-        var client = new Calling.WorkflowClient(null!, new Calling.PayloadSerializer(), TimeSpan.FromSeconds(1));
+        var client = new WorkflowClient(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1));
         await using var connection = await own.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(TestContext.Current.CancellationToken);
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
@@ -129,7 +131,7 @@ internal static class Stock
 
 internal static class Warehouse
 {
-    [WorkflowName("Import", "Actors.Grains.Tests.Storage.Sales+Import")]
+    [WorkflowName("Import", Formerly = ["Actors.Grains.Tests.Storage.Sales+Import"])]
     internal sealed class Import : Adds;
 }
 
