@@ -112,6 +112,9 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             {
                 Retires = retires, First = first, RequestId = attaches ? null : request.RequestId,
             };
+#if PLANTED_BUGS
+            Planted.Do("start without its request", () => start = start with { RequestId = null });
+#endif
             if (await MakeAsync(start, type))
             {
                 return new StartReply(null, start.Run, Started: true);

@@ -64,7 +64,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             "select count(*) from actors.workflows where id like 'bank-%' and status = 1",
             """
             select w.id || ': ' || m.moves || ' moves, ' || m.wakes || ' wakes, input ' || j.payload
-            from actors.workflows w join actors.journal j on j.instance = w.instance and j.position = 0
+            from actors.workflows w join actors.journal j on j.instance = w.instance and j.kind = 0
             left join (select workflow, sum(move) as moves, sum(wake) as wakes
                 from (select workflow, 1 as move, 0 as wake from moves union all select workflow, 0, 1 from wakes) each group by workflow) m on m.workflow = w.id
             where w.id like 'bank-%' and w.status = 1 and (coalesce(m.moves, 0) <> (j.payload->>'rounds')::int or m.wakes <> m.moves)
@@ -77,7 +77,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             from actors.workflows w left join actors.journal j on j.instance = w.instance
             group by w.instance having count(j.*) <> w.position + 1 or min(j.position) <> 0 or max(j.position) <> w.position
             """);
-        await SqlAsync("started_at_most_once", "select count(distinct id) from actors.workflows", "select id || ': ' || count(*) || ' runs' from actors.workflows group by id having count(*) > 1");
+        await SqlAsync("started_at_most_once", "select count(distinct id) from actors.workflows", "select id || ': ' || count(*) || ' runs' from actors.workflows where id not like 'again-%' group by id having count(*) > 1");
         await SqlAsync("all_end", "select count(*) from actors.workflows", "select id || ' has not ended' from actors.workflows where status = 0");
         await SqlAsync("all_completed", "select count(*) from actors.workflows", "select id || ' has status ' || status from actors.workflows where status not in (0, 1)");
         await OwnersAsync();
@@ -85,6 +85,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
         await MakeAsync("outbox and effects", OutsideAsync);
         await MakeAsync("results", ResultsAsync);
         await MakeAsync("signals", SignalsAsync);
+        await MakeAsync("repeats", RepeatsAsync);
         await MakeAsync("states", StatesAsync);
         await MakeAsync("limits", LimitsAsync);
         Looked("silos_do_not_crash", rig.Starts, rig.Crashes);
@@ -168,11 +169,26 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
     private async Task SignalsAsync()
     {
         await SqlAsync("signals_once", "select count(*) from actors.journal where message_id is not null", """
-            select message_id || ': ' || count(*) || ' positions' from actors.journal where message_id is not null group by instance, message_id having count(*) > 1
+            select message_id || ': ' || count(*) || ' positions' from actors.journal join actors.workflows using (instance)
+            where message_id is not null group by workflow, message_id having count(*) > 1
             """);
         var recorded = await ReadAsync("select message_id from actors.journal where message_id is not null union select message_id from actors.inbox");
         var acknowledged = load.History.SelectMany(asked => asked.Acknowledged).ToList();
         Looked("acknowledged_is_recorded", acknowledged.Count, rig.KeepsAll ? acknowledged.Where(id => !recorded.Contains(id)) : []);
+    }
+
+    /// <summary>However often a start was repeated, and whatever earlier runs had been told again.</summary>
+    private async Task RepeatsAsync()
+    {
+        foreach (var chain in load.Chains)
+        {
+            var runs = await rig.ScalarAsync<long>($"select count(*) from actors.workflows where id = '{chain.Id}'");
+            Looked("repeats_make_one_run", chain.Made.Count, !rig.KeepsAll || runs == chain.Requests.Count ? [] : [$"{chain.Id}: {runs} runs, {chain.Requests.Count} requests"]);
+            Looked("repeats_make_one_run", 0, chain.Made.GroupBy(made => made.Number, made => made.Run)
+                .Where(request => request.Distinct().Count() > 1).Select(request => $"{chain.Id}: request {request.Key} made {string.Join(" and ", request.Distinct())}"));
+            Looked("repeats_count_once", chain.Requests.Count, chain.Requests.Where(request => chain.Results.GetValueOrDefault(request.Number) != request.Sum)
+                .Select(request => $"{chain.Id}: run {request.Number} made {chain.Results.GetValueOrDefault(request.Number)}, asked {request.Sum}"));
+        }
     }
 
     private async Task LimitsAsync()
@@ -194,7 +210,8 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
     {
         await using var command = rig.Database.CreateCommand("""
             select s.workflow, s.state, (j.payload->>'signals')::int from states s
-            join actors.workflows w on w.id = s.workflow and w.status = 1 join actors.journal j on j.instance = w.instance and j.position = 0
+            join actors.workflows w on w.id = s.workflow and w.status = 1 join actors.journal j on j.instance = w.instance and j.kind = 0
+            where w.id not like 'again-%'
             """);
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())

@@ -44,6 +44,9 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
 
     public ConcurrentQueue<Asked> History { get; } = [];
 
+    /// <summary>Of callers who repeat everything.</summary>
+    public ConcurrentQueue<Chain> Chains { get; } = [];
+
     public string Name => name;
 
     public Findings Findings => findings;
@@ -165,6 +168,22 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
         }
 
         await WaitForResultAsync(asked, random);
+    }
+
+    /// <summary>The result of the workflow's present run, however often it must be asked for.</summary>
+    public async Task<long> ResultAsync(IWorkflowHandle<IBank> workflow)
+    {
+        while (true)
+        {
+            try
+            {
+                return await workflow.ResultAsync(_giveUp.Token);
+            }
+            catch (WorkflowUnavailableException)
+            {
+                await PauseAsync();
+            }
+        }
     }
 
     private async Task WaitForResultAsync(Asked asked, Random random)

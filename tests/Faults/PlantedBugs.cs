@@ -44,6 +44,7 @@ internal static class PlantedBugs
         new("outbox written after commit", ["kill", "kill all", "answers lost"], ["outbox_delivers_all"]),
         new("delivery marked before sending", ["sink down", "kill"], ["outbox_delivers_all"]),
         new("a lane goes on behind a failure", ["sink down", "webhooks moody"], ["order_per_key"]),
+        new("start without its request", ["calls repeated"], ["repeats_make_one_run"]),
         new("order of completions lost", ["kill", "terminate"], ["replay_gives_the_live_state", "all_completed"], Unrest: Usurp),
         new("blind retry after an unknown commit", ["answers lost"], [.. Writers, "transactions_exactly_once"]),
         new("no epoch check", ["cut off from postgres", "freeze"], Writers, SlowCommits("actors.journal", 0.05, 1), Usurp),
