@@ -19,7 +19,7 @@ internal sealed class WorkflowHandle<TContract>(
 
     public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, string? requestId, CancellationToken cancellation)
     {
-        var id = policy == StartPolicy.Attach ? null : Checked(requestId);
+        var id = policy == StartPolicy.Attach ? null : Checked(requestId, "A request id");
         var request = new StartRequest(Contract.Name, payloads.Write(input, $"Input of workflow '{Id}'"), policy, withStart, id, Contract.FullNames);
         var reply = await AskAsync(() => route.StartAsync(Id, request), reply => reply.Error, id ?? withStart?.MessageId, cancellation);
         return new StartedRun(reply.Run, reply.Started);
@@ -154,7 +154,7 @@ internal sealed class WorkflowHandle<TContract>(
     private static readonly TimeSpan RetryFirst = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(1);
 
-    private static string Checked(string? id) => id is null ? Guid.NewGuid().ToString("N") : NameRule.Checked(id, "An id of a message or request");
+    private static string Checked(string? id, string what = "A message id") => id is null ? Guid.NewGuid().ToString("N") : NameRule.Checked(id, what);
 
     /// <summary>Asks, and asks again with the same ids while the cluster or its database is away, for as long as the patience.</summary>
     /// <param name="requestId">By which a caller repeats the call when this gives up; null for what needs none.</param>

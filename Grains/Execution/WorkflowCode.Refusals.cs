@@ -16,6 +16,18 @@ internal sealed partial class WorkflowCode
     /// <summary>The messages that were skipped since the last call, in order.</summary>
     public bool TryTakeRefused(out (JournalRow Row, string Reason) refused) => _refused.TryDequeue(out refused);
 
+    private void ExpectRefused(JournalRow row)
+    {
+        try
+        {
+            (_refusedBefore ??= []).Add(_payloads.Read<RefusedMessage>(row.Payload, $"Refusal at position {row.Position} of workflow '{Id}'").Position);
+        }
+        catch (PayloadException error)
+        {
+            Violate(error.Message);
+        }
+    }
+
     /// <summary>Skips a message. Where the history goes on without a refusal of it, it was read once: then the code has changed.</summary>
     private void Refuse(JournalRow row, PayloadException error)
     {

@@ -79,7 +79,7 @@ internal sealed partial class WorkflowCode
             }
             else if (row.Kind == JournalKind.Refused)
             {
-                (_refusedBefore ??= []).Add(_payloads.Read<RefusedMessage>(row.Payload, $"Refusal in the history of workflow '{Id}'").Position);
+                ExpectRefused(row);
             }
 
             if (row.Kind != JournalKind.SetAside)

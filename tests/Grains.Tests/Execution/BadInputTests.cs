@@ -97,6 +97,7 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
             try
             {
                 await engine.WakeAsync(id).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
+                await engine.SendAsync(id, "read", "another").WaitAsync(TimeSpan.FromSeconds(20), Cancel); // The first may be refused now.
                 await engine.PokeAsync(id, "enough").WaitAsync(TimeSpan.FromSeconds(20), Cancel);
                 await engine.ResultAsync<string>(id, TimeSpan.FromSeconds(20));
             }
@@ -113,6 +114,18 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
             Assert.True((WorkflowStatus)status.Status != WorkflowStatus.Running, $"Row {position} of '{id}' left it running: {string.Join('\n', await database.JournalAsync(id))}");
             Assert.DoesNotContain("engine failed", status.Problem ?? "", StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task A_refusal_that_cannot_be_read_sets_the_run_aside_with_a_reason()
+    {
+        await using var engine = await database.ScriptAsync(async w => await w.Receive<string>("read"));
+        await engine.StartAsync("harmed refusal");
+        await engine.SendAsync("harmed refusal", "read", 1);
+        await engine.RestAsync("harmed refusal");
+        await database.ExecuteAsync("update actors.journal j set payload = '\"?\"' from actors.workflows w where w.instance = j.instance and w.id = 'harmed refusal' and j.kind = 15");
+        await engine.WakeAsync("harmed refusal");
+        Assert.Contains("Refusal at position 2", await engine.SetAsideAsync("harmed refusal"), StringComparison.Ordinal);
     }
 
     [Theory]

@@ -19,6 +19,7 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
     {
         await using var owner = new Store(database.ConnectionString + Store.LongLockWaits);
         await using var other = new Store(database.ConnectionString + Store.LongLockWaits);
+        await other.RegisterAsync();
         var run = await owner.StartAsync($"under way {how}");
         var entry = Store.Entry(run, rows: 3);
 
@@ -73,7 +74,7 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
             Parameters =
             {
                 new() { Value = new[] { "default" } }, new() { Value = new[] { "claim first" } }, new() { Value = new[] { true } },
-                new() { Value = other.Silo }, new() { Value = new[] { Store.Type } },
+                new() { Value = other.Silo }, new() { Value = new[] { run.Code } },
             },
         })
         {
@@ -111,8 +112,9 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
         await using var other = new Store(database.ConnectionString + Store.LongLockWaits);
         await other.RegisterAsync();
         var unknown = await owner.StartAsync("of nobody known");
+        await Store.ExecuteAsync(database.DataSource, $"delete from actors.silos where id = '{owner.Silo}'");
         await AssertClaimedAsync(other, unknown, epoch: 2);
-        await owner.RegisterAsync();
+        await SiloRegistry.RegisterAsync(owner.Database, "test", "127.0.0.1:1@1", TimeSpan.FromHours(1));
 
         var released = await owner.StartAsync("released");
         await owner.ReleaseAsync(released);
