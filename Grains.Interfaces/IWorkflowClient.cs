@@ -65,7 +65,9 @@ public interface IWorkflowHandle<out TContract>
     Task<WorkflowView?> StatusAsync(CancellationToken cancellation = default);
 
     /// <summary>Opens a workflow that was set aside: it goes on where its journal ends. True when it was set aside, false when there was nothing to do.</summary>
-    Task<bool> ResumeAsync(CancellationToken cancellation = default);
+    /// <param name="requestId">A repeat with the same id answers as the first did and resumes nothing again. As <c>messageId</c> of
+    /// <see cref="SignalAsync"/>. Default: a new id, kept over the call's own retries.</param>
+    Task<bool> ResumeAsync(string? requestId = null, CancellationToken cancellation = default);
 
     /// <summary>Asks the cluster to look at the workflow now: what a caller does after the commit of a transaction that started it. Losing the call costs at most a second.</summary>
     Task NudgeAsync(CancellationToken cancellation = default);

@@ -101,9 +101,10 @@ internal sealed class WorkflowHandle<TContract>(
         };
     }
 
-    public async Task<bool> ResumeAsync(CancellationToken cancellation)
+    public async Task<bool> ResumeAsync(string? requestId, CancellationToken cancellation)
     {
-        var reply = await AskAsync(() => mailboxes.Of(Id).ResumeAsync(), reply => reply.Error, null, cancellation);
+        var id = Checked(requestId, "A request id");
+        var reply = await AskAsync(() => mailboxes.Of(Id).ResumeAsync(id), reply => reply.Error, id, cancellation);
         return payloads.Read<bool>(reply.Value, $"Reply to resume");
     }
 

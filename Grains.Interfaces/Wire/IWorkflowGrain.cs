@@ -27,7 +27,7 @@ public interface IWorkflowGrain : IGrainWithStringKey
     Task<StatusReply> StatusAsync();
 
     [Alias("resume")]
-    Task<ValueReply> ResumeAsync();
+    Task<ValueReply> ResumeAsync(string requestId);
 
     /// <summary>Bring the workflow into memory if the database says that there is something to do, and read its mail.</summary>
     [Alias("wake"), OneWay]

@@ -69,9 +69,9 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         () => engine.StatusAsync(id),
         error => new StatusReply(error, false, default, "", 0, 0, 0, null, default, null, null, []));
 
-    public Task<ValueReply> ResumeAsync(WorkflowId id) => AnswerAsync(
+    public Task<ValueReply> ResumeAsync(WorkflowId id, string requestId) => AnswerAsync(
         id,
-        async () => new ValueReply(null, engine.Context.Payloads.Write(await engine.ResumeAsync(id), $"Reply to resume")),
+        async () => new ValueReply(null, engine.Context.Payloads.Write(await engine.ResumeAsync(id, requestId), $"Reply to resume")),
         error => new ValueReply(error, default));
 
     private static async Task<T> AnswerAsync<T>(WorkflowId id, Func<Task<T>> call, Func<WireError, T> refuse)

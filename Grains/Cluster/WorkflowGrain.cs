@@ -31,7 +31,7 @@ internal sealed class WorkflowGrain(WorkflowEngine engine, WorkflowCalls calls) 
 
     public Task<StatusReply> StatusAsync() => FollowAsync(calls.StatusAsync(_id));
 
-    public Task<ValueReply> ResumeAsync() => FollowAsync(calls.ResumeAsync(_id));
+    public Task<ValueReply> ResumeAsync(string requestId) => FollowAsync(calls.ResumeAsync(_id, requestId));
 
     public Task WakeAsync() => FollowAsync(engine.WakeAsync(_id));
 

@@ -108,12 +108,14 @@ internal sealed partial class WorkflowEngine
     }
 
     /// <summary>True when the run had been set aside and goes on now.</summary>
-    public async Task<bool> ResumeAsync(WorkflowId id)
+    public async Task<bool> ResumeAsync(WorkflowId id, string? requestId = null)
     {
+        requestId ??= Guid.NewGuid().ToString("N");
+        CheckName(id, requestId, "a request id");
         var resumed = await Context.Database.QueryAsync(
             Context.Database.Engine,
             "resume",
-            batch => GroupBatch.Statement(batch, ResumeWorkflow, Text(id.Namespace), Text(id.Id)),
+            batch => GroupBatch.Statement(batch, ResumeWorkflow, Text(id.Namespace), Text(id.Id), Text(requestId)),
             reader => reader.ReadAsync());
         if (resumed)
         {

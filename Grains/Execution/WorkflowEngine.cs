@@ -97,6 +97,11 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             throw new WorkflowTypeMismatchException($"Workflow '{id}': {type.Name} is {type.Contract.FullName} here, and {theirs[0]} at the caller: give one of them another [WorkflowName].");
         }
 
+        if (request.RequestId is not null)
+        {
+            CheckName(id, request.RequestId, "a request id");
+        }
+
         var input = CheckInput(id, request.Input, type);
         var first = request.Signal is { } signal ? FirstRow(id, signal, type) : null;
         var attaches = request.Policy == StartPolicy.Attach; // Else what is in memory is not asked: its run may have ended elsewhere.

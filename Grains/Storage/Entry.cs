@@ -86,6 +86,7 @@ internal enum MessageIdKind : short
 {
     Message = 0,
     Start = 1,
+    Resume = 2,
 }
 
 internal enum CommitOutcome

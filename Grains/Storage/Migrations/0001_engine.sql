@@ -106,7 +106,7 @@ create table actors.message_ids (
     instance   bigint      not null,            -- the run that took it
     at         timestamptz not null,
     position   integer     not null,            -- of its journal row
-    kind       smallint    not null,            -- MessageIdKind in C#: 0 a message, 1 the request of a start
+    kind       smallint    not null,            -- MessageIdKind in C#: 0 a message, 1 the request of a start, 2 of a resume
     message_id text collate "C" not null,
     answer     json,                            -- what a repeat is told: of a start the run's uuid
     primary key (workflow, message_id, kind)

@@ -1,10 +1,21 @@
--- Called by the engine on behalf of people. A run that was set aside goes on where its journal ends; the inbox row makes the sweep find it.
-with resumed as (
+-- Called by the engine on behalf of people: $1 namespace, $2 id, $3 the id of the request. A run that was set aside goes on where its journal
+-- ends; the inbox row makes the sweep find it. A repeat of the request changes nothing, whatever became of the run. Returns a row when
+-- this request resumed it.
+with asked as (
+    select w.instance, w.workflow from actors.workflows w where w.namespace = $1 and w.id = $2 and w.latest limit 1
+), repeated as (
+    select 1 from asked a
+    cross join lateral (select from actors.message_ids m where m.workflow = a.workflow and m.message_id = $3 and m.kind = 2 limit 1) m
+), resumed as (
     update actors.workflows set status = 0, crash_count = 0, owner = null
-    where namespace = $1 and id = $2 and latest and status = 3
-    returning instance, epoch
+    where instance = (select a.instance from asked a) and status = 3 and not exists (select from repeated)
+    returning workflow, instance, epoch, position
+), noted as (
+    insert into actors.message_ids (workflow, instance, at, position, kind, message_id)
+    select r.workflow, r.instance, actors.now(), r.position, 2, $3 from resumed r
+), woken as (
+    insert into actors.inbox (instance, at, message_id, name)
+    select r.instance, actors.now(), 'resume-' || r.epoch, '' from resumed r
+    on conflict do nothing
 )
-insert into actors.inbox (instance, at, message_id, name)
-select instance, actors.now(), 'resume-' || epoch, '' from resumed
-on conflict do nothing
-returning 1
+select 1 from resumed union all select 1 from repeated

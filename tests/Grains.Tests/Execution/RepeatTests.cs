@@ -86,6 +86,21 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
     }
 
     [Fact]
+    public async Task A_repeated_resume_answers_as_the_first_did_and_resumes_nothing_again()
+    {
+        await using var engine = await database.ScriptAsync(w => w.Input == "x" ? Task.FromResult("") : Task.Delay(Timeout.Infinite).ContinueWith(_ => "", TaskScheduler.Default));
+        await engine.StartAsync("resumed");
+        await engine.SetAsideAsync("resumed");
+        var id = new WorkflowId("resumed");
+        Assert.True(await engine.Engine.ResumeAsync(id, "r-1"));
+        await engine.SetAsideAsync("resumed"); // Nothing was mended.
+        var position = (await engine.StatusAsync("resumed")).Position;
+        Assert.True(await engine.Engine.ResumeAsync(id, "r-1"));
+        Assert.Equal((position, (int)WorkflowStatus.SetAside), ((await engine.StatusAsync("resumed")).Position, (await engine.StatusAsync("resumed")).Status));
+        Assert.True(await engine.Engine.ResumeAsync(id, "r-2"));
+    }
+
+    [Fact]
     public async Task A_start_that_attaches_stores_nothing_more()
     {
         await using var engine = await database.ScriptAsync(w => Task.FromResult(w.Input));

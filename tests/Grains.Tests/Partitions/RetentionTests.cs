@@ -101,6 +101,32 @@ public sealed class RetentionTests
     }
 
     [Fact]
+    public async Task Ids_are_remembered_with_their_run_and_for_their_time_beyond_it_while_the_workflow_has_a_run()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using var store = Connect(database);
+        await MakeAsync(database, 1, 5);
+        // 1 and 2 are runs of one workflow, whose run 9 goes on; 3 and 4 of one that is all gone; 5 waits for a message of its own.
+        await ExecuteAsync(database, "update actors.workflows set workflow = 1, id = 'chain', latest = false where instance in (1, 2)");
+        await ExecuteAsync(database, """
+            insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+            values (9, 1, now(), gen_random_uuid(), 1, 0, 0, 'default', 'chain', actors.code_of('T'))
+            """);
+        await ExecuteAsync(database, "update actors.workflows set workflow = 3, id = 'gone', latest = instance = 4 where instance in (3, 4)");
+        await ExecuteAsync(database, "insert into actors.dead_letters select 1, 5, now() - interval '3 days', now(), 1, 1, 'hook', 'topic', '', 'down'");
+        await ExecuteAsync(database, """
+            insert into actors.message_ids (workflow, instance, at, position, kind, message_id)
+            select case when run in (1, 2, 9) then 1 when run in (3, 4) then 3 else 5 end, run, now() - age, 1, 0, run || ' ' || age
+            from unnest(array[1, 2, 3, 4, 5, 9]) run, unnest(array['2 days', '12 days']::interval[]) age
+            """);
+        await Over(store, keepIds: TimeSpan.FromDays(7)).PassAsync(Cancel);
+        Assert.Equal("1 2 days,2 2 days,5 12 days,5 2 days,9 12 days,9 2 days", await ReadAsync(database, "select string_agg(message_id, ',' order by message_id) from actors.message_ids"));
+        await ExecuteAsync(database, "update actors.workflows set status = 1, ended_at = now() - interval '2 days' where instance = 9");
+        await Over(store, keepIds: TimeSpan.FromDays(7)).PassAsync(Cancel);
+        Assert.Equal("5 12 days,5 2 days", await ReadAsync(database, "select string_agg(message_id, ',' order by message_id) from actors.message_ids"));
+    }
+
+    [Fact]
     public async Task Mail_that_commits_after_its_run_is_gone_is_marked_undelivered()
     {
         await using var database = await TestDatabase.CreateAsync();
@@ -144,6 +170,12 @@ public sealed class RetentionTests
         var deleted = await Task.WhenAll(Over(one, runs: 10).PassAsync(Cancel), Over(two, runs: 10).PassAsync(Cancel));
         Assert.Equal(1000, deleted.Sum() + (await Over(one).PassAsync(Cancel)));
         Assert.Equal(0L, await ScalarAsync(database, "select count(*) from actors.workflows"));
+    }
+
+    private static async Task<string> ReadAsync(TestDatabase database, string sql)
+    {
+        await using var command = database.DataSource.CreateCommand(sql);
+        return (string)(await command.ExecuteScalarAsync(Cancel))!;
     }
 
     private static EngineDatabase Connect(TestDatabase database, StatementProbe? probe = null) =>
