@@ -36,9 +36,10 @@ public static class ActorsClientHosting
         var options = new ActorsClientOptions();
         configure?.Invoke(options);
         Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
+        var given = new NpgsqlConnectionStringBuilder(connectionString);
         var source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString)
         {
-            SearchPath = "actors", MaxPoolSize = 4, ApplicationName = "actors client",
+            SearchPath = "actors", MinPoolSize = Math.Min(given.MinPoolSize, 4), MaxPoolSize = 4, ApplicationName = "actors client", Enlist = false,
         });
         builder.UseOrleansClient(client =>
         {
@@ -47,7 +48,7 @@ public static class ActorsClientHosting
             client.Services.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = TimeSpan.FromSeconds(5));
             client.UseAdoNetClustering(o => (o.Invariant, o.DataSource) = ("Npgsql", source));
             client.Services.AddSingleton<IClientConnectionRetryFilter>(provider => new RetryUntilStopped(
-                new NpgsqlConnectionStringBuilder(connectionString), provider.GetRequiredService<ILogger<RetryUntilStopped>>()));
+                given, provider.GetRequiredService<ILogger<RetryUntilStopped>>()));
         });
         builder.Services.AddSingleton(new PayloadSerializer(options.Codec));
         builder.Services.AddSingleton<IWorkflowClient>(provider =>

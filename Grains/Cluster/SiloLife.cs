@@ -78,19 +78,26 @@ internal sealed partial class SiloLife(
     {
         FullHeap.EndsTheProcess();
         turns.Start();
-        _running = [Task.Run(() => sweeper.RunAsync(_stop.Token), CancellationToken.None), Task.Run(() => watch.RunAsync(_stop.Token), CancellationToken.None),
-            relays.Delivers ? Task.Run(() => relay.RunAsync(_stop.Token), CancellationToken.None) : Task.CompletedTask, Task.Run(RestAsync, CancellationToken.None),
-            Task.Run(() => retention.RunAsync(_stop.Token), CancellationToken.None)];
+        _running = [BeginAsync(sweeper.RunAsync), BeginAsync(watch.RunAsync), relays.Delivers ? BeginAsync(relay.RunAsync) : Task.CompletedTask,
+            BeginAsync(RestAsync), BeginAsync(retention.RunAsync)];
         health.Active = true;
         return Task.CompletedTask;
     }
 
-    private async Task RestAsync()
+    /// <summary>What these do for the life of the silo has nothing of whoever started the host around it.</summary>
+    private Task<bool> BeginAsync(Func<CancellationToken, Task> loop) => Ambient.LeaveAsync(async () =>
+    {
+        await Task.Yield();
+        await loop(_stop.Token);
+        return true;
+    });
+
+    private async Task RestAsync(CancellationToken stop)
     {
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(500));
         try
         {
-            while (await timer.WaitForNextTickAsync(_stop.Token))
+            while (await timer.WaitForNextTickAsync(stop))
             {
                 engine.RestIdle();
             }

@@ -78,7 +78,7 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
     {
         try
         {
-            return await call();
+            return await Ambient.LeaveAsync(call).ConfigureAwait(false);
         }
         catch (Exception error) when (ToWire(id, error) is { } known)
         {

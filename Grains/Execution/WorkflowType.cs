@@ -1,5 +1,6 @@
 using System.Reflection;
 using Actors.Calling;
+using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Actors.Execution;
@@ -43,7 +44,11 @@ internal sealed class WorkflowType
 
     public IReadOnlyDictionary<string, MethodInfo> Queries { get; }
 
-    public Workflow Create(IServiceProvider services) => (Workflow)_factory(services, null);
+    public Workflow Create(IServiceProvider services)
+    {
+        Ambient.Drop();
+        return (Workflow)_factory(services, null);
+    }
 
     private static Type BaseOf(Type type) =>
         type is { IsGenericType: true } && type.GetGenericTypeDefinition() == typeof(Workflow<,>) ? type : BaseOf(type.BaseType!);

@@ -140,6 +140,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
             AutoPrepareMinUsages = 2,
             Options = $"{lockTimeout}{given.Options} -c default_transaction_isolation=read\\ committed {options}",
             IncludeErrorDetail = true,
+            Enlist = false, // What one caller's transaction scope undoes was done for many.
             // Nothing here times out, so a server that vanished without a word must be noticed.
             TcpKeepAlive = true,
             TcpKeepAliveTime = given.TcpKeepAliveTime == 0 ? 10 : given.TcpKeepAliveTime,
