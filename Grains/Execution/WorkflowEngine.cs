@@ -44,7 +44,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         Context.Database.Engine,
         "read time",
         batch => GroupBatch.Statement(batch, ReadTime),
-        async reader => await reader.ReadAsync() ? reader.GetFieldValue<DateTimeOffset>(0) : default));
+        async reader => await reader.ReadAsync() ? reader.GetTime(0) : default));
 
     /// <summary>The run in memory, or what the database says of it: null when there is none, its row when it has ended or was set aside.</summary>
     /// <param name="ask">Asks another silo for the run, if one has it in memory. Else its row comes back, as running.</param>

@@ -70,6 +70,11 @@ public sealed partial class RoomTests
     }
 
     [Fact]
+    public void Times_are_read_from_the_database_in_one_place() => Assert.Empty(
+        Repository.Files(".cs", "Grains", "Client", "Silo", "samples").Where(file => file != "Grains/Storage/StoredRun.cs")
+            .Where(file => TimeReadingPattern().IsMatch(Repository.Text(file))));
+
+    [Fact]
     public void Sql_stands_in_files_of_one_statement_whose_first_lines_say_who_calls_it()
     {
         var files = Repository.Files(".sql", "Grains/Storage/Sql").ToList();
@@ -110,6 +115,9 @@ public sealed partial class RoomTests
 
     [GeneratedRegex(@"NpgsqlDataSource\.Create\(|new NpgsqlDataSourceBuilder\(|new NpgsqlConnection\(")]
     private static partial Regex ConnectionPattern();
+
+    [GeneratedRegex(@"GetFieldValue(Async)?<DateTime|\.GetDateTime\(")]
+    private static partial Regex TimeReadingPattern();
 
     [GeneratedRegex(@"Enlist ?= ?false")]
     private static partial Regex EnlistPattern();
