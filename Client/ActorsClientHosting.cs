@@ -30,9 +30,12 @@ public static class ActorsClientHosting
     /// <summary>Adds <see cref="IWorkflowClient"/> over a connection to the silos, which it finds in Postgres. The host's start waits until a silo answers,
     /// and ends with <see cref="DatabaseAccessException"/> where Postgres does not let it in.</summary>
     /// <param name="connectionString">Npgsql connection string of the silos' database; the client reads the list of silos there and nothing else.</param>
+    /// <exception cref="ArgumentException">The connection string is empty, or names no server.</exception>
+    /// <exception cref="ValidationException">An option is outside its bounds; the message names option and bound.</exception>
     public static IHostApplicationBuilder AddActorsClient(
         this IHostApplicationBuilder builder, string connectionString, Action<ActorsClientOptions>? configure = null)
     {
+        ConnectionText.Checked(connectionString);
         var options = new ActorsClientOptions();
         configure?.Invoke(options);
         Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);

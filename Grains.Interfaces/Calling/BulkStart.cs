@@ -18,6 +18,8 @@ internal sealed class BulkStart(DbTransaction transaction, string type, string @
 
     public async Task<long> RunAsync<TInput>(IEnumerable<KeyValuePair<string, TInput>> inputs, PayloadSerializer payloads, CancellationToken cancellation)
     {
+        ArgumentNullException.ThrowIfNull(inputs);
+        CallersTransaction.ConnectionOf(transaction);
         await transaction.SaveAsync(Savepoint, cancellation);
         try
         {
