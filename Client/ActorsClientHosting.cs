@@ -30,15 +30,19 @@ public static class ActorsClientHosting
     /// <summary>Adds <see cref="IWorkflowClient"/> over a connection to the silos, which it finds in Postgres. The host's start waits until a silo answers,
     /// and ends with <see cref="DatabaseAccessException"/> where Postgres does not let it in.</summary>
     /// <param name="connectionString">Npgsql connection string of the silos' database; the client reads the list of silos there and nothing else.</param>
+    /// <exception cref="ArgumentException">The connection string is empty, or names no server.</exception>
+    /// <exception cref="ValidationException">An option is outside its bounds; the message names option and bound.</exception>
     public static IHostApplicationBuilder AddActorsClient(
         this IHostApplicationBuilder builder, string connectionString, Action<ActorsClientOptions>? configure = null)
     {
+        ConnectionText.Checked(connectionString);
         var options = new ActorsClientOptions();
         configure?.Invoke(options);
         Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
+        var given = new NpgsqlConnectionStringBuilder(connectionString);
         var source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString)
         {
-            SearchPath = "actors", MaxPoolSize = 4, ApplicationName = "actors client",
+            SearchPath = "actors", MinPoolSize = Math.Min(given.MinPoolSize, 4), MaxPoolSize = 4, ApplicationName = "actors client", Enlist = false,
         });
         builder.UseOrleansClient(client =>
         {
@@ -47,7 +51,7 @@ public static class ActorsClientHosting
             client.Services.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = TimeSpan.FromSeconds(5));
             client.UseAdoNetClustering(o => (o.Invariant, o.DataSource) = ("Npgsql", source));
             client.Services.AddSingleton<IClientConnectionRetryFilter>(provider => new RetryUntilStopped(
-                new NpgsqlConnectionStringBuilder(connectionString), provider.GetRequiredService<ILogger<RetryUntilStopped>>()));
+                given, provider.GetRequiredService<ILogger<RetryUntilStopped>>()));
         });
         builder.Services.AddSingleton(new PayloadSerializer(options.Codec));
         builder.Services.AddSingleton<IWorkflowClient>(provider =>

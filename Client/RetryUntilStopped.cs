@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -10,17 +11,20 @@ internal sealed partial class RetryUntilStopped(NpgsqlConnectionStringBuilder se
 
     public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
     {
+        var reason = exception.Message;
         for (var error = exception; error is not null; error = error.InnerException)
         {
             if (DatabaseAccessException.Refusal(error, $"{settings.Host}:{settings.Port}", settings.Database ?? settings.Username, settings.Username) is { } refusal)
             {
                 throw refusal;
             }
+
+            reason = error is DbException ? error.Message : reason; // What Postgres says, not what Orleans says around it.
         }
 
         if (!_said)
         {
-            LogWaiting(exception.Message);
+            LogWaiting(reason);
             _said = true;
         }
 

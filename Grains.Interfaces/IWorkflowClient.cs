@@ -59,6 +59,9 @@ public interface IWorkflowHandle<out TContract>
 
     /// <summary>The query's value between two turns of the workflow, which need not be in memory; writes nothing. Works on ended runs too.</summary>
     /// <param name="query">Exactly one call of a method marked <see cref="QueryAttribute"/>, its result returned as it is: compute with what this method returns.</param>
+    /// <exception cref="WorkflowNotFoundException">There is no such workflow.</exception>
+    /// <exception cref="QueryFailedException">The query's own code threw.</exception>
+    /// <exception cref="WorkflowCodeException">The run is not in memory, and the silo's code does not match its history.</exception>
     Task<TValue> QueryAsync<TValue>(Func<TContract, TValue> query, CancellationToken cancellation = default);
 
     /// <summary>The run's state in the database; null when there is no such workflow.</summary>

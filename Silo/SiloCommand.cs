@@ -62,7 +62,7 @@ internal static class SiloCommand
 
         if (parsed.GetValue(MigrateOnly))
         {
-            await using var database = NpgsqlDataSource.Create(connectionString);
+            await using var database = NpgsqlDataSource.Create(connectionString + ";Enlist=false");
             await Migrator.MigrateAsync(database, cancellation);
             await OrderTables.CreateAsync(database, cancellation);
             return ExitCodes.Holds;

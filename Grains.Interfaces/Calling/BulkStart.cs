@@ -18,6 +18,8 @@ internal sealed class BulkStart(DbTransaction transaction, Contract contract, st
 
     public async Task<long> RunAsync<TInput>(IEnumerable<KeyValuePair<string, TInput>> inputs, PayloadSerializer payloads, CancellationToken cancellation)
     {
+        ArgumentNullException.ThrowIfNull(inputs);
+        CallersTransaction.ConnectionOf(transaction);
         await transaction.SaveAsync(Savepoint, cancellation);
         try
         {

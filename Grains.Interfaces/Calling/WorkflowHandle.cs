@@ -52,7 +52,7 @@ internal sealed class WorkflowHandle<TContract>(
     /// <summary>A call of one of the schema's functions about this workflow, within the caller's transaction.</summary>
     private DbCommand Command(DbTransaction transaction, string sql, Payload payload)
     {
-        var command = transaction.Connection!.CreateCommand();
+        var command = CallersTransaction.ConnectionOf(transaction).CreateCommand();
         (command.Transaction, command.CommandText) = (transaction, sql);
         Add(command, "namespace", Id.Namespace, DbType.String);
         Add(command, "id", Id.Id, DbType.String);

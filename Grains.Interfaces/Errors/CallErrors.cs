@@ -46,6 +46,25 @@ public sealed class WorkflowUnavailableException(string message, Exception? inne
 /// <summary>The silo did not join: the stored name of one of its workflows belongs to another contract in this database.</summary>
 public sealed class WorkflowNameTakenException(string message) : ActorsException(message);
 
+/// <summary>
+/// Workflow code did something that cannot be replayed, or asked for something else than its history holds. The run is set aside with this as its
+/// reason and loses nothing: mend the code, deploy it, and resume the run. A query that replays such a run throws it, too.
+/// </summary>
+public sealed class WorkflowCodeException : ActorsException
+{
+    internal WorkflowCodeException(string message)
+        : base(message)
+    {
+    }
+}
+
+/// <summary>The code of a query threw, or its value cannot be sent. The run is as it was: a query writes nothing.</summary>
+public sealed class QueryFailedException(string message, string errorType) : ActorsException(message)
+{
+    /// <summary>Full name of the type of the original exception.</summary>
+    public string ErrorType { get; } = errorType;
+}
+
 /// <summary>The run ended with an error. Carries what was recorded: type, message and stack of the original error.</summary>
 public sealed class WorkflowFailedException(string workflow, string errorType, string errorMessage, string? errorStack)
     : ActorsException($"Workflow '{workflow}' failed with {errorType}: {errorMessage}")

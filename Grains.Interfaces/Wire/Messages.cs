@@ -1,8 +1,9 @@
 namespace Actors.Wire;
 
 /// <summary>What went wrong, as a name and a message: understood by silos and clients of other versions.</summary>
+/// <param name="Type">Of an error of user code: the full name of its type.</param>
 [GenerateSerializer, Immutable, Alias("actors.WireError")]
-public sealed record WireError([property: Id(0)] string Code, [property: Id(1)] string Message);
+public sealed record WireError([property: Id(0)] string Code, [property: Id(1)] string Message, [property: Id(2)] string? Type = null);
 
 /// <param name="RequestId">By which the caller repeats the start; null where the workflow's id is enough.</param>
 /// <param name="Contracts">Full names of the caller's contract; null from callers that do not tell.</param>

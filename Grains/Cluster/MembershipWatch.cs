@@ -119,7 +119,7 @@ internal sealed partial class MembershipWatch(
                 while (await reader.ReadAsync())
                 {
                     found.Add(new SiloLease(
-                        reader.GetGuid(0), reader.GetString(1), reader.GetFieldValue<DateTimeOffset>(2), reader.GetBoolean(3), reader.GetBoolean(4)));
+                        reader.GetGuid(0), reader.GetString(1), reader.GetTime(2), reader.GetBoolean(3), reader.GetBoolean(4)));
                 }
 
                 return found;

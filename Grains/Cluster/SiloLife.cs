@@ -4,7 +4,9 @@ using Actors.Partitions;
 using Actors.Storage;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Npgsql;
+using Orleans.Configuration;
 
 namespace Actors.Cluster;
 
@@ -22,6 +24,7 @@ internal sealed partial class SiloLife(
     ColdStart cold,
     ActorsClusterOptions options,
     OutboxOptions relays,
+    IOptions<EndpointOptions> endpoints,
     ILocalSiloDetails here,
     SiloHealth health,
     IHostApplicationLifetime host,
@@ -50,6 +53,7 @@ internal sealed partial class SiloLife(
 
     private async Task PrepareAsync(CancellationToken cancellation)
     {
+        SiloPorts.RequireFree(endpoints.Value);
         for (var tries = 1; ; tries++)
         {
             try
@@ -57,6 +61,7 @@ internal sealed partial class SiloLife(
                 var database = engine.Context.Database;
                 await (options.Migrate ? Migrator.MigrateAsync(database.Users, database.Probe, cancellation) : Migrator.CheckAsync(database.Users, cancellation));
                 await engine.StartAsync();
+                (await Durability.OffAsync(database)).ForEach(LogNotDurable);
                 await cold.RetireDeadMembersAsync(here.SiloAddress, cancellation);
                 await SiloRegistry.RegisterAsync(database, options.SiloName, here.SiloAddress.ToParsableString(), options.LeaseDuration);
                 return;
@@ -69,7 +74,11 @@ internal sealed partial class SiloLife(
                 }
 
                 LogWaiting(problem.Message);
-                await Task.Delay(PostgresFaults.Pause(tries), cancellation);
+                await Task.Delay(PostgresFaults.Pause(tries), cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                if (cancellation.IsCancellationRequested)
+                {
+                    throw problem; // The host's patience is at an end: it says for what it has waited.
+                }
             }
         }
     }
@@ -78,19 +87,26 @@ internal sealed partial class SiloLife(
     {
         FullHeap.EndsTheProcess();
         turns.Start();
-        _running = [Task.Run(() => sweeper.RunAsync(_stop.Token), CancellationToken.None), Task.Run(() => watch.RunAsync(_stop.Token), CancellationToken.None),
-            relays.Delivers ? Task.Run(() => relay.RunAsync(_stop.Token), CancellationToken.None) : Task.CompletedTask, Task.Run(RestAsync, CancellationToken.None),
-            Task.Run(() => retention.RunAsync(_stop.Token), CancellationToken.None)];
+        _running = [BeginAsync(sweeper.RunAsync), BeginAsync(watch.RunAsync), relays.Delivers ? BeginAsync(relay.RunAsync) : Task.CompletedTask,
+            BeginAsync(RestAsync), BeginAsync(retention.RunAsync)];
         health.Active = true;
         return Task.CompletedTask;
     }
 
-    private async Task RestAsync()
+    /// <summary>What these do for the life of the silo has nothing of whoever started the host around it.</summary>
+    private Task<bool> BeginAsync(Func<CancellationToken, Task> loop) => Ambient.LeaveAsync(async () =>
+    {
+        await Task.Yield();
+        await loop(_stop.Token);
+        return true;
+    });
+
+    private async Task RestAsync(CancellationToken stop)
     {
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(500));
         try
         {
-            while (await timer.WaitForNextTickAsync(_stop.Token))
+            while (await timer.WaitForNextTickAsync(stop))
             {
                 engine.RestIdle();
             }
@@ -107,11 +123,17 @@ internal sealed partial class SiloLife(
         await engine.DrainAsync(options.DrainLimit);
         await _stop.CancelAsync();
         await Task.WhenAll(_running);
+        await RemoveAsync(); // Before Orleans tells the others that it is gone: by that they know that it has left.
     }
 
-    private async Task EndAsync(CancellationToken cancellation)
+    private Task EndAsync(CancellationToken cancellation)
     {
         turns.Dispose();
+        return RemoveAsync(); // It may never have become active.
+    }
+
+    private async Task RemoveAsync()
+    {
         try
         {
             await SiloRegistry.RemoveAsync(engine.Context.Database);
@@ -124,6 +146,9 @@ internal sealed partial class SiloLife(
 
     [LoggerMessage(631, LogLevel.Warning, "Postgres cannot be reached yet: {Reason}")]
     private partial void LogWaiting(string reason);
+
+    [LoggerMessage(633, LogLevel.Warning, "Postgres runs with {Setting} = off: when its machine stops, what was acknowledged may be lost or damaged. Switch it on.")]
+    private partial void LogNotDurable(string setting);
 
     [LoggerMessage(632, LogLevel.Critical, "This silo was declared dead by the others. It ends; start it anew.")]
     private partial void LogLeaseLost();

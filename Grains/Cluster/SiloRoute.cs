@@ -24,21 +24,18 @@ internal sealed class SiloRoute(
             return await _mailboxes.StartAsync(id, request);
         }
 
-        var reply = await Apart(() => calls.StartHereAsync(id, request)).WaitAsync(_limit);
+        var reply = await calls.StartHereAsync(id, request).WaitAsync(_limit);
         return reply ?? await _mailboxes.StartAsync(id, request);
     }
 
     public Task<WireError?> SignalAsync(WorkflowId id, SignalRequest request) =>
-        IsHere(id) ? Apart(() => calls.SignalAsync(id, request)).WaitAsync(_limit) : _mailboxes.SignalAsync(id, request);
+        IsHere(id) ? calls.SignalAsync(id, request).WaitAsync(_limit) : _mailboxes.SignalAsync(id, request);
 
     public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) =>
-        IsHere(id) ? Apart(() => calls.QueryAsync(id, request)).WaitAsync(_limit) : _mailboxes.QueryAsync(id, request);
+        IsHere(id) ? calls.QueryAsync(id, request).WaitAsync(_limit) : _mailboxes.QueryAsync(id, request);
 
     public Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string type) =>
-        IsHere(id) ? Apart(() => calls.ResultAsync(id, patience, type)) : _mailboxes.ResultAsync(id, patience, type);
-
-    private static Task<T> Apart<T>(Func<Task<T>> call) =>
-        SynchronizationContext.Current is null && TaskScheduler.Current == TaskScheduler.Default ? call() : Task.Run(call);
+        IsHere(id) ? calls.ResultAsync(id, patience, type) : _mailboxes.ResultAsync(id, patience, type);
 
     private bool IsHere(WorkflowId id) => engine.Resident(id) is not null;
 }

@@ -55,7 +55,8 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         }
         catch (Exception error)
         {
-            return new ValueReply(new WireError("QueryFailed", $"Query '{request.Name}' of workflow '{id}' threw {error.GetType().Name}: {error.Message}"), default);
+            return new ValueReply(new WireError(
+                nameof(QueryFailedException), $"Query '{request.Name}' of workflow '{id}' threw {error.GetType().Name}: {error.Message}", error.GetType().FullName), default);
         }
     }
 
@@ -78,7 +79,7 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
     {
         try
         {
-            return await call();
+            return await Ambient.LeaveAsync(call).ConfigureAwait(false);
         }
         catch (Exception error) when (ToWire(id, error) is { } known)
         {

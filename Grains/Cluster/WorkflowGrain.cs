@@ -1,4 +1,5 @@
 using Actors.Execution;
+using Actors.Storage;
 using Actors.Wire;
 using Orleans.Concurrency;
 
@@ -33,7 +34,7 @@ internal sealed class WorkflowGrain(WorkflowEngine engine, WorkflowCalls calls) 
 
     public Task<ValueReply> ResumeAsync(string requestId) => FollowAsync(calls.ResumeAsync(_id, requestId));
 
-    public Task WakeAsync() => FollowAsync(engine.WakeAsync(_id));
+    public Task WakeAsync() => FollowAsync((Task)Ambient.LeaveAsync(() => engine.WakeAsync(_id)));
 
     /// <summary>Without its run a mailbox would hold a place where the run need not be next.</summary>
     private async Task<T> FollowAsync<T>(Task<T> call)

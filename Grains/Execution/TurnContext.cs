@@ -1,3 +1,5 @@
+using Actors.Storage;
+
 namespace Actors.Execution;
 
 /// <summary>
@@ -17,6 +19,7 @@ internal sealed class TurnContext(Action foreignContinuation, Action<Exception> 
     /// <summary>Runs the action and everything that it made ready.</summary>
     public void Run(Action action)
     {
+        Ambient.Drop(); // What the turn before has set would not be there when this one is alone in a replay.
         var (outerContext, outerTurn) = (Current, _current);
         SetSynchronizationContext(this);
         _current = this;

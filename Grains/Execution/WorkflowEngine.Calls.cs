@@ -218,7 +218,7 @@ internal sealed partial class WorkflowEngine
             while (await reader.ReadAsync())
             {
                 messages.Add(new UndeliveredMessage(
-                    reader.GetString(0), reader.GetString(1), reader.GetFieldValue<DateTimeOffset>(2), reader.IsDBNull(3) ? "" : reader.GetString(3)));
+                    reader.GetString(0), reader.GetString(1), reader.GetTime(2), reader.IsDBNull(3) ? "" : reader.GetString(3)));
             }
 
             return messages.ToArray();

@@ -48,7 +48,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             Context.Database.Engine,
             "read time",
             batch => GroupBatch.Statement(batch, ReadTime),
-            async reader => await reader.ReadAsync() ? reader.GetFieldValue<DateTimeOffset>(0) : default));
+            async reader => await reader.ReadAsync() ? reader.GetTime(0) : default));
         await Context.Codes.RegisterAsync();
     }
 

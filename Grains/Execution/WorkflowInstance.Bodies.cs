@@ -131,8 +131,11 @@ internal sealed partial class WorkflowInstance
 
     private void RunElsewhere(BodyCommand command) => _ = Task.Run(() => RunBodyAsync(command));
 
-    private Task RunBodyAsync(BodyCommand command) =>
-        command is IStepBody step ? RunStepAsync(command, step) : RunTransactionAsync(command, (ITransactionBody)command);
+    private Task RunBodyAsync(BodyCommand command)
+    {
+        Ambient.Drop();
+        return command is IStepBody step ? RunStepAsync(command, step) : RunTransactionAsync(command, (ITransactionBody)command);
+    }
 
     /// <summary>Above READ COMMITTED the body's snapshot must not be outdated by commits of its own workflow: it takes the commit turn.</summary>
     private void RunExclusive(BodyCommand command)

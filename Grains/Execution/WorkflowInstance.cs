@@ -129,13 +129,22 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
     private void Schedule() => OwnThread.GoNext(this);
 
-    /// <summary>The same on this thread, unless another one is handling: for the end of what nobody waits for.</summary>
+    /// <summary>The same on this thread, unless another one is handling, or something surrounds it: for the end of what nobody waits for.</summary>
     /// <param name="takesBody">Nothing waits for this thread: it may also run a body that the handling gives out.</param>
     private void PostHere(Action action, bool takesBody = false)
     {
-        if (Enqueue(action))
+        if (!Enqueue(action))
+        {
+            return;
+        }
+
+        if (Ambient.IsNothing)
         {
             HandleAll(takesBody);
+        }
+        else
+        {
+            Schedule(); // A body of user code went on here when its user's own thread told it to.
         }
     }
 
@@ -185,6 +194,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     private void Handle(Action action)
     {
         Volatile.Write(ref _turnStartedAt, _engine.Time.GetTimestamp());
+        Ambient.Drop();
         try
         {
             action();

@@ -29,7 +29,11 @@ internal sealed class WorkflowType
 
     public IReadOnlyDictionary<string, MethodInfo> Queries => Contract.Queries;
 
-    public Workflow Create(IServiceProvider services) => (Workflow)_factory(services, null);
+    public Workflow Create(IServiceProvider services)
+    {
+        Ambient.Drop();
+        return (Workflow)_factory(services, null);
+    }
 }
 
 /// <summary>All workflow classes of this silo, by stored name.</summary>

@@ -26,14 +26,21 @@ public static class ActorsSiloHosting
     /// Where the host has no <see cref="TimeProvider"/> of its own it gets one that shows the database's time, for Orleans too.
     /// </summary>
     /// <param name="connectionString">Npgsql connection string of the database that holds workflows and business tables alike.</param>
+    /// <exception cref="ArgumentException">The connection string is empty, or names no server.</exception>
     /// <exception cref="ValidationException">An option is outside its bounds; the message names option and bound.</exception>
     public static IHostApplicationBuilder AddActors(this IHostApplicationBuilder builder, string connectionString, Action<ActorsBuilder> configure)
     {
+        ConnectionText.Checked(connectionString);
         var settings = new ActorsBuilder(builder.Services);
         configure(settings);
         foreach (var options in new object[] { settings.Execution, settings.OutboxOptions, settings.Cluster })
         {
             Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
+        }
+
+        if (!IPAddress.TryParse(settings.Cluster.AdvertisedAddress, out _))
+        {
+            throw new ValidationException($"AdvertisedAddress: '{settings.Cluster.AdvertisedAddress}' is no IP address, which others could reach this silo at.");
         }
 
         AddClock(builder.Services);
@@ -81,7 +88,7 @@ public static class ActorsSiloHosting
                 engine.Context.Payloads,
                 settings.OutboxOptions,
                 () => provider.GetRequiredService<PartitionSet>().Partitions,
-                EngineFactory.Time(provider),
+                new ClusterClock(EngineFactory.Time(provider)) { Database = () => engine.Context.Clock.Now },
                 provider.GetRequiredService<ILogger<OutboxRelay>>(),
                 engine.Context.Database.Probe);
             engine.Context.Journal.OutboxWritten = relay.Nudge;
@@ -151,10 +158,12 @@ public static class ActorsSiloHosting
     {
         // The providers read their statements from OrleansQuery without a schema: their connections need the search path, ours do not.
         var given = new NpgsqlConnectionStringBuilder(connectionString);
-        var source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString)
+        // They send times without a zone where the host has Npgsql's legacy time stamps: the session's zone is UTC.
+        var source = new NpgsqlDataSourceBuilder(new NpgsqlConnectionStringBuilder(connectionString)
         {
-            SearchPath = "actors", MinPoolSize = Math.Min(given.MinPoolSize, 10), MaxPoolSize = 10, ApplicationName = "actors orleans",
-        });
+            SearchPath = "actors", MinPoolSize = Math.Min(given.MinPoolSize, 10), MaxPoolSize = 10, ApplicationName = "actors orleans", Enlist = false,
+            NoResetOnClose = true, Timezone = "UTC",
+        }.ConnectionString).Durable().Build();
         silo.Services.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ClusterId));
         silo.Services.Configure<SiloOptions>(o => o.SiloName = options.SiloName);
         silo.Services.Configure<EndpointOptions>(o =>

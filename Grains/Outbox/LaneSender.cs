@@ -105,7 +105,7 @@ internal sealed class LaneSender(string destination, IOutboxSink sink, PayloadSe
 
     private OutboxMessage Message(OutboxRow row) => new(
         MessageId(row), new WorkflowId(row.Workflow, row.Namespace), row.Run, row.Type, row.Topic, row.Key,
-        serializer.Json(row.Payload).ToArray(), row.At, row.Attempts + 1);
+        serializer.Json(row.Payload).ToArray(), row.At, row.Attempts + 1) { AttemptAt = time.GetUtcNow() };
 
     public static string MessageId(OutboxRow row) => $"{row.Run}:{row.Ordinal}";
 }

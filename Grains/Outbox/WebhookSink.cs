@@ -12,7 +12,7 @@ namespace Actors;
 /// </summary>
 /// <remarks>
 /// Structured mode (<c>application/cloudevents+json</c>): the signature covers the body, and so the type, subject and source too, and a key may hold any
-/// character. Headers: <c>webhook-id</c> (the message's id), <c>webhook-timestamp</c> (Unix seconds of the attempt) and <c>webhook-signature</c>
+/// character. Headers: <c>webhook-id</c> (the message's id), <c>webhook-timestamp</c> (Unix seconds of the attempt by the database's clock) and <c>webhook-signature</c>
 /// (<c>v1,</c> and the Base64 of HMAC-SHA256 over <c>id.timestamp.body</c>). Other 4xx answers are tried again, because a wrong path or secret is
 /// repaired sooner than dead letters are; 410 is the one answer that says "for good". <c>Retry-After</c> is honoured up to
 /// <see cref="OutboxOptions.BackOffMax"/>.
@@ -21,10 +21,11 @@ public sealed class WebhookSink : IOutboxSink
 {
     private readonly HttpMessageInvoker _http;
     private readonly WebhookOptions _options;
-    private readonly TimeProvider _time;
+    private readonly TimeProvider? _time;
     private readonly byte[] _secret;
 
     /// <param name="http">Null: a client of its own, without redirects, proxies as the system says, connections renewed after two minutes.</param>
+    /// <param name="time">Null: the time of an attempt is the message's, and the machine's clock measures the time-out.</param>
     /// <exception cref="ArgumentException">The endpoint is not absolute HTTP, or the secret is not Base64 of 24 to 64 bytes.</exception>
     public WebhookSink(WebhookOptions options, HttpMessageInvoker? http = null, TimeProvider? time = null)
     {
@@ -36,14 +37,14 @@ public sealed class WebhookSink : IOutboxSink
 
         _secret = Key(options.Secret);
         _options = options;
-        _time = time ?? TimeProvider.System;
+        _time = time;
         _http = http ?? new HttpMessageInvoker(new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(2) });
     }
 
     /// <inheritdoc/>
     public async Task DeliverAsync(OutboxMessage message, CancellationToken cancellation)
     {
-        using var limit = new CancellationTokenSource(_options.Timeout, _time);
+        using var limit = new CancellationTokenSource(_options.Timeout, _time ?? TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellation);
         using var request = Request(message);
         HttpResponseMessage response;
@@ -61,7 +62,7 @@ public sealed class WebhookSink : IOutboxSink
             if (!response.IsSuccessStatusCode)
             {
                 throw new OutboxDeliveryException(
-                    $"The receiver answered HTTP {(int)response.StatusCode}.", RetryAfter(response), response.StatusCode == HttpStatusCode.Gone);
+                    $"The receiver answered HTTP {(int)response.StatusCode}.", RetryAfter(response, Now(message)), response.StatusCode == HttpStatusCode.Gone);
             }
         }
     }
@@ -69,7 +70,7 @@ public sealed class WebhookSink : IOutboxSink
     private HttpRequestMessage Request(OutboxMessage message)
     {
         var body = CloudEvent.Write(message);
-        var timestamp = _time.GetUtcNow().ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
+        var timestamp = Now(message).ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
         using var hmac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, _secret);
         hmac.AppendData(Encoding.ASCII.GetBytes($"{message.Id}.{timestamp}."));
         hmac.AppendData(body.Span);
@@ -81,11 +82,15 @@ public sealed class WebhookSink : IOutboxSink
         return request;
     }
 
-    private TimeSpan? RetryAfter(HttpResponseMessage response) => response.Headers.RetryAfter switch
+    private DateTimeOffset Now(OutboxMessage message) => _time?.GetUtcNow() ?? message.AttemptAt ?? TimeProvider.System.GetUtcNow();
+
+    private static TimeSpan? RetryAfter(HttpResponseMessage response, DateTimeOffset now) => response.Headers.RetryAfter switch
     {
         { Delta: { } delta } => delta,
-        { Date: { } date } => date - _time.GetUtcNow(),
-        _ => null,
+        { Date: { } date } => date - (response.Headers.Date ?? now), // Both by the receiver's clock, where it shows it.
+        _ => response.Headers.NonValidated.TryGetValues("Retry-After", out var values) && values.ToString() is { Length: > 0 } text && text.All(char.IsAsciiDigit)
+            ? TimeSpan.MaxValue // More seconds than .NET reads.
+            : null,
     };
 
     private static byte[] Key(string secret)

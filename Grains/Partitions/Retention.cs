@@ -86,11 +86,11 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
             var (instances, rows, until, last) = (new HashSet<long>(), 0, DateTime.MinValue, DateTime.MaxValue);
             while (await reader.ReadAsync(stop))
             {
-                until = reader.GetDateTime(0);
+                until = reader.GetTime(0).UtcDateTime;
                 if (!reader.IsDBNull(1))
                 {
                     instances.Add(reader.GetInt64(1));
-                    (last, rows) = (reader.GetDateTime(2), rows + 1);
+                    (last, rows) = (reader.GetTime(2).UtcDateTime, rows + 1);
                 }
             }
 
@@ -113,7 +113,7 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
             new NpgsqlParameter<int> { TypedValue = BatchRuns },
             new NpgsqlParameter<int> { TypedValue = BatchRows },
             Interval(keepIds)),
-        async reader => await reader.ReadAsync(stop) ? (reader.GetInt64(0), reader.GetDateTime(1), reader.GetInt64(2)) : null,
+        async reader => await reader.ReadAsync(stop) ? (reader.GetInt64(0), reader.GetTime(1).UtcDateTime, reader.GetInt64(2)) : null,
         stop);
 
     private static NpgsqlParameter<TimeSpan> Interval(TimeSpan value) => new() { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Interval };

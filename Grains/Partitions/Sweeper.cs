@@ -89,7 +89,7 @@ internal sealed partial class Sweeper(
                 counts[reader.GetInt32(0)]++;
                 if (reader.GetInt32(0) == 0)
                 {
-                    hear(reader.GetFieldValue<DateTimeOffset>(3));
+                    hear(reader.GetTime(3));
                 }
                 else
                 {

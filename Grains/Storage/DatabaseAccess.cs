@@ -11,7 +11,11 @@ internal static class DatabaseAccess
         var server = $"{settings.Host}:{settings.Port}";
         return error is MigrationFailedException { InnerException: { } inner } ? Problem(inner, connectionString)
             : DatabaseAccessException.Refusal(error, server, settings.Database ?? settings.Username, settings.Username)
-            ?? (PostgresFaults.IsUnreachable(error)
+            ?? (error is PostgresException { SqlState: PostgresErrorCodes.TooManyConnections } full
+                ? new DatabaseAccessException(
+                    $"Postgres at {server} has no connection left for user '{settings.Username}' in database '{settings.Database}' ({full.MessageText}): raise the limit of the role, "
+                    + "the database or the server (max_connections), or end what holds them.", isTransient: true, error)
+                : PostgresFaults.IsUnreachable(error)
                 ? new DatabaseAccessException($"Postgres at {server} cannot be reached ({error.Message}): start it, or correct the connection string.", isTransient: true, error)
                 : null);
     }

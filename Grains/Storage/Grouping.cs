@@ -95,7 +95,7 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
         Own?.Dispose();
     }
 
-    /// <summary>Nothing of the caller's (scheduler, context, trace) may follow into the lane.</summary>
+    /// <summary>A lane works for many: nothing that surrounds who brought its first item may follow into it.</summary>
     private void Begin(List<T> group)
     {
         if (TryOwn(group))
@@ -103,27 +103,13 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
             return;
         }
 
-        if (OwnThread.IsCurrent || TaskScheduler.Current != TaskScheduler.Default || SynchronizationContext.Current is not null)
+        if (OwnThread.IsCurrent || !Ambient.IsNothing)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static lane => _ = lane.Grouping.RunAsync(lane.Group), (Grouping: this, Group: group), preferLocal: false);
         }
         else
         {
-            WithoutFlow(() => _ = RunAsync(group));
-        }
-    }
-
-    private static void WithoutFlow(Action action)
-    {
-        if (ExecutionContext.IsFlowSuppressed())
-        {
-            action();
-            return;
-        }
-
-        using (ExecutionContext.SuppressFlow())
-        {
-            action();
+            _ = RunAsync(group);
         }
     }
 
@@ -245,7 +231,10 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
             _impatient = true;
             if (_impatience is null)
             {
-                WithoutFlow(() => _impatience = new Timer(_ => StopWaiting()));
+                using (ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow())
+                {
+                    _impatience = new Timer(_ => StopWaiting());
+                }
             }
 
             _impatience!.Change(Patience, Timeout.InfiniteTimeSpan);

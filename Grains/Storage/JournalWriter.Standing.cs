@@ -68,9 +68,9 @@ internal sealed partial class JournalWriter
                     found[reader.GetInt64(0)] = new Standing(
                         reader.GetInt32(1),
                         reader.GetInt32(2),
-                        reader.GetFieldValue<DateTimeOffset>(3),
+                        reader.GetTime(3),
                         reader.GetBoolean(4),
-                        reader.IsDBNull(5) ? default : reader.GetFieldValue<DateTimeOffset>(5),
+                        reader.IsDBNull(5) ? default : reader.GetTime(5),
                         reader.GetBoolean(6));
                 }
 

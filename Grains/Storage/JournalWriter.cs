@@ -153,11 +153,11 @@ internal sealed partial class JournalWriter : IAsyncDisposable
                 {
                     if (reader.FieldCount == 2 && !reader.IsDBNull(1))
                     {
-                        made[reader.GetInt64(0)] = reader.GetFieldValue<DateTimeOffset>(1);
+                        made[reader.GetInt64(0)] = reader.GetTime(1);
                     }
                     else if (reader.GetFieldType(0) == typeof(DateTime))
                     {
-                        at = reader.GetFieldValue<DateTimeOffset>(0);
+                        at = reader.GetTime(0);
                     }
                 }
             }

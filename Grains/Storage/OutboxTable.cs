@@ -111,7 +111,7 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
 
     private static OutboxRow Row(DbDataReader reader) => new(
         Id: reader.GetInt64(1), Lane: reader.GetInt64(2), Ordinal: reader.GetInt32(3), Attempts: reader.GetInt16(4),
-        Due: reader.GetBoolean(5), At: reader.GetFieldValue<DateTimeOffset>(6), Topic: reader.GetString(7), Key: reader.GetString(8),
+        Due: reader.GetBoolean(5), At: reader.GetTime(6), Topic: reader.GetString(7), Key: reader.GetString(8),
         Payload: reader.IsDBNull(10)
             ? new Payload(reader.IsDBNull(9) ? null : reader.GetFieldValue<byte[]>(9))
             : new Payload(reader.GetFieldValue<byte[]>(10), Encoded: true),

@@ -128,7 +128,6 @@ internal sealed class OwnThread : IDisposable
     private void Loop()
     {
         _current = this;
-        var own = ExecutionContext.Capture();
         while (true)
         {
             _wake.Wait();
@@ -143,7 +142,7 @@ internal sealed class OwnThread : IDisposable
                     return;
                 }
 
-                ExecutionContext.Restore(own!); // Whatever answers left in it.
+                Ambient.Drop(); // Whatever answers left here.
             }
 
             if (!TryGoOn(ref number, 0))

@@ -33,7 +33,7 @@ public static class SiloRegistry
             new NpgsqlParameter<string> { TypedValue = name },
             new NpgsqlParameter<string> { TypedValue = address },
             new NpgsqlParameter<TimeSpan> { TypedValue = lease, NpgsqlDbType = NpgsqlDbType.Interval }),
-        async reader => await reader.ReadAsync() ? reader.GetFieldValue<DateTimeOffset>(0) : throw new NpgsqlException("The silo's row was not written."));
+        async reader => await reader.ReadAsync() ? reader.GetTime(0) : throw new NpgsqlException("The silo's row was not written."));
 
     /// <summary>At the end of a silo that has given everything away.</summary>
     internal static async Task RemoveAsync(EngineDatabase database) => await database.ExecuteAsync(

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Actors.Wire;
 using Npgsql;
 
@@ -34,8 +35,8 @@ internal sealed record StoredRun(
         row.GetInt32(7),
         row.GetInt16(8),
         row.IsDBNull(9) ? null : row.GetGuid(9),
-        row.GetFieldValue<DateTimeOffset>(10),
-        row.IsDBNull(11) ? null : row.GetFieldValue<DateTimeOffset>(11),
+        row.GetTime(10),
+        row.IsDBNull(11) ? null : row.GetTime(11),
         row.IsDBNull(12) ? null : row.GetString(12),
         !row.IsDBNull(13) && row.GetBoolean(13),
         row.GetInt64(14));
@@ -49,12 +50,15 @@ internal static class RowReading
     public static JournalRow JournalRow(NpgsqlDataReader row) =>
         new((JournalKind)row.GetInt16(5), row.GetInt32(4), row.GetString(7), Payload(row, 9))
         {
-            At = row.GetFieldValue<DateTimeOffset>(1),
-            DueAt = row.IsDBNull(2) ? null : row.GetFieldValue<DateTimeOffset>(2),
+            At = row.GetTime(1),
+            DueAt = row.IsDBNull(2) ? null : row.GetTime(2),
             Position = row.GetInt32(3),
             Messages = row.GetInt32(6),
             MessageId = row.IsDBNull(8) ? null : row.GetString(8),
         };
+
+    /// <summary>In UTC, also where the host has told Npgsql to give out local times (<c>Npgsql.EnableLegacyTimestampBehavior</c>).</summary>
+    public static DateTimeOffset GetTime(this DbDataReader row, int column) => row.GetFieldValue<DateTimeOffset>(column).ToUniversalTime();
 
     /// <summary>The columns payload and bytes, of which at most one is not null.</summary>
     public static Payload Payload(NpgsqlDataReader row, int column) =>

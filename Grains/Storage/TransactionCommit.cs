@@ -167,7 +167,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
             {
                 while (await reader.ReadAsync(CancellationToken.None))
                 {
-                    at = reader.FieldCount == 1 && reader.GetFieldType(0) == typeof(DateTime) ? reader.GetFieldValue<DateTimeOffset>(0) : at;
+                    at = reader.FieldCount == 1 && reader.GetFieldType(0) == typeof(DateTime) ? reader.GetTime(0) : at;
                 }
             }
             while (await reader.NextResultAsync(CancellationToken.None));

@@ -60,6 +60,21 @@ public sealed partial class RoomTests
     }
 
     [Fact]
+    public void Every_pool_and_connection_of_the_product_stays_out_of_its_callers_transactions()
+    {
+        var makers = Repository.Files(".cs", "Grains", "Grains.Interfaces", "Client", "Silo").Select(file => (File: file, Text: Repository.Text(file)))
+            .Where(file => ConnectionPattern().IsMatch(file.Text)).ToList();
+        Assert.All(makers, maker => Assert.True(
+            ConnectionPattern().Count(maker.Text) == EnlistPattern().Count(maker.Text), $"{maker.File}: each pool and connection says Enlist=false"));
+        Assert.NotEmpty(makers);
+    }
+
+    [Fact]
+    public void Times_are_read_from_the_database_in_one_place() => Assert.Empty(
+        Repository.Files(".cs", "Grains", "Client", "Silo", "samples").Where(file => file != "Grains/Storage/StoredRun.cs")
+            .Where(file => TimeReadingPattern().IsMatch(Repository.Text(file))));
+
+    [Fact]
     public void Sql_stands_in_files_of_one_statement_whose_first_lines_say_who_calls_it()
     {
         var files = Repository.Files(".sql", "Grains/Storage/Sql").ToList();
@@ -97,6 +112,15 @@ public sealed partial class RoomTests
 
     [GeneratedRegex(@"""\s*(select|insert into|update \w+ set|delete from)\b", RegexOptions.IgnoreCase)]
     private static partial Regex SqlPattern();
+
+    [GeneratedRegex(@"NpgsqlDataSource\.Create\(|new NpgsqlDataSourceBuilder\(|new NpgsqlConnection\(")]
+    private static partial Regex ConnectionPattern();
+
+    [GeneratedRegex(@"GetFieldValue(Async)?<DateTime|\.GetDateTime\(")]
+    private static partial Regex TimeReadingPattern();
+
+    [GeneratedRegex(@"Enlist ?= ?false")]
+    private static partial Regex EnlistPattern();
 
     [GeneratedRegex(@"DateTime(Offset)?\.(Utc)?Now|Thread\.Sleep\((?!Timeout)|Random\.Shared|Guid\.NewGuid")]
     private static partial Regex BannedPattern();

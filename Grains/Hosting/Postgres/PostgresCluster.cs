@@ -88,7 +88,7 @@ internal sealed class PostgresCluster(string folder, string? user)
         {
             try
             {
-                await using var connection = new NpgsqlConnection(ConnectionString("postgres") + ";Pooling=false");
+                await using var connection = new NpgsqlConnection(ConnectionString("postgres") + ";Pooling=false;Enlist=false");
                 await connection.OpenAsync(cancellation);
                 return true;
             }
@@ -117,7 +117,7 @@ internal sealed class PostgresCluster(string folder, string? user)
     /// <returns>The connection string of the database, which exists now.</returns>
     internal async Task<string> CreateDatabaseAsync(CancellationToken cancellation)
     {
-        await using var source = NpgsqlDataSource.Create(ConnectionString("postgres"));
+        await using var source = NpgsqlDataSource.Create(ConnectionString("postgres") + ";Enlist=false");
         await using var find = source.CreateCommand("select 1 from pg_database where datname = 'actors'");
         if (await find.ExecuteScalarAsync(cancellation) is null)
         {

@@ -3,7 +3,8 @@
 -- A provider reads its statements from OrleansQuery, unqualified, once at its start: its connections need "Search Path=actors" for that
 -- read alone, the statements name their schema. The contract is the row's key, the names and types of the parameters and the names of the
 -- result columns (compared without case), so tables and columns are named as elsewhere in this schema. A missing key stops a silo's start.
--- Providers send DateTime of kind Utc as timestamptz, strings as text, TimeSpans as integer or bigint milliseconds.
+-- Providers send DateTime of kind Utc as timestamptz, strings as text, TimeSpans as integer or bigint milliseconds; what they read they take for UTC,
+-- so times go out without a zone: with one, Npgsql's legacy switch would turn them into local times.
 --
 -- An etag is a number of one sequence, never a count: a row that is deleted and made again never gets an etag that somebody still holds.
 
@@ -124,7 +125,7 @@ $query$),
 ('MembershipReadRowKey', $query$
 select v.deployment_id as DeploymentId, m.address as Address, m.port as Port, m.generation as Generation, m.silo_name as SiloName,
     m.host_name as HostName, m.status as Status, m.proxy_port as ProxyPort, m.suspect_times as SuspectTimes,
-    m.started_at as StartTime, m.alive_at as IAmAliveTime, v.version as Version
+    m.started_at at time zone 'UTC' as StartTime, m.alive_at at time zone 'UTC' as IAmAliveTime, v.version as Version
 from actors.orleans_membership_version v
 left join actors.orleans_membership m
     on m.deployment_id = v.deployment_id and m.address = @Address and m.port = @Port and m.generation = @Generation
@@ -134,7 +135,7 @@ $query$),
 ('MembershipReadAllKey', $query$
 select v.deployment_id as DeploymentId, m.address as Address, m.port as Port, m.generation as Generation, m.silo_name as SiloName,
     m.host_name as HostName, m.status as Status, m.proxy_port as ProxyPort, m.suspect_times as SuspectTimes,
-    m.started_at as StartTime, m.alive_at as IAmAliveTime, v.version as Version
+    m.started_at at time zone 'UTC' as StartTime, m.alive_at at time zone 'UTC' as IAmAliveTime, v.version as Version
 from actors.orleans_membership_version v
 left join actors.orleans_membership m on m.deployment_id = v.deployment_id
 where v.deployment_id = @DeploymentId
@@ -176,27 +177,27 @@ returning etag as Version
 $query$),
 
 ('ReadReminderRowKey', $query$
-select grain_id as GrainId, reminder_name as ReminderName, start_at as StartTime, period_milliseconds as Period, etag as Version
+select grain_id as GrainId, reminder_name as ReminderName, start_at at time zone 'UTC' as StartTime, period_milliseconds as Period, etag as Version
 from actors.orleans_reminders
 where service_id = @ServiceId and grain_id = @GrainId and reminder_name = @ReminderName
 $query$),
 
 ('ReadReminderRowsKey', $query$
-select grain_id as GrainId, reminder_name as ReminderName, start_at as StartTime, period_milliseconds as Period, etag as Version
+select grain_id as GrainId, reminder_name as ReminderName, start_at at time zone 'UTC' as StartTime, period_milliseconds as Period, etag as Version
 from actors.orleans_reminders
 where service_id = @ServiceId and grain_id = @GrainId
 $query$),
 
 -- The range (begin, end] of the ring.
 ('ReadRangeRows1Key', $query$
-select grain_id as GrainId, reminder_name as ReminderName, start_at as StartTime, period_milliseconds as Period, etag as Version
+select grain_id as GrainId, reminder_name as ReminderName, start_at at time zone 'UTC' as StartTime, period_milliseconds as Period, etag as Version
 from actors.orleans_reminders
 where service_id = @ServiceId and grain_hash > @BeginHash and grain_hash <= @EndHash
 $query$),
 
 -- The same where it passes the end of the ring; begin equal to end is the whole ring.
 ('ReadRangeRows2Key', $query$
-select grain_id as GrainId, reminder_name as ReminderName, start_at as StartTime, period_milliseconds as Period, etag as Version
+select grain_id as GrainId, reminder_name as ReminderName, start_at at time zone 'UTC' as StartTime, period_milliseconds as Period, etag as Version
 from actors.orleans_reminders
 where service_id = @ServiceId and (grain_hash > @BeginHash or grain_hash <= @EndHash)
 $query$),

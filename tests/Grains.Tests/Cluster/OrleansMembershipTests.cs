@@ -160,7 +160,7 @@ public sealed class OrleansMembershipTests : IAsyncLifetime
         var members = new List<(string, int, int, string, int, DateTime)>();
         while (await reader.ReadAsync(Cancellation))
             members.Add((reader.GetString(0), reader.GetInt32(1), reader.GetInt32(2),
-                reader.GetString(3), reader.GetInt32(4), reader.GetDateTime(5)));
+                reader.GetString(3), reader.GetInt32(4), reader.GetFieldValue<DateTimeOffset>(5).UtcDateTime));
         var alive = entry.IAmAliveTime;
         Assert.Equal([("10.0.0.1", 11111, 1, "silo-1", 6, alive), ("10.0.0.2", 11111, 2, "silo-2", 3, alive)], members);
     }

@@ -149,6 +149,38 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
         await host.StopAsync(TestContext.Current.CancellationToken);
     }
 
+    [Fact]
+    public async Task A_silo_that_leaves_in_order_has_said_so_before_Orleans_tells_the_others()
+    {
+        using var host = await StartAsync();
+        await database.ExecuteAsync("""
+            create table left_behind (silos bigint);
+            create function leave() returns trigger language plpgsql as $$ begin insert into left_behind select count(*) from actors.silos s where s.address like '%:' || new.port || '@%'; return null; end $$;
+            create trigger leave after update on actors.orleans_membership for each row when (new.status = 6 and old.status <> 6) execute function leave()
+            """);
+        await host.StopAsync(TestContext.Current.CancellationToken);
+        Assert.Equal("0", await database.ScalarAsync<string>("select string_agg(silos::text, ',') from left_behind"));
+        await database.ExecuteAsync("drop trigger leave on actors.orleans_membership; drop table left_behind");
+    }
+
+    [Fact]
+    public async Task Errors_of_queries_have_types()
+    {
+        using var host = await StartAsync();
+        var handle = host.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>("queried");
+        await handle.StartAsync(-1);
+        var error = await Assert.ThrowsAsync<QueryFailedException>(() => handle.QueryAsync(w => w.Total()));
+        Assert.Equal(typeof(InvalidTimeZoneException).FullName, error.ErrorType);
+        await host.Services.GetRequiredService<Actors.Execution.WorkflowEngine>().ReleaseAsync(handle.Id);
+        Assert.Equal(error.Message, (await Assert.ThrowsAsync<QueryFailedException>(() => handle.QueryAsync(w => w.Total()))).Message);
+        await database.ExecuteAsync($"""
+            with run as (update actors.workflows set position = 1 where id = 'queried' returning instance)
+            insert into actors.journal (instance, at, position, seq, kind, name) select instance, now(), 1, 1, {(int)JournalKind.StepCompleted}, 'unknown' from run
+            """);
+        Assert.Contains("has not asked for", (await Assert.ThrowsAsync<WorkflowCodeException>(() => handle.QueryAsync(w => w.Total()))).Message, StringComparison.Ordinal);
+        await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+
     private static async Task SignalAsync(IWorkflowHandle<ICounting> handle, int amount)
     {
         while (true)
@@ -223,7 +255,7 @@ public sealed class Counting : Workflow<int, int>, ICounting
         return Task.CompletedTask;
     }
 
-    public int Total() => _total;
+    public int Total() => _total < 0 ? throw new InvalidTimeZoneException("a query's own") : _total;
 
     protected override async Task<int> RunAsync(int input)
     {

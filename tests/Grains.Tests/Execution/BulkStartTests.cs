@@ -42,6 +42,31 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
     }
 
     [Fact]
+    public async Task A_start_in_no_transaction_or_in_one_that_has_ended_is_refused_with_words()
+    {
+        await using var connection = await database.DataSource.OpenConnectionAsync(Cancel);
+        var committed = await connection.BeginTransactionAsync(Cancel);
+        await committed.CommitAsync(Cancel);
+        var disposed = await connection.BeginTransactionAsync(Cancel);
+        await disposed.DisposeAsync();
+        var closing = await database.DataSource.OpenConnectionAsync(Cancel);
+        var closed = await closing.BeginTransactionAsync(Cancel);
+        await closing.CloseAsync();
+        var handle = Client.Get<IBulk>("refused", "ended");
+        foreach (var ended in new[] { committed, disposed, closed })
+        {
+            Assert.Contains("has ended", (await Assert.ThrowsAsync<ArgumentException>(() => handle.StartAsync(1, ended, Cancel))).Message, StringComparison.Ordinal);
+            Assert.Contains("has ended", (await Assert.ThrowsAsync<ArgumentException>(() => Client.StartManyAsync<IBulk, int>([new("a", 1)], ended, "ended", Cancel))).Message, StringComparison.Ordinal);
+        }
+
+        await Assert.ThrowsAsync<ArgumentNullException>(() => handle.StartAsync(1, (NpgsqlTransaction)null!, Cancel));
+        await Assert.ThrowsAsync<ArgumentNullException>(() => Client.StartManyAsync<IBulk, int>([new("a", 1)], null!, "ended", Cancel));
+        await using var open = await connection.BeginTransactionAsync(Cancel);
+        await Assert.ThrowsAsync<ArgumentNullException>(() => Client.StartManyAsync<IBulk, int>(null!, open, "ended", Cancel));
+        Assert.Equal(0, await CountAsync("actors.workflows where namespace = 'ended'"));
+    }
+
+    [Fact]
     public async Task An_id_that_exists_is_left_as_it_is_and_one_of_another_type_refuses_all()
     {
         await using var connection = await database.DataSource.OpenConnectionAsync(Cancel);

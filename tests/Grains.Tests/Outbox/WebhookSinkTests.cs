@@ -99,6 +99,24 @@ public sealed class WebhookSinkTests
     }
 
     [Theory]
+    [InlineData("1000000000000")]
+    [InlineData("99999999999999999999999999")]
+    public async Task Retry_after_of_ages_is_the_longest_back_off(string header)
+    {
+        var error = await Assert.ThrowsAsync<OutboxDeliveryException>(() => Sink(new Receiver(HttpStatusCode.TooManyRequests, header)).DeliverAsync(Message, Cancel));
+        var options = new OutboxOptions();
+        Assert.Equal(options.BackOffMax, BackOff.After(1, error, options));
+    }
+
+    [Fact]
+    public async Task The_time_stamp_is_the_database_s_time_of_the_attempt()
+    {
+        var receiver = new Receiver(HttpStatusCode.OK);
+        await Sink(receiver).DeliverAsync(Message with { AttemptAt = DateTimeOffset.FromUnixTimeSeconds(1_767_000_000) }, Cancel);
+        Assert.Equal("1767000000", receiver.Request!.Headers.GetValues("webhook-timestamp").Single());
+    }
+
+    [Theory]
     [InlineData("short")]
     [InlineData("not-base64-not-base64-not-base64-not-base64")]
     public void A_bad_secret_is_refused_without_being_shown(string secret)

@@ -59,6 +59,61 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         await host.StopAsync(Cancel);
     }
 
+    [Fact]
+    public async Task A_silo_that_is_given_no_connection_waits_and_ends_with_what_Postgres_says()
+    {
+        var role = $"crowded_{Guid.NewGuid():n}";
+        await database.ExecuteAsync($"create role {role} login password 'crowded' connection limit 0");
+        var waits = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var host = Build(new NpgsqlConnectionStringBuilder(database.ConnectionString) { Username = role, Password = "crowded" }.ConnectionString, new Listener(waits));
+        using var patience = new CancellationTokenSource();
+        var started = host.StartAsync(patience.Token);
+        Assert.Contains($"no connection left for user '{role}'", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
+        await patience.CancelAsync();
+        var error = await Assert.ThrowsAsync<DatabaseAccessException>(() => started.WaitAsync(TimeSpan.FromSeconds(20), Cancel));
+        Assert.Contains("too many connections for role", error.Message, StringComparison.Ordinal);
+        Assert.True(error.IsTransient);
+        await database.ExecuteAsync($"drop role {role}");
+    }
+
+    [Theory]
+    [InlineData("", "is empty")]
+    [InlineData(null, "is empty")]
+    [InlineData("Database=actors;Username=me", "names no server")]
+    public void A_connection_string_that_is_none_is_refused_with_words(string? connectionString, string says)
+    {
+        Assert.Contains(says, Assert.Throws<ArgumentException>(() => Build(connectionString!)).Message, StringComparison.Ordinal);
+        Assert.Contains(says, Assert.Throws<ArgumentException>(() => Client(connectionString!)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_pool_that_shall_never_be_small_is_taken_by_silo_and_client()
+    {
+        var settings = new NpgsqlConnectionStringBuilder(database.ConnectionString) { MinPoolSize = 50, MaxPoolSize = 60 };
+        Build(settings.ConnectionString).Dispose();
+        Client(settings.ConnectionString).Dispose();
+    }
+
+    [Theory]
+    [InlineData(nameof(ActorsClusterOptions.SiloPort))]
+    [InlineData(nameof(ActorsClusterOptions.GatewayPort))]
+    public async Task A_port_that_is_taken_is_named_with_its_option(string option)
+    {
+        using var taker = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        taker.Start();
+        var port = ((System.Net.IPEndPoint)taker.LocalEndpoint).Port;
+        using var host = Build(database.ConnectionString, cluster: cluster => typeof(ActorsClusterOptions).GetProperty(option)!.SetValue(cluster, port));
+        var error = await Assert.ThrowsAsync<SiloPortException>(() => host.StartAsync(Cancel));
+        Assert.Contains($"127.0.0.1:{port}", error.Message, StringComparison.Ordinal);
+        Assert.Contains(option, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_address_that_is_none_is_named_with_its_option() => Assert.StartsWith(
+        "AdvertisedAddress: 'silo-1'",
+        Assert.Throws<System.ComponentModel.DataAnnotations.ValidationException>(() => Build(database.ConnectionString, cluster: cluster => cluster.AdvertisedAddress = "silo-1")).Message,
+        StringComparison.Ordinal);
+
     [Theory]
     [InlineData("Username", "nobody_here", "refuses user 'nobody_here'")]
     [InlineData("Password", "wrong", "refuses user")]
@@ -109,7 +164,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         return builder.Build();
     }
 
-    private static IHost Build(string connectionString, ILoggerProvider? logs = null)
+    private static IHost Build(string connectionString, ILoggerProvider? logs = null, Action<ActorsClusterOptions>? cluster = null)
     {
         var builder = Host.CreateApplicationBuilder();
         builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Warning);
@@ -122,6 +177,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         {
             actors.AddWorkflow<Counting>();
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
+            cluster?.Invoke(actors.Cluster);
         });
         return builder.Build();
     }
