@@ -7,12 +7,14 @@ public interface IWorkflow;
 public interface IWorkflow<TInput, TResult> : IWorkflow;
 
 /// <summary>The method is a signal: a durable message, acknowledged after its commit, handled once in the order of the journal. Must return <see cref="Task"/>.</summary>
-/// <remarks>Its arguments are stored as JSON: no <c>ref</c>, delegates, tokens, tuples. Not generic, not overloaded.</remarks>
+/// <remarks>Its arguments are stored as JSON: no <c>ref</c>, delegates, tokens, tuples. Not generic, not overloaded.
+/// Add parameters at the end, with defaults: those that a caller or a history does not know take them, and those that a silo does not know yet are left out.</remarks>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class SignalAttribute : Attribute;
 
 /// <summary>The method is a query: it reads the live object between two turns and writes nothing. Must return a value, not a task.</summary>
-/// <remarks>Arguments and value travel as JSON: no <c>ref</c>, delegates, tokens, tuples. Not generic, not overloaded.</remarks>
+/// <remarks>Arguments and value travel as JSON: no <c>ref</c>, delegates, tokens, tuples. Not generic, not overloaded.
+/// Add parameters at the end, with defaults: those that a caller or a history does not know take them, and those that a silo does not know yet are left out.</remarks>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class QueryAttribute : Attribute;
 

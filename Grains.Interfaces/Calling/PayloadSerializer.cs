@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Unicode;
@@ -86,18 +87,27 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
         }
     }
 
-    public object?[] ReadArguments(Payload payload, MethodInfo method, FormattableString what)
+    /// <summary>
+    /// The arguments that the method takes, whatever version of it the caller knew: those that are missing at the end take their declared defaults (<c>params</c>:
+    /// none), and those that are too many are left out.
+    /// </summary>
+    /// <param name="surplus">How many were left out.</param>
+    /// <exception cref="PayloadException">One is missing that has no default, or cannot be read as its parameter's type.</exception>
+    public object?[] ReadArguments(Payload payload, MethodInfo method, FormattableString what, out int surplus)
     {
         var parameters = method.GetParameters();
         var elements = Read<JsonElement[]?>(payload, what) ?? throw new PayloadException($"{what}: no arguments were given, not even an empty array of them.");
-        if (elements.Length != parameters.Length)
+        surplus = Math.Max(0, elements.Length - parameters.Length);
+        var values = new object?[parameters.Length];
+        for (var i = 0; i < values.Length; i++)
         {
-            throw new PayloadException($"{what}: {elements.Length} arguments were given, {method.Name} takes {parameters.Length}.");
-        }
+            if (i >= elements.Length)
+            {
+                values[i] = Default(parameters[i]) ?? (parameters[i].IsOptional ? null : throw new PayloadException(
+                    $"{what}: {elements.Length} arguments were given, and '{parameters[i].Name}' of {method.Name} has no default."));
+                continue;
+            }
 
-        var values = new object?[elements.Length];
-        for (var i = 0; i < elements.Length; i++)
-        {
             try
             {
                 values[i] = elements[i].Deserialize(parameters[i].ParameterType, _options);
@@ -109,6 +119,21 @@ public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerialize
         }
 
         return values;
+    }
+
+    /// <summary>What a caller in C# would pass by leaving the argument out; null where that is null, or the default of a struct, or where it must not.</summary>
+    private object? Default(ParameterInfo parameter)
+    {
+        if (parameter.IsDefined(typeof(ParamArrayAttribute)) || parameter.IsDefined(typeof(ParamCollectionAttribute)))
+        {
+            return JsonSerializer.Deserialize("[]"u8, parameter.ParameterType, _options);
+        }
+
+        // Reflection gives the default of a nullable enum as its number, which a call by reflection does not take.
+        var type = Nullable.GetUnderlyingType(parameter.ParameterType);
+        return !parameter.HasDefaultValue ? null
+            : parameter.DefaultValue is { } value && type is { IsEnum: true } ? Enum.ToObject(type, value)
+            : parameter.DefaultValue;
     }
 
     /// <summary>The payload's JSON, decoded.</summary>

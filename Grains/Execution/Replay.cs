@@ -1,7 +1,7 @@
 using Actors.Storage;
 using Actors.Wire;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 
 namespace Actors.Execution;
 
@@ -19,7 +19,7 @@ internal static class Replay
     private static WorkflowCode Code(EngineContext engine, LoadedRun loaded, IServiceProvider services)
     {
         var code = new WorkflowCode(
-            loaded.Row, engine.Types.Get(loaded.Row.Type, loaded.Row.Id), services, engine.Payloads, engine.Messages, NullLogger.Instance, _ => { });
+            loaded.Row, engine.Types.Get(loaded.Row.Type, loaded.Row.Id), services, engine.Payloads, engine.Messages, engine.Loggers.CreateLogger($"Actors.Workflow.{loaded.Row.Type}"), _ => { });
         code.Expect(loaded.History);
         foreach (var row in loaded.History)
         {

@@ -17,6 +17,7 @@ internal sealed partial class WorkflowCode
     private readonly WorkflowType _type;
     private readonly PayloadSerializer _payloads;
     private readonly TurnContext _turn;
+    private readonly ILogger _log;
     private readonly Action<string> _escaped;
     private readonly Workflow _workflow;
     private readonly Dictionary<int, Command> _outstanding = [];
@@ -39,7 +40,7 @@ internal sealed partial class WorkflowCode
         StoredRun run, WorkflowType type, IServiceProvider services, PayloadSerializer payloads, MessagePreparer messages, ILogger logger, Action<string> escaped)
     {
         (Id, Run, _type, _payloads, _messages) = (run.Id, run.Run, type, payloads, messages);
-        _escaped = escaped;
+        (_log, _escaped) = (logger, escaped);
         _turn = new TurnContext(() => escaped(
             $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, Task.WhenEach, I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep and WhenAny."),
             error => Violate($"an async void method threw {error.GetType().Name} ({error.Message}){After}, and nobody can await it: make it async Task, and await it."));
@@ -134,7 +135,7 @@ internal sealed partial class WorkflowCode
     {
         var method = _type.Queries.GetValueOrDefault(name)
             ?? throw new UnknownMethodException($"Workflow '{Id}' ({_type.Name}) has no query '{name}'.");
-        var values = _payloads.ReadArguments(arguments, method, $"Query {name} of workflow '{Id}'");
+        var values = Arguments(arguments, method, $"Query {name} of workflow '{Id}'");
         _inQuery = true;
         try
         {
@@ -161,7 +162,7 @@ internal sealed partial class WorkflowCode
 
         var method = _type.Signals.GetValueOrDefault(signal.Name)
             ?? throw new UnknownMethodException($"Workflow '{Id}' ({_type.Name}) has no signal '{signal.Name}'.");
-        _payloads.ReadArguments(signal.Payload, method, $"Signal {signal.Name} of workflow '{Id}'");
+        Arguments(signal.Payload, method, $"Signal {signal.Name} of workflow '{Id}'");
     }
 
     public void Violate(string message) => Violation ??= new WorkflowCodeException($"Workflow '{Id}': {message}");
@@ -260,7 +261,7 @@ internal sealed partial class WorkflowCode
                 return;
             }
 
-            await (Task)Invoke(method, _payloads.ReadArguments(row.Payload, method, $"Signal {row.Name} of workflow '{Id}'"))!;
+            await (Task)Invoke(method, Arguments(row.Payload, method, $"Signal {row.Name} of workflow '{Id}'"))!;
         }
         catch (PayloadException error)
         {
@@ -278,10 +279,9 @@ internal sealed partial class WorkflowCode
 
     private void HandleIfReadable(JournalRow row)
     {
-        var method = _type.Signals[row.Name];
         try
         {
-            _payloads.ReadArguments(row.Payload, method, $"Signal {row.Name} of workflow '{Id}'");
+            Arguments(row.Payload, _type.Signals[row.Name], $"Signal {row.Name} of workflow '{Id}'");
         }
         catch (PayloadException error)
         {
@@ -290,6 +290,17 @@ internal sealed partial class WorkflowCode
         }
 
         _ = HandleAsync(row);
+    }
+
+    private object?[] Arguments(Payload payload, MethodInfo method, FormattableString what)
+    {
+        var arguments = _payloads.ReadArguments(payload, method, what, out var surplus);
+        if (surplus > 0 && _type.IsFirstSurplus(method))
+        {
+            LogSurplus(_log, Id, _type.Name, method.Name, surplus);
+        }
+
+        return arguments;
     }
 
     private object? Invoke(MethodInfo method, object?[] arguments)
@@ -366,6 +377,10 @@ internal sealed partial class WorkflowCode
             Violate($"RunAsync ended while {forgotten} was not awaited: await it, or race it with Task.WhenAny.");
         }
     }
+
+    [LoggerMessage(310, LogLevel.Warning,
+        "Workflow '{Id}' was called with {Surplus} argument(s) more than {Type}.{Method} takes here; they are left out. Said once: callers know a later contract.")]
+    private static partial void LogSurplus(ILogger log, WorkflowId id, string type, string method, int surplus);
 
     private sealed class ReplaySafeLogger(ILogger inner, WorkflowCode code) : ILogger
     {

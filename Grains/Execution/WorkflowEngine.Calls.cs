@@ -184,7 +184,7 @@ internal sealed partial class WorkflowEngine
         var method = type.Signals.GetValueOrDefault(signal.Name);
         if (method is not null)
         {
-            Context.Payloads.ReadArguments(payload, method, what);
+            Context.Payloads.ReadArguments(payload, method, what, out _);
         }
         else if (!signal.IsTopic)
         {

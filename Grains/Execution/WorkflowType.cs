@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Reflection;
 using Actors.Calling;
 using Actors.Storage;
@@ -9,6 +10,7 @@ namespace Actors.Execution;
 internal sealed class WorkflowType
 {
     private readonly ObjectFactory _factory;
+    private readonly ConcurrentDictionary<string, bool> _surplus = new(StringComparer.Ordinal);
 
     /// <exception cref="ArgumentException">The class cannot run as a workflow; the message says why.</exception>
     public WorkflowType(Type implementation)
@@ -28,6 +30,9 @@ internal sealed class WorkflowType
     public IReadOnlyDictionary<string, MethodInfo> Signals => Contract.Signals;
 
     public IReadOnlyDictionary<string, MethodInfo> Queries => Contract.Queries;
+
+    /// <summary>True once for each method.</summary>
+    public bool IsFirstSurplus(MethodInfo method) => _surplus.TryAdd(method.Name, true);
 
     public Workflow Create(IServiceProvider services)
     {

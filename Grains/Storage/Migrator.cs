@@ -17,6 +17,8 @@ public static class Migrator
 
     /// <summary>Returns when every migration of this binary is committed, whoever applied it. Without work to do it only reads.
     /// Waits without bound for another migrator, which holds the turn for one migration at a time.</summary>
+    /// <exception cref="DatabaseEncodingException">The database has another encoding than UTF8.</exception>
+    /// <exception cref="ClientEncodingException">The connection string asks for another one.</exception>
     /// <exception cref="SchemaTooNewException">The schema asks for a newer binary.</exception>
     /// <exception cref="MigrationChangedException">An applied migration has another text in this binary.</exception>
     /// <exception cref="MigrationFailedException">A migration failed; it is rolled back, those before it stay.</exception>
@@ -31,6 +33,8 @@ public static class Migrator
     /// <summary>Returns when the schema serves this binary, and never writes. Migrations of newer binaries do not matter.</summary>
     /// <exception cref="SchemaMissingException">There is no schema.</exception>
     /// <exception cref="SchemaBehindException">A migration of this binary is not applied.</exception>
+    /// <exception cref="DatabaseEncodingException">The database has another encoding than UTF8.</exception>
+    /// <exception cref="ClientEncodingException">The connection string asks for another one.</exception>
     /// <exception cref="SchemaTooNewException">The schema asks for a newer binary.</exception>
     /// <exception cref="MigrationChangedException">An applied migration has another text in this binary.</exception>
     public static Task CheckAsync(NpgsqlDataSource dataSource, CancellationToken cancellation) =>
@@ -39,7 +43,7 @@ public static class Migrator
     internal static async Task MigrateAsync(
         NpgsqlDataSource dataSource, IReadOnlyList<Migration> migrations, int generation, CancellationToken cancellation, StatementProbe? probe = null)
     {
-        await using var connection = await dataSource.OpenConnectionAsync(cancellation);
+        await using var connection = await OpenAsync(dataSource, cancellation);
         if (Pending(connection, migrations, generation, await ReadAsync(connection, cancellation)).Count == 0) return;
         while (await ApplyNextAsync(connection, migrations, generation, probe ?? new StatementProbe(), cancellation)) { }
     }
@@ -47,11 +51,23 @@ public static class Migrator
     internal static async Task CheckAsync(
         NpgsqlDataSource dataSource, IReadOnlyList<Migration> migrations, int generation, CancellationToken cancellation)
     {
-        await using var connection = await dataSource.OpenConnectionAsync(cancellation);
+        await using var connection = await OpenAsync(dataSource, cancellation);
         var schema = await ReadAsync(connection, cancellation);
         var pending = Pending(connection, migrations, generation, schema);
         if (schema is null) throw new SchemaMissingException(connection.Database);
         if (pending.Count > 0) throw new SchemaBehindException(connection.Database, pending);
+    }
+
+    /// <summary>A connection that can carry every name to a database that can hold it: the server says both encodings when it lets a connection in.</summary>
+    private static async Task<NpgsqlConnection> OpenAsync(NpgsqlDataSource dataSource, CancellationToken cancellation)
+    {
+        var connection = await dataSource.OpenConnectionAsync(cancellation);
+        var (server, client) = (connection.PostgresParameters["server_encoding"], connection.PostgresParameters["client_encoding"]);
+        var text = new NpgsqlConnectionStringBuilder(connection.ConnectionString).Encoding;
+        if (server == "UTF8" && client == "UTF8" && text.Equals("UTF8", StringComparison.OrdinalIgnoreCase)) return connection;
+        var database = connection.Database;
+        await connection.DisposeAsync();
+        throw server == "UTF8" ? new ClientEncodingException(database, client, text) : new DatabaseEncodingException(database, server);
     }
 
     /// <summary>Applies the first pending migration in a transaction of its own; false when there is none.</summary>

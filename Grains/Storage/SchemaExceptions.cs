@@ -16,6 +16,26 @@ public sealed class SchemaMissingException : SchemaException
         + "or check that this is the database that was meant.") { }
 }
 
+/// <summary>The database's encoding cannot hold every id, name and payload. Nothing was written.</summary>
+public sealed class DatabaseEncodingException : SchemaException
+{
+    internal DatabaseEncodingException(string? database, string encoding) : base(
+        $"Database '{database}' has the encoding {encoding}, which cannot hold every id, name and payload: workflows need UTF8. "
+        + "Make another: create database … encoding 'UTF8' template template0; an encoding cannot be changed.") =>
+        Encoding = encoding;
+
+    /// <summary>The encoding that the database has, as Postgres names it.</summary>
+    public string Encoding { get; }
+}
+
+/// <summary>The connection string, or PGCLIENTENCODING, asks for an encoding that would change what is stored. Nothing was written.</summary>
+public sealed class ClientEncodingException : SchemaException
+{
+    internal ClientEncodingException(string? database, string clientEncoding, string encoding) : base(
+        $"The connection to database '{database}' has Client Encoding={clientEncoding} and Encoding={encoding}, which would change or refuse what is stored: "
+        + "both must be UTF8. Take them out of the connection string, and PGCLIENTENCODING out of the environment.") { }
+}
+
 /// <summary>Migrations of this binary are not applied yet.</summary>
 public sealed class SchemaBehindException : SchemaException
 {

@@ -145,6 +145,45 @@ public sealed class MigratorTests : IAsyncLifetime
         Assert.Equal("0", await _database.ScalarAsync<string>(RecordedOnce));
     }
 
+    [Theory]
+    [InlineData("LATIN1")]
+    [InlineData("SQL_ASCII")]
+    public async Task A_database_of_another_encoding_is_refused_and_not_touched(string encoding)
+    {
+        var name = $"{new NpgsqlConnectionStringBuilder(_database.ConnectionString).Database}_other";
+        await _database.ExecuteAsync($"create database {name} encoding '{encoding}' locale 'C' template template0");
+        try
+        {
+            await using var other = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(_database.ConnectionString) { Database = name, Pooling = false });
+            foreach (var open in new Func<Task>[] { () => Migrator.MigrateAsync(other, Cancellation), () => Migrator.CheckAsync(other, Cancellation) })
+            {
+                var error = await Assert.ThrowsAsync<DatabaseEncodingException>(open);
+                Assert.Equal(encoding, error.Encoding);
+                Assert.Contains($"'{name}' has the encoding {encoding}", error.Message, StringComparison.Ordinal);
+                Assert.Contains("create database … encoding 'UTF8' template template0", error.Message, StringComparison.Ordinal);
+            }
+
+            await using var untouched = other.CreateCommand("select to_regnamespace('actors') is null");
+            Assert.True((bool)(await untouched.ExecuteScalarAsync(Cancellation))!);
+        }
+        finally
+        {
+            await _database.ExecuteAsync($"drop database {name} with (force)");
+        }
+    }
+
+    [Theory]
+    [InlineData("Client Encoding=LATIN1")]
+    [InlineData("Encoding=iso-8859-1")]
+    public async Task A_connection_of_another_encoding_is_refused_and_writes_nothing(string setting)
+    {
+        await using var other = NpgsqlDataSource.Create($"{_database.ConnectionString};{setting}");
+        await Assert.ThrowsAsync<ClientEncodingException>(() => Migrator.MigrateAsync(other, Cancellation));
+        var error = await Assert.ThrowsAsync<ClientEncodingException>(() => Migrator.CheckAsync(other, Cancellation));
+        Assert.Contains(setting, error.Message, StringComparison.Ordinal);
+        Assert.False(await _database.ScalarAsync<bool>("select to_regnamespace('actors') is not null"));
+    }
+
     [Fact]
     public async Task A_schema_made_beforehand_needs_no_right_to_create_schemas()
     {
