@@ -146,7 +146,7 @@ internal sealed class PostgresCluster(string folder, string? user)
         try
         {
             using var process = Process.GetProcessById(int.Parse(File.ReadLines(PidFile).First()));
-            if (process.ProcessName is "" || process.ProcessName.StartsWith("postgres", StringComparison.Ordinal))
+            if (process.ProcessName is "" || (process.ProcessName.StartsWith("postgres", StringComparison.Ordinal) && WorksHere(process)))
             {
                 return true;
             }
@@ -157,6 +157,25 @@ internal sealed class PostgresCluster(string folder, string? user)
             // No such process.
         }
         return false;
+    }
+
+    /// <summary>The process may be the server of another folder, which a stop by its id would hit.</summary>
+    private bool WorksHere(Process postgres)
+    {
+        try
+        {
+            return !OperatingSystem.IsLinux() || Identity($"/proc/{postgres.Id}/cwd/postmaster.pid").SequenceEqual(Identity(PidFile));
+        }
+        catch (FileNotFoundException)
+        {
+            return false;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return true;    // A container may keep even root from looking.
+        }
+
+        static IEnumerable<string> Identity(string file) => File.ReadLines(file).Take(4);      // process, folder, start, port
     }
 
     private Task OwnAsync(CancellationToken cancellation) =>
