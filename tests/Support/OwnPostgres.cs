@@ -3,17 +3,19 @@ using Actors.Hosting;
 namespace Actors.Support;
 
 /// <summary>An embedded Postgres that a test may stop and kill: no other test knows its name. At its end its folder is deleted, and nothing beside it.</summary>
-/// <param name="root">Default: the clone.</param>
-public sealed class OwnPostgres(string? root = null) : IAsyncDisposable
+public sealed class OwnPostgres : IAsyncDisposable
 {
     private readonly HashSet<string> _made = [];
 
-    public PostgresSettings Settings { get; } = TestPostgres.Settings with
+    public PostgresSettings Settings { get; private init; } = TestPostgres.Settings with
     {
-        RootFolder = root ?? TestPostgres.RepositoryFolder,
         ConnectionString = null,
+        OutlivesMachine = true,
         Name = $"test-own-{Guid.NewGuid():n}",
     };
+
+    /// <summary>With its files under another folder than the clone.</summary>
+    public static OwnPostgres In(string root) => new() { Settings = new OwnPostgres().Settings with { RootFolder = root } };
 
     public async Task<PostgresServer> StartAsync(Action<string>? say = null, CancellationToken cancellation = default)
     {

@@ -10,7 +10,7 @@ namespace Actors.Hosting;
 internal sealed class PostgresCluster(string folder, string? user)
 {
     private const string Settings =
-        "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=on -c timezone=UTC " +
+        "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c timezone=UTC " +
         "-c max_connections=200 -c shared_buffers=256MB -c max_wal_size=2GB";
 
     internal string Folder => folder;
@@ -53,9 +53,10 @@ internal sealed class PostgresCluster(string folder, string? user)
     }
 
     /// <summary>Starts on the port of the last time, so that clients find the server again, or on a free one where that is taken.</summary>
-    internal async Task StartAsync(PostgresBinaries binaries, CancellationToken cancellation)
+    internal async Task StartAsync(PostgresBinaries binaries, bool outlivesMachine, CancellationToken cancellation)
     {
-        var settings = Settings + (binaries.Major >= 18 ? " -c io_method=worker" : "");
+        var settings = Settings + (outlivesMachine ? " -c fsync=on" : " -c fsync=off -c full_page_writes=off")
+            + (binaries.Major >= 18 ? " -c io_method=worker" : "");
         for (var attempt = 1; ; attempt++)
         {
             var earlier = File.Exists(Log) ? new FileInfo(Log).Length : 0;

@@ -8,19 +8,15 @@ using Xunit;
 namespace Actors.Hosting;
 
 [EachPostgres]
-public sealed class EmbeddedPostgresTests : IAsyncLifetime
+public sealed class EmbeddedPostgresTests(OwnPostgres own) : IClassFixture<OwnPostgres>, IDisposable
 {
     private readonly string _temporary = Directory.CreateTempSubdirectory("actors-test-").FullName;
-    private readonly OwnPostgres _own = new();
     private string? _elsewhere;     // where embedded servers of the temporary folder have their files
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
-
-    public async ValueTask DisposeAsync()
+    public void Dispose()
     {
-        await _own.DisposeAsync();
         Directory.Delete(_temporary, recursive: true);
         if (_elsewhere is not null)
         {
@@ -59,8 +55,8 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task Of_those_who_ask_at_the_same_time_one_starts_the_server_and_the_others_adopt_it()
     {
-        var servers = await Task.WhenAll(
-            Enumerable.Range(0, 4).Select(_ => _own.StartAsync(cancellation: Cancellation)));
+        await own.StopAsync(Cancellation);
+        var servers = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => own.StartAsync(cancellation: Cancellation)));
 
         Assert.Single(servers, server => !server.Adopted);
         Assert.Single(servers.Select(server => server.ConnectionString).Distinct());
@@ -69,7 +65,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task The_server_listens_on_loopback_only_and_asks_for_its_password()
     {
-        var server = await _own.StartAsync(cancellation: Cancellation);
+        var server = await own.StartAsync(cancellation: Cancellation);
 
         var connection = new NpgsqlConnectionStringBuilder(server.ConnectionString);
         Assert.Equal(
@@ -88,7 +84,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task Commits_are_durable_and_bytes_are_the_collation()
     {
-        var server = await _own.StartAsync(cancellation: Cancellation);
+        var server = await own.StartAsync(cancellation: Cancellation);
 
         Assert.Equal("on", await ShowAsync(server, "fsync"));
         Assert.Equal("on", await ShowAsync(server, "synchronous_commit"));
@@ -105,13 +101,13 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task After_a_stop_the_next_start_has_the_same_data_at_the_same_address()
     {
-        var first = await _own.StartAsync(cancellation: Cancellation);
+        var first = await own.StartAsync(cancellation: Cancellation);
         await QueryAsync(first, "create table kept as select 1 as value");
-        Assert.Equal(first.Folder, await _own.StopAsync(Cancellation));
+        Assert.Equal(first.Folder, await own.StopAsync(Cancellation));
 
-        var second = await _own.StartAsync(cancellation: Cancellation);
+        var second = await own.StartAsync(cancellation: Cancellation);
 
-        Assert.Equal(first, second);
+        Assert.Equal(first with { Adopted = false }, second);
         Assert.Equal("1", await QueryAsync(second, "select value::text from kept"));
     }
 
@@ -119,10 +115,10 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     public async Task Started_by_root_where_its_user_cannot_reach_the_folder_it_says_where_its_files_are()
     {
         CloseFolder();
-        await using var own = new OwnPostgres(_temporary);
+        await using var closed = OwnPostgres.In(_temporary);
         var said = new List<string>();
 
-        var server = await own.StartAsync(said.Add, Cancellation);
+        var server = await closed.StartAsync(said.Add, Cancellation);
 
         _elsewhere = Path.GetDirectoryName(server.Folder)!;
         Assert.StartsWith("/var/tmp/actors-", _elsewhere);
@@ -134,13 +130,13 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     public async Task The_end_of_a_test_s_server_leaves_the_servers_beside_it_alone()
     {
         CloseFolder();
-        await using var others = new OwnPostgres(_temporary);
+        await using var others = OwnPostgres.In(_temporary);
         var other = await others.StartAsync(cancellation: Cancellation);
         _elsewhere = Path.GetDirectoryName(other.Folder)!;
 
-        await using (var own = new OwnPostgres(_temporary))
+        await using (var one = OwnPostgres.In(_temporary))
         {
-            await own.StartAsync(cancellation: Cancellation);
+            await one.StartAsync(cancellation: Cancellation);
         }
 
         Assert.Equal("actors", await QueryAsync(other, "select current_database()::text"));
@@ -149,10 +145,10 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task A_process_that_has_the_number_of_a_server_that_is_gone_is_left_alone()
     {
-        var own = await _own.StartAsync(cancellation: Cancellation);
+        var killed = await own.StartAsync(cancellation: Cancellation);
         await using var others = new OwnPostgres();
         var other = await others.StartAsync(cancellation: Cancellation);
-        var (file, numbers) = (PidFile(own), File.ReadAllLines(PidFile(own)));
+        var (file, numbers) = (PidFile(killed), File.ReadAllLines(PidFile(killed)));
         using (var server = Process.GetProcessById(int.Parse(numbers[0])))
         {
             server.Kill();
@@ -160,9 +156,9 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
         }
         await File.WriteAllLinesAsync(file, [File.ReadLines(PidFile(other)).First(), .. numbers[1..]], Cancellation);
 
-        Assert.Null(await _own.StopAsync(Cancellation));
+        Assert.Null(await own.StopAsync(Cancellation));
         Assert.Equal("actors", await QueryAsync(other, "select current_database()::text"));
-        Assert.False((await _own.StartAsync(cancellation: Cancellation)).Adopted);
+        Assert.False((await own.StartAsync(cancellation: Cancellation)).Adopted);
 
         static string PidFile(PostgresServer server) => Path.Combine(server.Folder!, "data", "postmaster.pid");
     }
