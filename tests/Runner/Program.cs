@@ -23,10 +23,12 @@ try
         await TestPostgres.ServerAsync(major);
     }
 
+    using var progress = plan.Lanes.Count == 1 ? null : new Timer(_ => Console.Error.WriteLine(summary.Progress), null, Summary.SayEvery, Summary.SayEvery);
     await Task.WhenAll(plan.Lanes.Select(async lane =>
     {
         foreach (var program in lane)
         {
+            summary.Begin(program);
             summary.Add(program, await program.RunAsync(all, streams: plan.Lanes.Count == 1));
         }
     }));

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace Actors.Runner;
@@ -5,14 +6,39 @@ namespace Actors.Runner;
 /// <summary>What all programs say together: the last lines of <c>./test</c>.</summary>
 internal sealed class Summary
 {
+    public static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(10);
+
     private const int SlowestCount = 10;
+    private readonly Stopwatch _watch = Stopwatch.StartNew();
+    private readonly List<TestProgram> _running = [];
     private readonly List<(TestProgram Program, Outcome Outcome)> _outcomes = [];
     private int _failures;
+
+    /// <summary>What runs now.</summary>
+    public string Progress
+    {
+        get
+        {
+            lock (_outcomes)
+            {
+                return string.Create(CultureInfo.InvariantCulture, $"Testing, {_watch.Elapsed.TotalSeconds:F0} s: {string.Join("; ", _running.Select(program => program.Name))}");
+            }
+        }
+    }
+
+    public void Begin(TestProgram program)
+    {
+        lock (_outcomes)
+        {
+            _running.Add(program);
+        }
+    }
 
     public void Add(TestProgram program, Outcome outcome)
     {
         lock (_outcomes)
         {
+            _running.Remove(program);
             _outcomes.Add((program, outcome));
         }
     }
