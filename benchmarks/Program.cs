@@ -48,6 +48,14 @@ if (mode == "--growth" && new DriveInfo(root).AvailableFreeSpace is var free && 
     return 3;
 }
 
+Directory.CreateDirectory(Path.Combine(root, ".actors"));
+using var alone = FileLock.TryTake(Path.Combine(root, ".actors", "bench.lock"), FileShare.None);
+if (alone is null)
+{
+    Console.Error.WriteLine("Another ./bench measures in this clone, on the server that this one would take. Let it end first.");
+    return 3;
+}
+
 var settings = PostgresSettings.FromEnvironment(root) with { Name = "bench" };
 var server = await EmbeddedPostgres.StartAsync(settings, Console.Error.WriteLine);
 try

@@ -28,7 +28,8 @@ internal sealed class PostgresServers(PostgresSettings settings) : IAsyncDisposa
     public async Task<string> BeginAsync(bool smallDisk)
     {
         await StopAllAsync();
-        foreach (var left in Names.SelectMany(name => Directory.GetDirectories(Path.Combine(settings.RootFolder, ".actors"), $"{name}-1?")))
+        var home = (await PostgresHome.ChooseAsync(settings.RootFolder, _ => { }, CancellationToken.None)).Folder;
+        foreach (var left in Names.SelectMany(name => Directory.GetDirectories(home, $"{name}-1?")))
         {
             await RunAsync("umount", left);
             Delete(left);

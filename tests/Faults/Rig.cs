@@ -28,6 +28,7 @@ internal sealed class Rig : IAsyncDisposable
     // How the last words of a process begin that did not mean to end: Orleans', the runtime's, of nobody who caught it, the engine's.
     private static readonly string[] Reasons = ["FATAL EXCEPTION", "Fatal error.", "Unhandled exception.", "The heap is full."];
 
+    private readonly FileStream _alone;
     private readonly bool _smallDisk;
     private readonly List<SiloSlot> _silos = [];
     private readonly ConcurrentQueue<string> _crashes = new();
@@ -40,8 +41,8 @@ internal sealed class Rig : IAsyncDisposable
 
     private readonly IReadOnlyDictionary<string, string> _siloEnvironment;
 
-    private Rig(PostgresServers servers, string folder, IReadOnlyDictionary<string, string> siloEnvironment, bool smallDisk) =>
-        (Servers, Folder, _siloEnvironment, _smallDisk) = (servers, folder, siloEnvironment, smallDisk);
+    private Rig(FileStream alone, PostgresServers servers, string folder, IReadOnlyDictionary<string, string> siloEnvironment, bool smallDisk) =>
+        (_alone, Servers, Folder, _siloEnvironment, _smallDisk) = (alone, servers, folder, siloEnvironment, smallDisk);
 
     /// <summary>Logs of the processes, and what the outside world was told.</summary>
     public string Folder { get; }
@@ -70,16 +71,20 @@ internal sealed class Rig : IAsyncDisposable
 
     /// <param name="siloEnvironment">What the silos find in their environment beside their connection string.</param>
     /// <param name="smallDisk">Postgres lies on a disk that can be filled.</param>
+    /// <exception cref="NotSupportedException">A campaign is at work in this clone, whose server and logs this one would take.</exception>
     public static async Task<Rig> StartAsync(string root, IReadOnlyDictionary<string, string>? siloEnvironment = null, bool smallDisk = false)
     {
         var folder = Path.Combine(root, ".actors", "faults-run");
+        Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
+        var alone = FileLock.TryTake(folder + ".lock", FileShare.None)
+            ?? throw new NotSupportedException("Another campaign of faults is at work in this clone. Let it end first.");
         if (Directory.Exists(folder))
         {
             Directory.Delete(folder, recursive: true);
         }
 
         Directory.CreateDirectory(folder);
-        var rig = new Rig(new PostgresServers(PostgresSettings.FromEnvironment(root)), folder, siloEnvironment ?? new Dictionary<string, string>(), smallDisk);
+        var rig = new Rig(alone, new PostgresServers(PostgresSettings.FromEnvironment(root)), folder, siloEnvironment ?? new Dictionary<string, string>(), smallDisk);
         try
         {
             await rig.BeginAsync();
@@ -157,6 +162,7 @@ internal sealed class Rig : IAsyncDisposable
 
         _front?.Dispose();
         await Servers.DisposeAsync();
+        await _alone.DisposeAsync();
     }
 
     private async Task BeginAsync()

@@ -26,16 +26,15 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
         var roundTrips = (await CrashMatrix.UndisturbedAsync(scenario)).RoundTrips;
         var failures = new ConcurrentBag<string>();
         var survived = 0;
-        // Every scenario begins with the same two; of the many of the largest every fourth one is enough. What the database holds after
-        // round trip k it also holds before k + 1: both sides are played where something happens outside of it in between.
-        var all = Enumerable.Range(1, (int)roundTrips).Where(k => scenario is "steps" or "migration" || (k > 2 && (scenario != "twenty at once" || k % 4 == 0))).ToList();
-        var outside = scenario is "steps" or "transactions" or "failed attempts" or "outbox delivery" or "failed deliveries" or "redrive" or "drain";
-        var cases = all.SelectMany(k => outside || k == roundTrips ? new[] { $"before:{k}", $"after:{k}" } : [$"before:{k}"]).ToList();
+        var cases = Cases(scenario, roundTrips);
         await Parallel.ForEachAsync(cases, new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = Cancel }, async (at, _) =>
         {
             try
             {
-                survived += await CrashMatrix.CrashAsync(scenario, at) ? 0 : 1;
+                if (!await CrashMatrix.CrashAsync(scenario, at))
+                {
+                    Interlocked.Increment(ref survived);
+                }
             }
             catch (Exception error)
             {
@@ -46,7 +45,26 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
         output.WriteLine($"{scenario}: {roundTrips} round trips, killed {cases.Count - survived - failures.Count} times");
         Assert.True(failures.IsEmpty, "scenario               ACTORS_CRASH_AT\n" + string.Join('\n', failures.Order()));
         // What ran beside each other may have shared a round trip more than in the undisturbed run.
-        Assert.InRange(survived, 0, 2 + (roundTrips / 4));
+        Assert.InRange(survived, 0, Math.Min(cases.Count - 1, 2 + (roundTrips / 4)));
+    }
+
+    /// <summary>
+    /// Every scenario begins with the same two round trips; of the many of the largest every fourth one is enough. What the database holds after
+    /// round trip k it also holds before k + 1: both sides are played where something happens outside of it in between. The fast tier plays
+    /// four scenarios so, and of the others every third round trip and the last.
+    /// </summary>
+    private static List<string> Cases(string scenario, long roundTrips)
+    {
+        var whole = TestTier.IsAll || scenario is "steps" or "transactions" or "drain" or "redrive";
+        var outside = scenario is "steps" or "transactions" or "failed attempts" or "outbox delivery" or "failed deliveries" or "redrive" or "drain";
+        return
+        [
+            .. from k in Enumerable.Range(1, (int)roundTrips)
+               where scenario is "steps" or "migration" || (k > 2 && (scenario != "twenty at once" || k % 4 == 0))
+               where whole || k % 3 == 0 || k == roundTrips
+               from side in outside || k == roundTrips ? new[] { "before", "after" } : ["before"]
+               select $"{side}:{k}",
+        ];
     }
 
     [Fact]

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Actors.Hosting;
 using Actors.Support;
 using Npgsql;
 using Xunit;
@@ -11,11 +10,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
 {
     private static readonly string Major = TestPostgres.Settings.Major is { } major ? $" --major {major}" : "";
     private readonly string _root = Directory.CreateTempSubdirectory("actors-test-").FullName;
-    private readonly PostgresSettings _settings = TestPostgres.Settings with
-    {
-        ConnectionString = null,
-        Name = $"test-own-{Guid.NewGuid():n}",
-    };
+    private readonly OwnPostgres _own = new();
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -23,10 +18,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var folder in await EmbeddedPostgres.StopAsync(_settings))
-        {
-            Directory.Delete(folder, recursive: true);
-        }
+        await _own.DisposeAsync();
         Directory.Delete(_root, recursive: true);
     }
 
@@ -35,28 +27,27 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Made with setsid, which Linux has.");
         // A shell that leads a session of its own starts the server and stays: the kill reaches it and all that belong to it.
-        using var starter = Shell($"{Start(_settings.RootFolder)} && exec sleep 600", newSession: true);
+        using var starter = Shell($"{Start(_own.Settings.RootFolder)} && exec sleep 600", newSession: true);
         var first = await starter.StandardOutput.ReadLineAsync(Cancellation);
         using var kill = Shell($"kill -KILL -{starter.Id}");
         await kill.WaitForExitAsync(Cancellation);
         await starter.WaitForExitAsync(Cancellation);
         await AssertAnswersAsync(first);
 
-        using var second = Shell(Start(_settings.RootFolder));
+        using var second = Shell(Start(_own.Settings.RootFolder));
         Assert.Equal(first, await second.StandardOutput.ReadLineAsync(Cancellation));
         Assert.StartsWith("adopted ", LastLine(await second.StandardError.ReadToEndAsync(Cancellation)));
         await second.WaitForExitAsync(Cancellation);
 
-        var folder = Assert.Single(await EmbeddedPostgres.StopAsync(_settings, Cancellation));
+        Assert.NotNull(await _own.StopAsync(Cancellation));
         await using var connection = new NpgsqlConnection(first + ";Pooling=false");
         await Assert.ThrowsAsync<NpgsqlException>(() => connection.OpenAsync(Cancellation));
-        Directory.Delete(folder, recursive: true);
     }
 
     [Fact]
     public async Task A_server_that_was_killed_comes_back_at_the_same_address_with_what_was_committed()
     {
-        var first = await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation);
+        var first = await _own.StartAsync(cancellation: Cancellation);
         await using (var source = NpgsqlDataSource.Create(first.ConnectionString))
         {
             await using var create = source.CreateCommand("create table kept ()");
@@ -69,7 +60,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
             await server.WaitForExitAsync(Cancellation);
         }
 
-        var second = await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation);
+        var second = await _own.StartAsync(cancellation: Cancellation);
 
         Assert.Equal(first, second);
         await AssertAnswersAsync(second.ConnectionString, "select 1 from pg_class where relname = 'kept'");
@@ -81,7 +72,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
         Assert.SkipWhen(
             OperatingSystem.IsWindows() || !Environment.IsPrivilegedProcess, "Run by an ordinary user, every other test shows it.");
         // The clone may be where only root can go: the program and the binaries that root has come along.
-        var fetched = Path.GetDirectoryName((await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation)).Folder);
+        var fetched = Path.GetDirectoryName((await _own.StartAsync(cancellation: Cancellation)).Folder);
         using var prepare = Shell($"""
             cp -r '{Path.GetDirectoryName(BuiltProgram.Silo)}' {_root}/silo && mkdir {_root}/.actors
             cp -r '{fetched}'/npm-* {_root}/.actors/ 2>/dev/null; chown -R nobody {_root}; chmod 755 {_root}
@@ -95,12 +86,12 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
         Assert.Equal($"started {_root}/.actors", Path.GetDirectoryName(started));
         await AssertAnswersAsync(connectionString.Trim());
 
-        using var stop = Shell($"{program} postgres stop --root {_root} --name {_settings.Name}", user: "nobody");
+        using var stop = Shell($"{program} postgres stop --root {_root} --name {_own.Settings.Name}", user: "nobody");
         Assert.StartsWith("stopped ", await stop.StandardError.ReadToEndAsync(Cancellation));
     }
 
     private string Start(string root, string? program = null) =>
-        $"'{program ?? BuiltProgram.Silo}' postgres start --root '{root}' --name {_settings.Name}{Major}";
+        $"'{program ?? BuiltProgram.Silo}' postgres start --root '{root}' --name {_own.Settings.Name}{Major}";
 
     private Process Shell(string script, bool newSession = false, string? user = null)
     {

@@ -7,7 +7,7 @@ namespace Actors.Support;
 
 /// <summary>
 /// The servers of the tests: <c>ACTORS_POSTGRES</c>, else one embedded server for each major version, shared by all test programs of
-/// this clone that run at the same time. The last program that uses it stops it, unless <c>./test</c> keeps it for the next one.
+/// this clone that run at the same time. The last program that uses it stops it; <c>./test</c> uses it from the first test program to the last.
 /// </summary>
 public static class TestPostgres
 {
@@ -16,8 +16,8 @@ public static class TestPostgres
     /// <summary>The folder of the clone, which holds Actors.sln.</summary>
     public static string RepositoryFolder { get; } = FindRepository();
 
-    /// <summary>The settings that <see cref="ServerAsync"/> follows.</summary>
-    public static PostgresSettings Settings { get; } = PostgresSettings.FromEnvironment(RepositoryFolder) with { Name = "test" };
+    /// <summary>The settings that <see cref="ServerAsync"/> follows. Tests kill processes: what those wrote, the system keeps.</summary>
+    public static PostgresSettings Settings { get; } = PostgresSettings.FromEnvironment(RepositoryFolder) with { Name = "test", OutlivesMachine = false };
 
     /// <summary>A server that accepts connections, started on the first call of this process.</summary>
     /// <param name="major">The version wanted. Default: what <c>ACTORS_POSTGRES_VERSION</c> says, else the first found.</param>
@@ -50,7 +50,7 @@ public static class TestPostgres
     {
         used.Dispose();
         using var last = FileLock.TryTake(users, FileShare.None);
-        if (last is not null && Environment.GetEnvironmentVariable("ACTORS_TEST_POSTGRES_STAYS") is null)
+        if (last is not null)
         {
             EmbeddedPostgres.StopAsync(Settings with { Major = null }).GetAwaiter().GetResult();
         }

@@ -38,6 +38,7 @@ public sealed partial class DocumentTests
             var named = TestPattern().Matches(promise).Select(match => match.Groups[1].Value).ToList();
             Assert.NotEmpty(named);
             Assert.All(named, test => Assert.Contains($" {test}(", sources, StringComparison.Ordinal));
+            Assert.All(named, test => Assert.DoesNotMatch($@"\[OnlyInAll\]\s+(\[.*\]\s+)*public .* {test}\(", sources)); // ./test alone shows each promise.
         });
     }
 

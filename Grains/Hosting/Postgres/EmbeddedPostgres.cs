@@ -30,7 +30,7 @@ public static class EmbeddedPostgres
         if (!adopted)
         {
             await cluster.InitializeAsync(binaries, cancellation);
-            await cluster.StartAsync(binaries, cancellation);
+            await cluster.StartAsync(binaries, settings.OutlivesMachine, cancellation);
         }
         return new(await cluster.CreateDatabaseAsync(cancellation), cluster.Folder, adopted);
     }

@@ -10,7 +10,7 @@ namespace Actors.Hosting;
 internal sealed class PostgresCluster(string folder, string? user)
 {
     private const string Settings =
-        "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=on -c timezone=UTC " +
+        "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c timezone=UTC " +
         "-c max_connections=200 -c shared_buffers=256MB -c max_wal_size=2GB";
 
     internal string Folder => folder;
@@ -53,9 +53,10 @@ internal sealed class PostgresCluster(string folder, string? user)
     }
 
     /// <summary>Starts on the port of the last time, so that clients find the server again, or on a free one where that is taken.</summary>
-    internal async Task StartAsync(PostgresBinaries binaries, CancellationToken cancellation)
+    internal async Task StartAsync(PostgresBinaries binaries, bool outlivesMachine, CancellationToken cancellation)
     {
-        var settings = Settings + (binaries.Major >= 18 ? " -c io_method=worker" : "");
+        var settings = Settings + (outlivesMachine ? " -c fsync=on" : " -c fsync=off -c full_page_writes=off")
+            + (binaries.Major >= 18 ? " -c io_method=worker" : "");
         for (var attempt = 1; ; attempt++)
         {
             var earlier = File.Exists(Log) ? new FileInfo(Log).Length : 0;
@@ -146,7 +147,7 @@ internal sealed class PostgresCluster(string folder, string? user)
         try
         {
             using var process = Process.GetProcessById(int.Parse(File.ReadLines(PidFile).First()));
-            if (process.ProcessName is "" || process.ProcessName.StartsWith("postgres", StringComparison.Ordinal))
+            if (process.ProcessName is "" || (process.ProcessName.StartsWith("postgres", StringComparison.Ordinal) && WorksHere(process)))
             {
                 return true;
             }
@@ -157,6 +158,25 @@ internal sealed class PostgresCluster(string folder, string? user)
             // No such process.
         }
         return false;
+    }
+
+    /// <summary>The process may be the server of another folder, which a stop by its id would hit.</summary>
+    private bool WorksHere(Process postgres)
+    {
+        try
+        {
+            return !OperatingSystem.IsLinux() || Identity($"/proc/{postgres.Id}/cwd/postmaster.pid").SequenceEqual(Identity(PidFile));
+        }
+        catch (FileNotFoundException)
+        {
+            return false;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return true;    // A container may keep even root from looking.
+        }
+
+        static IEnumerable<string> Identity(string file) => File.ReadLines(file).Take(4);      // process, folder, start, port
     }
 
     private Task OwnAsync(CancellationToken cancellation) =>

@@ -16,6 +16,9 @@ public sealed record PostgresSettings(string RootFolder)
     /// <summary>Servers of different names under one folder share nothing but the downloaded binaries. Default <c>postgres</c>.</summary>
     public string Name { get; init; } = "postgres";
 
+    /// <summary>False: commits do not wait for the disk, and are lost with the machine. For tests alone.</summary>
+    internal bool OutlivesMachine { get; init; } = true;
+
     /// <summary>Settings as <c>ACTORS_POSTGRES</c> (a connection string) and <c>ACTORS_POSTGRES_VERSION</c> (15 or later, or
     /// <c>all</c>, which only tests tell from unset) say.</summary>
     /// <exception cref="ArgumentException">The version is neither.</exception>

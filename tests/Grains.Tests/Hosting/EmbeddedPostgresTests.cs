@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.NetworkInformation;
 using Actors.Support;
@@ -7,33 +8,20 @@ using Xunit;
 namespace Actors.Hosting;
 
 [EachPostgres]
-public sealed class EmbeddedPostgresTests : IAsyncLifetime
+public sealed class EmbeddedPostgresTests(OwnPostgres own) : IClassFixture<OwnPostgres>, IDisposable
 {
     private readonly string _temporary = Directory.CreateTempSubdirectory("actors-test-").FullName;
-    private readonly PostgresSettings _settings = TestPostgres.Settings with
-    {
-        ConnectionString = null,
-        Name = $"test-own-{Guid.NewGuid():n}",
-    };
+    private string? _elsewhere;     // where embedded servers of the temporary folder have their files
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
-
-    public async ValueTask DisposeAsync()
+    public void Dispose()
     {
-        foreach (var settings in (PostgresSettings[])[_settings, _settings with { RootFolder = _temporary }])
-        {
-            foreach (var folder in await EmbeddedPostgres.StopAsync(settings))
-            {
-                Directory.Delete(folder, recursive: true);
-                if (folder.StartsWith("/var/tmp/actors-", StringComparison.Ordinal))
-                {
-                    Directory.Delete(Path.GetDirectoryName(folder)!, recursive: true);
-                }
-            }
-        }
         Directory.Delete(_temporary, recursive: true);
+        if (_elsewhere is not null)
+        {
+            Directory.Delete(_elsewhere, recursive: true);
+        }
     }
 
     [Fact]
@@ -67,8 +55,8 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task Of_those_who_ask_at_the_same_time_one_starts_the_server_and_the_others_adopt_it()
     {
-        var servers = await Task.WhenAll(
-            Enumerable.Range(0, 4).Select(_ => EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation)));
+        await own.StopAsync(Cancellation);
+        var servers = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => own.StartAsync(cancellation: Cancellation)));
 
         Assert.Single(servers, server => !server.Adopted);
         Assert.Single(servers.Select(server => server.ConnectionString).Distinct());
@@ -77,7 +65,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task The_server_listens_on_loopback_only_and_asks_for_its_password()
     {
-        var server = await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation);
+        var server = await own.StartAsync(cancellation: Cancellation);
 
         var connection = new NpgsqlConnectionStringBuilder(server.ConnectionString);
         Assert.Equal(
@@ -96,7 +84,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task Commits_are_durable_and_bytes_are_the_collation()
     {
-        var server = await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation);
+        var server = await own.StartAsync(cancellation: Cancellation);
 
         Assert.Equal("on", await ShowAsync(server, "fsync"));
         Assert.Equal("on", await ShowAsync(server, "synchronous_commit"));
@@ -113,18 +101,70 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     [Fact]
     public async Task After_a_stop_the_next_start_has_the_same_data_at_the_same_address()
     {
-        var first = await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation);
+        var first = await own.StartAsync(cancellation: Cancellation);
         await QueryAsync(first, "create table kept as select 1 as value");
-        Assert.Equal([first.Folder!], await EmbeddedPostgres.StopAsync(_settings, Cancellation));
+        Assert.Equal(first.Folder, await own.StopAsync(Cancellation));
 
-        var second = await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancellation);
+        var second = await own.StartAsync(cancellation: Cancellation);
 
-        Assert.Equal(first, second);
+        Assert.Equal(first with { Adopted = false }, second);
         Assert.Equal("1", await QueryAsync(second, "select value::text from kept"));
     }
 
     [Fact]
     public async Task Started_by_root_where_its_user_cannot_reach_the_folder_it_says_where_its_files_are()
+    {
+        CloseFolder();
+        await using var closed = OwnPostgres.In(_temporary);
+        var said = new List<string>();
+
+        var server = await closed.StartAsync(said.Add, Cancellation);
+
+        _elsewhere = Path.GetDirectoryName(server.Folder)!;
+        Assert.StartsWith("/var/tmp/actors-", _elsewhere);
+        Assert.Contains(_elsewhere, said[0]);
+        Assert.Equal("actors", await QueryAsync(server, "select current_database()::text"));
+    }
+
+    [Fact]
+    public async Task The_end_of_a_test_s_server_leaves_the_servers_beside_it_alone()
+    {
+        CloseFolder();
+        await using var others = OwnPostgres.In(_temporary);
+        var other = await others.StartAsync(cancellation: Cancellation);
+        _elsewhere = Path.GetDirectoryName(other.Folder)!;
+
+        await using (var one = OwnPostgres.In(_temporary))
+        {
+            await one.StartAsync(cancellation: Cancellation);
+        }
+
+        Assert.Equal("actors", await QueryAsync(other, "select current_database()::text"));
+    }
+
+    [Fact]
+    public async Task A_process_that_has_the_number_of_a_server_that_is_gone_is_left_alone()
+    {
+        var killed = await own.StartAsync(cancellation: Cancellation);
+        await using var others = new OwnPostgres();
+        var other = await others.StartAsync(cancellation: Cancellation);
+        var (file, numbers) = (PidFile(killed), File.ReadAllLines(PidFile(killed)));
+        using (var server = Process.GetProcessById(int.Parse(numbers[0])))
+        {
+            server.Kill();
+            await server.WaitForExitAsync(Cancellation);
+        }
+        await File.WriteAllLinesAsync(file, [File.ReadLines(PidFile(other)).First(), .. numbers[1..]], Cancellation);
+
+        Assert.Null(await own.StopAsync(Cancellation));
+        Assert.Equal("actors", await QueryAsync(other, "select current_database()::text"));
+        Assert.False((await own.StartAsync(cancellation: Cancellation)).Adopted);
+
+        static string PidFile(PostgresServer server) => Path.Combine(server.Folder!, "data", "postmaster.pid");
+    }
+
+    /// <summary>As a clone that only root may enter.</summary>
+    private void CloseFolder()
     {
         if (OperatingSystem.IsWindows() || !Environment.IsPrivilegedProcess)
         {
@@ -132,13 +172,6 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
             return;
         }
         File.SetUnixFileMode(_temporary, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        var said = new List<string>();
-
-        var server = await EmbeddedPostgres.StartAsync(_settings with { RootFolder = _temporary }, said.Add, Cancellation);
-
-        Assert.StartsWith("/var/tmp/actors-", server.Folder);
-        Assert.Contains(Path.GetDirectoryName(server.Folder)!, said[0]);
-        Assert.Equal("actors", await QueryAsync(server, "select current_database()::text"));
     }
 
     private static Task<string> ShowAsync(PostgresServer server, string setting) => QueryAsync(server, $"show {setting}");

@@ -207,7 +207,7 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         {
             await scene.PublishAsync(workflow, "k", round * 100, count: 50);
             running.Relay.Nudge();
-            await scene.ExecuteAsync("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'relay-under-test'");
+            await scene.ExecuteAsync("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'relay-under-test'");
             await sink.UntilDeliveredAsync(round * 50);
         }
 

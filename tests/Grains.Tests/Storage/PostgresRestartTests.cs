@@ -9,26 +9,20 @@ namespace Actors.Grains.Tests.Storage;
 /// <summary>Postgres stops, or is killed, under running workflows and comes back: everything goes on by itself.</summary>
 public sealed class PostgresRestartTests : IAsyncLifetime
 {
-    private readonly PostgresSettings _settings = TestPostgres.Settings with { ConnectionString = null, Name = $"test-own-{Guid.NewGuid():n}" };
+    private readonly OwnPostgres _own = new();
     private PostgresServer _server = null!;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync()
     {
-        _server = await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancel);
+        _server = await _own.StartAsync(cancellation: Cancel);
         await using var source = NpgsqlDataSource.Create(_server.ConnectionString);
         await TestSchema.MigrateAsync(source, Cancel);
         await Store.ExecuteAsync(source, "create table business (note text)");
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        foreach (var folder in await EmbeddedPostgres.StopAsync(_settings))
-        {
-            Directory.Delete(folder, recursive: true);
-        }
-    }
+    public ValueTask DisposeAsync() => _own.DisposeAsync();
 
     [Fact]
     public async Task Workflows_go_on_by_themselves_after_Postgres_was_stopped_and_killed()
@@ -44,8 +38,8 @@ public sealed class PostgresRestartTests : IAsyncLifetime
         var runs = Task.WhenAll(Enumerable.Range(0, Runs).Select(i => engine.RunAsync<string, int>($"r{i}", "Alternating", $"r{i}")));
 
         await CommitsAsync(stepped, 20);
-        await EmbeddedPostgres.StopAsync(_settings, Cancel);
-        Assert.Equal(_server, await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancel));
+        await _own.StopAsync(Cancel);
+        Assert.Equal(_server, await _own.StartAsync(cancellation: Cancel));
         await CommitsAsync(stepped, 20);
         using (var postmaster = Process.GetProcessById(int.Parse(File.ReadLines(Path.Combine(_server.Folder!, "data", "postmaster.pid")).First())))
         {
@@ -53,7 +47,7 @@ public sealed class PostgresRestartTests : IAsyncLifetime
             await postmaster.WaitForExitAsync(Cancel);
         }
 
-        await EmbeddedPostgres.StartAsync(_settings, cancellation: Cancel);
+        await _own.StartAsync(cancellation: Cancel);
         Assert.All(await runs.WaitAsync(TimeSpan.FromSeconds(60), Cancel), result => Assert.Equal(10, result));
         await using var source = NpgsqlDataSource.Create(_server.ConnectionString);
         Assert.Equal(Runs * 10L, await Store.ScalarAsync<long>(source, "select count(distinct note) from business"));

@@ -74,7 +74,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
 
         var handles = Enumerable.Range(0, 9).Select(i => rig.Workflows.Get<IHeld>($"h-{i}")).ToList();
         await Task.WhenAll(handles.Select(handle => handle.StartAsync(42)));
-        await rig.UntilAsync("select count(*) = 9 from pg_locks where locktype = 'advisory' and objid = 42 and not granted");
+        await rig.UntilAsync("select count(*) = 9 from pg_locks join pg_database d on d.oid = database where datname = current_database() and locktype = 'advisory' and objid = 42 and not granted");
         var frozen = await rig.OwnerOfAsync("h-0");
         var owner = await rig.ScalarAsync<Guid>("select owner from actors.workflows where id = 'h-0'");
         var held = await rig.ScalarAsync<long>($"select count(*) from actors.workflows where owner = '{owner}'");
