@@ -33,6 +33,7 @@ public sealed class WorkflowSetAsideException(string message) : ActorsException(
 /// <summary>The cluster or its database could not be reached in time. A start or signal may or may not have been committed: repeat it with the same id.</summary>
 public sealed class WorkflowUnavailableException(string message, Exception? inner = null) : ActorsException(message, inner)
 {
+    /// <inheritdoc/>
     public override bool IsTransient => true;
 }
 
