@@ -40,6 +40,7 @@ public readonly record struct StartedRun(Guid Run, bool Started);
 public interface IWorkflowHandle<out TContract>
     where TContract : class, IWorkflow
 {
+    /// <summary>Names the workflow that the calls are about.</summary>
     WorkflowId Id { get; }
 
     /// <summary>Returns after the signal's commit; it is delivered once, or kept and listed as undelivered when the run ends before it.</summary>

@@ -3,7 +3,7 @@ using System.Reflection;
 namespace Actors.Calling;
 
 /// <summary>Stands in for a contract while a lambda calls one of its methods, and remembers which one and with what.</summary>
-public class CallRecorder : DispatchProxy
+internal class CallRecorder : DispatchProxy
 {
     private readonly List<(MethodInfo Method, object?[] Arguments)> _calls = [];
 

@@ -13,6 +13,7 @@ public interface IPayloadCodec
     /// <summary>The bytes to store instead, or null to leave this payload readable JSON.</summary>
     byte[]? Encode(ReadOnlySpan<byte> json);
 
+    /// <summary>The JSON that <see cref="Encode"/> made these bytes of, by whatever version of the codec. What it throws is a <see cref="PayloadException"/> for whoever reads.</summary>
     byte[] Decode(ReadOnlySpan<byte> bytes);
 }
 
@@ -20,7 +21,7 @@ public interface IPayloadCodec
 /// <remarks>What a payload is (<c>what</c>) is put into words only for an error.</remarks>
 /// <param name="codec">Null: payloads stay JSON that SQL can read.</param>
 /// <param name="options">Null: web defaults, enums by name.</param>
-public sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerializerOptions? options = null)
+internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerializerOptions? options = null)
 {
     private static readonly JsonSerializerOptions Defaults = new(JsonSerializerDefaults.Web) { Converters = { new JsonStringEnumConverter() } };
 

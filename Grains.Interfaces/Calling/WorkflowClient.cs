@@ -4,7 +4,7 @@ namespace Actors.Calling;
 
 /// <summary>Calls workflows over any Orleans grain factory: a silo's own, or a client connection's.</summary>
 /// <param name="patience">How long one poll for a result waits in the silo; shorter than the response time-out of the connection.</param>
-public sealed class WorkflowClient(IGrainFactory grains, PayloadSerializer payloads, TimeSpan patience) : IWorkflowClient
+internal sealed class WorkflowClient(IGrainFactory grains, PayloadSerializer payloads, TimeSpan patience) : IWorkflowClient
 {
     private readonly Mailboxes _mailboxes = new(grains);
 

@@ -3,6 +3,7 @@ namespace Actors;
 /// <summary>Root of every error that this library throws on purpose. The message says what happened, which workflow and step, and what to do; never a payload.</summary>
 public abstract class ActorsException : Exception
 {
+    /// <param name="message">What happened, to what, and what to do next; never a payload.</param>
     protected ActorsException(string message, Exception? inner = null)
         : base(message, inner)
     {

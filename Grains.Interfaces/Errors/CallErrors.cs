@@ -36,6 +36,7 @@ public sealed class WorkflowSetAsideException(string message) : ActorsException(
 /// </summary>
 public sealed class WorkflowUnavailableException(string message, Exception? inner = null) : ActorsException(message, inner)
 {
+    /// <inheritdoc/>
     public override bool IsTransient => true;
 
     /// <summary>The id by which to repeat the call: of a signal or message its <c>messageId</c>, of a start its <c>requestId</c>. Null where

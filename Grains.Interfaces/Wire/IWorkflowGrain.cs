@@ -7,7 +7,7 @@ namespace Actors.Wire;
 /// callers of other versions understand them.
 /// </summary>
 [Alias("actors.IWorkflowGrain")]
-public interface IWorkflowGrain : IGrainWithStringKey
+internal interface IWorkflowGrain : IGrainWithStringKey
 {
     [Alias("start")]
     Task<StartReply> StartAsync(StartRequest request);

@@ -1,7 +1,7 @@
 namespace Actors.Wire;
 
 /// <summary>Typed errors to their wire form and back. An unknown code arrives as an error that keeps code and message.</summary>
-public static class WireErrors
+internal static class WireErrors
 {
     private static readonly Dictionary<string, Func<WireError, ActorsException>> Known = new(StringComparer.Ordinal)
     {
@@ -32,5 +32,6 @@ public static class WireErrors
 /// <summary>An error of a silo whose type this program does not know.</summary>
 public sealed class RemoteException(string code, string message) : ActorsException($"{code}: {message}")
 {
+    /// <summary>Name of the error's type in the silo.</summary>
     public string Code { get; } = code;
 }

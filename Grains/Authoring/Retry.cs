@@ -6,6 +6,7 @@ namespace Actors;
 /// </summary>
 public sealed record Retry
 {
+    /// <summary>Most attempts that a retry may have.</summary>
     public const int AttemptsLimit = 1_000_000;
 
     /// <summary>The default of a Step: five attempts, 1 s, 2 s, 4 s, 8 s apart.</summary>
@@ -21,10 +22,13 @@ public sealed record Retry
     /// <summary>Attempts in all, the first included.</summary>
     public int Attempts { get; private init; } = 1;
 
+    /// <summary>Pause after the first failure.</summary>
     public TimeSpan First { get; private init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>Each pause is this many times the one before.</summary>
     public double Factor { get; private init; } = 2;
 
+    /// <summary>Longest pause.</summary>
     public TimeSpan Cap { get; private init; } = TimeSpan.FromMinutes(1);
 
     /// <summary>Time for one attempt, after which its token is cancelled and the attempt has failed; null: none.</summary>

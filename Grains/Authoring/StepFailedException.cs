@@ -23,8 +23,10 @@ public sealed class StepFailedException : ActorsException
     /// <summary>Full name of the type of the last exception.</summary>
     public string ErrorType { get; }
 
+    /// <summary>Message of the last exception.</summary>
     public string ErrorMessage { get; }
 
+    /// <summary>Stack trace of the last exception as text, or null when it was never thrown.</summary>
     public string? ErrorStack { get; }
 
     /// <summary>True when the last exception was of this type; derived types have other names and do not count.</summary>

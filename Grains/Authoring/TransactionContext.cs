@@ -15,6 +15,7 @@ public sealed class TransactionContext
         (Connection, Transaction, IdempotencyKey, Attempt, Messages, Cancellation) = (connection, transaction, idempotencyKey, attempt, messages, cancellation);
     }
 
+    /// <summary>Open, and inside <see cref="Transaction"/>: what is written over it commits with the workflow's state. Never close it.</summary>
     public NpgsqlConnection Connection { get; }
 
     /// <summary>For Dapper's <c>transaction</c> parameter and EF Core's <c>UseTransaction</c>. Plain commands on the connection are inside it anyway.</summary>
@@ -39,6 +40,7 @@ public sealed class TransactionContext
 /// <summary>How a Transaction runs.</summary>
 public sealed record TransactionOptions
 {
+    /// <summary>READ COMMITTED, without retries of the body's own exceptions.</summary>
     public static TransactionOptions Default { get; } = new();
 
     /// <summary>

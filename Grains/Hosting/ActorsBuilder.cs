@@ -15,10 +15,13 @@ public sealed class ActorsBuilder
     /// <summary>Where messages go.</summary>
     public OutboxRoutes Outbox { get; } = new();
 
+    /// <summary>How runs live in memory, and the limits that protect the silo from them.</summary>
     public ExecutionOptions Execution { get; } = new();
 
+    /// <summary>How this silo delivers messages.</summary>
     public OutboxOptions OutboxOptions { get; } = new();
 
+    /// <summary>How this silo joins the others.</summary>
     public ActorsClusterOptions Cluster { get; } = new();
 
     /// <summary>Turns payloads into other bytes, on every silo and client alike. Default: none, payloads stay JSON.</summary>

@@ -39,6 +39,7 @@ public sealed class ActorsClusterOptions
     /// <summary>Listen on all addresses and not only on the advertised one. Default false.</summary>
     public bool ListenOnAnyAddress { get; set; }
 
+    /// <summary>How fast the cluster finds silos that stopped. Default <see cref="MembershipProfile.Default"/>.</summary>
     public MembershipProfile Membership { get; set; } = MembershipProfile.Default;
 
     /// <summary>Bring the schema up to date when the silo starts. Default true; on Kubernetes a Job does it first.</summary>
