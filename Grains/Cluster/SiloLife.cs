@@ -78,7 +78,7 @@ internal sealed partial class SiloLife(
     {
         FullHeap.EndsTheProcess();
         turns.Start();
-        _running = [Task.Run(() => sweeper.RunAsync(_stop.Token), CancellationToken.None), Task.Run(() => watch.RunAsync(_stop.Token), CancellationToken.None),
+        _running = [Task.Run(() => sweeper.RunAsync(_stop.Token), CancellationToken.None), options.WatchesMembership ? Task.Run(() => watch.RunAsync(_stop.Token), CancellationToken.None) : Task.CompletedTask,
             relays.Delivers ? Task.Run(() => relay.RunAsync(_stop.Token), CancellationToken.None) : Task.CompletedTask, Task.Run(RestAsync, CancellationToken.None),
             Task.Run(() => retention.RunAsync(_stop.Token), CancellationToken.None)];
         health.Active = true;
