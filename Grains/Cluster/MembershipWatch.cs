@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Actors.Partitions;
 using Actors.Storage;
@@ -21,7 +22,7 @@ internal sealed partial class MembershipWatch(
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(2);
 
     private readonly Nudge _changed = new();
-    private readonly HashSet<SiloAddress> _buried = [];
+    private readonly ConcurrentDictionary<SiloAddress, bool> _buried = [];
 
     public async Task RunAsync(CancellationToken stop)
     {
@@ -30,8 +31,7 @@ internal sealed partial class MembershipWatch(
         {
             await foreach (var snapshot in members.MembershipUpdates.WithCancellation(stop))
             {
-                var dead = snapshot.Members.Values.Where(m => m.Status == SiloStatus.Dead && !_buried.Contains(m.SiloAddress)).Select(m => m.SiloAddress).ToList();
-                await RetryAsync(() => BuryAsync(dead), stop);
+                await RetryAsync(() => BuryAsync(snapshot), stop);
                 _changed.Give();
                 sweeper.Nudge();
             }
@@ -65,8 +65,10 @@ internal sealed partial class MembershipWatch(
         }
     }
 
-    private async Task BuryAsync(List<SiloAddress> dead)
+    /// <summary>Whoever is dead in this membership holds no lease when this returns. Reminders ask for it too, in case that the watch was not told or has ended.</summary>
+    public async Task BuryAsync(ClusterMembershipSnapshot snapshot)
     {
+        var dead = snapshot.Members.Values.Where(m => m.Status == SiloStatus.Dead && !_buried.ContainsKey(m.SiloAddress)).Select(m => m.SiloAddress).ToList();
         foreach (var silo in await FindAsync(database, dead))
         {
             if (!silo.Dead && silo.Id != database.Silo)
@@ -76,7 +78,7 @@ internal sealed partial class MembershipWatch(
             }
         }
 
-        _buried.UnionWith(dead);
+        dead.ForEach(silo => _buried[silo] = true);
     }
 
     private Task EnsurePartitionsAsync(CancellationToken stop) => Task.WhenAll(Enumerable.Range(0, PartitionSet.RangeCount).Select(range => EnsureAsync(range, stop)));

@@ -15,7 +15,7 @@ internal interface IPartitionGrain : IGrainWithIntegerKey
 
 [KeepAlive, SpreadOverSilos]
 internal sealed partial class PartitionGrain(
-    PartitionSet partitions, IClusterMembershipService members, ILocalSiloDetails here, Microsoft.Extensions.Logging.ILogger<PartitionGrain> log)
+    PartitionSet partitions, IClusterMembershipService members, MembershipWatch watch, ILocalSiloDetails here, Microsoft.Extensions.Logging.ILogger<PartitionGrain> log)
     : Grain, IPartitionGrain, IRemindable
 {
     // A minute is the finest period: the net under the membership watch, which acts at once.
@@ -67,7 +67,11 @@ internal sealed partial class PartitionGrain(
         return true;
     }
 
-    public Task ReceiveReminder(string reminderName, TickStatus status) => EnsureAsync();
+    public async Task ReceiveReminder(string reminderName, TickStatus status)
+    {
+        await EnsureAsync();
+        await watch.BuryAsync(members.CurrentSnapshot);
+    }
 
     [Microsoft.Extensions.Logging.LoggerMessage(601, Microsoft.Extensions.Logging.LogLevel.Warning, "The reminder of partition range {Range} was not registered: {Reason}")]
     private partial void LogReminderFailed(int range, string reason);

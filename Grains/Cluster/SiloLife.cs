@@ -87,8 +87,8 @@ internal sealed partial class SiloLife(
     {
         FullHeap.EndsTheProcess();
         turns.Start();
-        _running = [BeginAsync(sweeper.RunAsync), BeginAsync(watch.RunAsync), relays.Delivers ? BeginAsync(relay.RunAsync) : Task.CompletedTask,
-            BeginAsync(RestAsync), BeginAsync(retention.RunAsync)];
+        _running = [BeginAsync(sweeper.RunAsync), options.WatchesMembership ? BeginAsync(watch.RunAsync) : Task.CompletedTask,
+            relays.Delivers ? BeginAsync(relay.RunAsync) : Task.CompletedTask, BeginAsync(RestAsync), BeginAsync(retention.RunAsync)];
         health.Active = true;
         return Task.CompletedTask;
     }

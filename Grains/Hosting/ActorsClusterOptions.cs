@@ -42,6 +42,9 @@ public sealed class ActorsClusterOptions
     /// <summary>How fast the cluster finds silos that stopped. Default <see cref="MembershipProfile.Default"/>.</summary>
     public MembershipProfile Membership { get; set; } = MembershipProfile.Default;
 
+    /// <summary>False, in a test: this silo acts on the death of others by its reminders alone.</summary>
+    internal bool WatchesMembership { get; set; } = true;
+
     /// <summary>Bring the schema up to date when the silo starts. Default true; on Kubernetes a Job does it first.</summary>
     public bool Migrate { get; set; } = true;
 

@@ -28,7 +28,7 @@ public sealed class SiloProcess : IAsyncDisposable
     public bool HasExited => _process.HasExited;
 
     /// <summary>The doors for other silos and for clients.</summary>
-    public IEnumerable<int> Ports => _arguments[3..].Select(port => int.Parse(port, CultureInfo.InvariantCulture));
+    public IEnumerable<int> Ports => _arguments[3..5].Select(port => int.Parse(port, CultureInfo.InvariantCulture));
 
     /// <summary>The most memory that it ever had.</summary>
     public long PeakMiB => _process.PeakMiB();
@@ -38,8 +38,13 @@ public sealed class SiloProcess : IAsyncDisposable
 
     /// <summary>Begins a silo on free ports; <see cref="ReadyAsync"/> waits for it.</summary>
     /// <param name="heapLimitMiB">Of its garbage-collected heap; 0: the machine's.</param>
-    public static SiloProcess Begin(string connectionString, string cluster, string name, int heapLimitMiB = 0) => new(
-        [connectionString, cluster, name, ReadyProcess.FreePort().ToString(CultureInfo.InvariantCulture), ReadyProcess.FreePort().ToString(CultureInfo.InvariantCulture)], heapLimitMiB);
+    /// <param name="watches">False: it acts on the death of others by its reminders alone.</param>
+    public static SiloProcess Begin(string connectionString, string cluster, string name, int heapLimitMiB = 0, bool watches = true) => new(
+        [
+            connectionString, cluster, name, ReadyProcess.FreePort().ToString(CultureInfo.InvariantCulture),
+            ReadyProcess.FreePort().ToString(CultureInfo.InvariantCulture), .. watches ? [] : new[] { "unwatching" },
+        ],
+        heapLimitMiB);
 
     /// <summary>Begins the same silo again, on the same ports, with the machine's memory.</summary>
     public SiloProcess Again() => new(_arguments);

@@ -46,9 +46,9 @@ internal sealed class ClusterRig : IAsyncDisposable
         }
     }
 
-    public async Task AddSilosAsync(int count, int heapLimitMiB = 0)
+    public async Task AddSilosAsync(int count, int heapLimitMiB = 0, bool watch = true)
     {
-        var added = Enumerable.Range(_silos.Count, count).Select(number => SiloProcess.Begin(Database.ConnectionString, Database.Name, $"silo-{number}", heapLimitMiB)).ToList();
+        var added = Enumerable.Range(_silos.Count, count).Select(number => SiloProcess.Begin(Database.ConnectionString, Database.Name, $"silo-{number}", heapLimitMiB, watch)).ToList();
         _silos.AddRange(added);
         await Task.WhenAll(added.Select(silo => silo.ReadyAsync()));
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Actors.Support;
 using Actors.TestSilo;
 using Npgsql;
 using Xunit;
@@ -20,6 +21,22 @@ public sealed class ClusterTests(ITestOutputHelper output)
         await rig.UntilAsync("select not exists (select from actors.workflows w join actors.silos s on s.id = w.owner where w.status = 0 and s.dead_at is not null) and exists (select from actors.silos where dead_at is not null)");
         output.WriteLine($"taken over after {watch.ElapsedMilliseconds} ms");
         await FinishAsync(rig, handles, 20);
+    }
+
+    [Fact]
+    [OnlyInAll]
+    public async Task A_killed_silo_s_workflows_go_on_elsewhere_by_the_reminder_alone()
+    {
+        await using var rig = await ClusterRig.StartAsync(1);
+        await StartTransfersAsync(rig, 30, 400);
+        await rig.AddSilosAsync(2, watch: false);
+        await rig.UntilAsync("select count(*) = 16 from actors.orleans_reminders");
+        await rig.Silos[0].KillAsync();
+        var watch = Stopwatch.StartNew();
+        Assert.NotEqual(0, await rig.ScalarAsync<long>("select count(*) from actors.workflows w join actors.silos s on s.id = w.owner where w.status = 0 and s.name = 'silo-0'"));
+        await rig.UntilAsync("select count(*) = 30 from actors.workflows where status = 1", TimeSpan.FromMinutes(4)); // The finest period of a reminder is a minute.
+        output.WriteLine($"all finished after {watch.ElapsedMilliseconds} ms");
+        Assert.Equal(30 * 400, await rig.ScalarAsync<long>("select count(*) from transfers"));
     }
 
     [Fact]
