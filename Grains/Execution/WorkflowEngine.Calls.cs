@@ -108,9 +108,8 @@ internal sealed partial class WorkflowEngine
     }
 
     /// <summary>True when the run had been set aside and goes on now.</summary>
-    public async Task<bool> ResumeAsync(WorkflowId id, string? requestId = null)
+    public async Task<bool> ResumeAsync(WorkflowId id, string requestId)
     {
-        requestId ??= Guid.NewGuid().ToString("N");
         CheckName(id, requestId, "a request id");
         var resumed = await Context.Database.QueryAsync(
             Context.Database.Engine,

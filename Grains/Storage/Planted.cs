@@ -23,7 +23,7 @@ internal static class Planted
         ("lease without fence", Engine, Fence, "exists (select from actors.silos s where s.id = for_owner and s.dead_at is null) and"),
         ("lease without fence", Engine, "set position = at_position + 1", "set position = w.position + 1"),
         ("lease without fence", Engine, "(for_instance, actors.now(), at_position + 1,", PositionOfTheRow),
-        ("KEY SHARE instead of the fence's lock", Engine, FenceUpdate, "select w.workflow into its_workflow from actors.workflows w"),
+        ("KEY SHARE instead of the fence's lock", Engine, FenceUpdate, "/* only looks */ select w.workflow into its_workflow from actors.workflows w"),
         ("KEY SHARE instead of the fence's lock", Engine, "not i.undelivered))\n    returning w.workflow into its_workflow;", "not i.undelivered)) for key share of w;"),
         ("KEY SHARE instead of the fence's lock", Engine, "    return actors.now();\nend $$;\n\n-- One start", FenceUpdate + "\n    where w.instance = for_instance;\n    return actors.now();\nend $$;\n\n-- One start"),
         ("blind retry after an unknown commit", Engine, "w.position = at_position and", ""),

@@ -208,7 +208,7 @@ internal static class Scenarios
             {
                 scene.World.Mended = true;
                 await scene.Engine.SendAsync("w", "note", "for when it goes on", "m-note");
-                await scene.Engine.Engine.ResumeAsync(new WorkflowId("w"));
+                await scene.Engine.Engine.ResumeAsync(new WorkflowId("w"), $"{Guid.NewGuid()}");
                 await scene.ExpectAsync("w", 6);
             }
 

@@ -271,7 +271,7 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Contains("in memory of 3 silos that died, without a commit in between (CrashLimit 3)", reason, StringComparison.Ordinal);
         Assert.Equal(3, runs);
         gate.Open();
-        Assert.True(await engines[3].Engine.ResumeAsync(new WorkflowId("kills")));
+        Assert.True(await engines[3].Engine.ResumeAsync(new WorkflowId("kills"), $"{Guid.NewGuid()}"));
         Assert.Equal("survived", await engines[3].ResultAsync<string>("kills"));
         foreach (var engine in engines)
         {

@@ -181,7 +181,7 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Contains("Scripted cannot be made", error.Message, StringComparison.Ordinal);
         Assert.Contains("register what its constructor takes", await engine.SetAsideAsync("made"), StringComparison.Ordinal);
         await using var mended = await database.ScriptAsync(Key);
-        Assert.True(await mended.Engine.ResumeAsync(new WorkflowId("made")));
+        Assert.True(await mended.Engine.ResumeAsync(new WorkflowId("made"), $"{Guid.NewGuid()}"));
         Assert.StartsWith("in ", await mended.ResultAsync<string>("made"), StringComparison.Ordinal);
     }
 }
