@@ -11,7 +11,11 @@ internal static class Ambient
     private static readonly ExecutionContext Nothing = CaptureNothing();
 
     /// <summary>Nothing surrounds the calling code: the engine may go on here.</summary>
-    public static bool IsNothing => ReferenceEquals(ExecutionContext.Capture(), Nothing) && IsFree;
+    public static bool IsNothing => (ReferenceEquals(ExecutionContext.Capture(), Nothing) && IsFree)
+#if PLANTED_BUGS
+        || Planted.Is("enlists in the caller's transaction")
+#endif
+        ;
 
     // What does not go with the execution context stays with the thread.
     private static bool IsFree => SynchronizationContext.Current is null && TaskScheduler.Current == TaskScheduler.Default && !HasTransaction;
@@ -32,13 +36,10 @@ internal static class Ambient
     }
 
     /// <summary>Makes the call with nothing around it: on this thread if that is free, else on one of the thread pool.</summary>
-    public static Task<T> LeaveAsync<T>(Func<Task<T>> call)
-    {
-        if (IsNothing)
-        {
-            return call();
-        }
+    public static Task<T> LeaveAsync<T>(Func<Task<T>> call) => IsNothing ? call() : CallOutsideAsync(call);
 
+    private static Task<T> CallOutsideAsync<T>(Func<Task<T>> call)
+    {
         Task<T> task = null!;
         ExecutionContext.Run(Nothing, _ => task = IsFree ? call() : Task.Run(call), null);
         return task;

@@ -103,15 +103,21 @@ internal sealed class Grouping<T>(int lanes, int sizeMax, Func<List<T>, Task> ha
             return;
         }
 
-        if (OwnThread.IsCurrent || !Ambient.IsNothing)
+        if (OwnThread.IsCurrent)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static lane => _ = lane.Grouping.RunAsync(lane.Group), (Grouping: this, Group: group), preferLocal: false);
         }
         else
         {
-            _ = RunAsync(group);
+            _ = Ambient.IsNothing ? RunAsync(group) : RunOutsideAsync(group);
         }
     }
+
+    private Task RunOutsideAsync(List<T> group) => Ambient.LeaveAsync(async () =>
+    {
+        await RunAsync(group);
+        return true;
+    });
 
     private bool TryOwn(List<T> group) => group.Count <= Few && Own?.TryRun(new Lane(this, group)) is true;
 

@@ -45,6 +45,8 @@ internal static class Planted
                 and j.position <= (select max(l.position) from actors.loads l where l.instance = j.instance and l.transaction = pg_current_xact_id())
             """),
         ("order of completions lost", "Sql/read_journals.sql", "order by j.instance, j.position", "order by j.instance, j.position > 0, j.seq > 0, j.position"),
+        ("commits not waited for", "Sql/raise_synchronous_commit.sql", "else 'on' end", "else 'off' end"),
+        ("commits not waited for", "Sql/hold_plans.sql", "else 'on' end", "else 'off' end"),
         ("retention that ignores undelivered messages", "Sql/find_pending.sql", "where x.at <", "where false and x.at <"),
     ];
 

@@ -175,6 +175,9 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
         var recorded = await ReadAsync("select message_id from actors.journal where message_id is not null union select message_id from actors.inbox");
         var acknowledged = load.History.SelectMany(asked => asked.Acknowledged).ToList();
         Looked("acknowledged_is_recorded", acknowledged.Count, rig.KeepsAll ? acknowledged.Where(id => !recorded.Contains(id)) : []);
+        var made = await ReadAsync("select id from actors.workflows");
+        var started = load.History.Where(asked => asked.IsStarted).Select(asked => asked.Id).ToList();
+        Looked("acknowledged_is_recorded", started.Count, rig.KeepsAll ? started.Where(id => !made.Contains(id)).Select(id => $"{id} was started") : []);
     }
 
     /// <summary>However often a start was repeated, and whatever earlier runs had been told again.</summary>

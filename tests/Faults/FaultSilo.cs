@@ -27,6 +27,9 @@ internal static class FaultSilo
     /// <summary>An order, with a number of workflows of other silos to bring to memory here, unasked.</summary>
     public const string Activate = "activate";
 
+    /// <summary>An order, with the number of a round of <see cref="ScopedCallers"/>.</summary>
+    public const string CallInScopes = "call in scopes";
+
     /// <summary>Bytes of payload that its silos take.</summary>
     public const int PayloadSizeMax = 64 * 1024;
 
@@ -49,7 +52,7 @@ internal static class FaultSilo
             actors.AddWorkflow<Bank>();
             actors.AddWorkflow<Beat>();
             actors.Outbox.Add("outside", new HandlerSink((message, cancellation) => DeliverAsync(sinkPort, message, cancellation)), "moved");
-            actors.Outbox.Add("web", new WebhookSink(Webhook(webhookPort), time: Clock), "moved");
+            actors.Outbox.Add("web", new WebhookSink(Webhook(webhookPort)), "moved");
             (actors.OutboxOptions.BackOffFirst, actors.OutboxOptions.BackOffMax, actors.OutboxOptions.AttemptsMax) = (TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), 1000);
             (actors.Cluster.SiloName, actors.Cluster.Membership) = (name, Enum.Parse<MembershipProfile>(Environment.GetEnvironmentVariable(Rig.ProfileVariable) ?? nameof(MembershipProfile.Tight)));
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (siloPort, gatewayPort);
@@ -64,7 +67,7 @@ internal static class FaultSilo
         });
         using var host = builder.Build();
         var engine = host.Services.GetRequiredService<WorkflowEngine>();
-        Rig.EndWithParent(order => Obey(order, engine)); // Also while it waits for Postgres.
+        Rig.EndWithParent(order => Obey(order, engine, host.Services, sinkPort)); // Also while it waits for Postgres.
         await host.StartAsync();
         Console.WriteLine("READY");
         await host.WaitForShutdownAsync();
@@ -76,7 +79,7 @@ internal static class FaultSilo
         Endpoint = new Uri($"http://127.0.0.1:{port}/"), Secret = WebhookReceiver.Secret, Timeout = WebhookReceiver.SenderTimeout,
     };
 
-    private static void Obey(string order, WorkflowEngine engine)
+    private static void Obey(string order, WorkflowEngine engine, IServiceProvider services, int sinkPort)
     {
         var parts = order.Split(' ');
         var number = double.Parse(parts[^1], CultureInfo.InvariantCulture);
@@ -98,6 +101,9 @@ internal static class FaultSilo
                 break;
             case Activate:
                 _ = ActivateAsync(engine, (int)number);
+                break;
+            case CallInScopes:
+                _ = ScopedCallers.CallAsync(services.GetRequiredService<IWorkflowClient>(), (int)number, sinkPort);
                 break;
         }
     }

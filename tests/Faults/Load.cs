@@ -38,6 +38,7 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
     // For so long some wait for a result before they ask again.
     private static readonly TimeSpan ResultLimit = TimeSpan.FromMilliseconds(500);
 
+    private readonly ConcurrentQueue<Task> _takenOver = [];
     private readonly CancellationTokenSource _noMore = new();
     private readonly CancellationTokenSource _giveUp = new();
     private Task _running = Task.CompletedTask;
@@ -59,11 +60,52 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
     public async Task<bool> EndAsync(TimeSpan limit)
     {
         await _noMore.CancelAsync();
-        await Task.WhenAny(_running, Task.Delay(limit));
-        var ended = _running.IsCompleted;
+        var running = Task.WhenAll(_takenOver.Append(_running));
+        await Task.WhenAny(running, Task.Delay(limit));
+        var ended = running.IsCompleted;
         await _giveUp.CancelAsync();
-        await _running;
+        await running;
         return ended;
+    }
+
+    /// <summary>Of one of <see cref="ScopedCallers"/>, whose start was acknowledged: what was is not asked for again, the rest is.</summary>
+    public void TakeOver(string id, bool isSignalled)
+    {
+        var asked = new Asked(id, ScopedCallers.Amount) { IsStarted = true };
+        History.Enqueue(asked);
+        if (isSignalled)
+        {
+            asked.Acknowledged.Enqueue(ScopedCallers.MessageOf(id));
+        }
+
+        _takenOver.Enqueue(Task.Run(() => FinishAsync(asked, isSignalled)));
+    }
+
+    private async Task FinishAsync(Asked asked, bool isSignalled)
+    {
+        try
+        {
+            if (!isSignalled)
+            {
+                var messageId = ScopedCallers.MessageOf(asked.Id);
+                await AcknowledgedAsync("signal", asked.Id, stop => rig.Workflows.Get<IBank>(asked.Id).SignalAsync(w => w.Add(asked.Sum), messageId, stop));
+                asked.Acknowledged.Enqueue(messageId);
+            }
+
+            await WaitForResultAsync(asked, new Random(seed));
+        }
+        catch (OperationCanceledException) when (_giveUp.IsCancellationRequested)
+        {
+            // The campaign says which did not end.
+        }
+        catch (WorkflowNotFoundException)
+        {
+            findings.Add("acknowledged_is_recorded", $"{asked.Id} was started by a caller under a transaction scope, and is gone");
+        }
+        catch (Exception error)
+        {
+            findings.Add("typed_errors", $"{asked.Id}: {error}");
+        }
     }
 
     /// <summary>How long a small workflow takes from now on, however often it must be asked for.</summary>

@@ -101,6 +101,20 @@ internal sealed partial class Nemesis
         silo.Tell($"{FaultSilo.SetClock} 0");
     }
 
+    /// <summary>In each silo callers under transaction scopes that are never completed; the load takes over what they were told.</summary>
+    private async Task CallInScopesAsync()
+    {
+        foreach (var silo in rig.Silos)
+        {
+            var round = _random.Next(1, int.MaxValue);
+            silo.Process.Tell($"{FaultSilo.CallInScopes} {round}");
+            foreach (var (id, isSignalled) in await ScopedCallers.ToldAsync(rig.EffectsFile, round, TimeSpan.FromSeconds(40)))
+            {
+                load.TakeOver(id, isSignalled);
+            }
+        }
+    }
+
     /// <summary>Two silos bring workflows to memory that a third one has, again and again, and do not ask it: each has them twice until their owner learns of it.</summary>
     private async Task TwoActivationsAsync()
     {

@@ -29,6 +29,7 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         ["clock behind"] = new(nemesis => nemesis.ClockAsync(TimeSpan.FromMinutes(-10))),
         ["clock jumps"] = new(nemesis => nemesis.ClockJumpsAsync()),
         ["same name twice"] = new(nemesis => nemesis.TwinAsync()),
+        ["callers with transactions"] = new(nemesis => nemesis.CallInScopesAsync()),
         ["two activations"] = new(nemesis => nemesis.TwoActivationsAsync()),
         ["backends"] = new(nemesis => nemesis.BackendsAsync()),
         ["postgres restart"] = new(nemesis => nemesis.RestartAsync()) { Goal = 5 },

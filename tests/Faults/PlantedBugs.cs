@@ -52,6 +52,8 @@ internal static class PlantedBugs
         new("KEY SHARE instead of the fence's lock", ["cut off from postgres", "freeze"], Writers, SlowCommits("actors.journal", 0.05, 1), Usurp),
         new("claim and load in one statement", ["kill", "kill two"], [.. Writers, "all_completed"], SlowCommits("actors.journal", 0.05, 6)),
         new("work given away without a letter", ["silo cut off from silos"], ["recovers"]),
+        new("enlists in the caller's transaction", ["callers with transactions"], ["acknowledged_is_recorded"]),
+        new("commits not waited for", ["postmaster", "immediate shutdown"], ["acknowledged_is_recorded", "acknowledged_exactly_once", "replay_gives_the_live_state"]),
         new("cursor by id only", ["slow", "reset"], ["outbox_delivers_all", "order_per_key"], SlowCommits("actors.outbox", 0.2, 0.1)),
         new("retention that ignores undelivered messages", [], ["outbox_delivers_all", "nothing_left"], Provoke: async rig =>
         {

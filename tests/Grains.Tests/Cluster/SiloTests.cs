@@ -164,6 +164,31 @@ public sealed class SiloTests(TestDatabase database) : IClassFixture<TestDatabas
     }
 
     [Fact]
+    public async Task A_sink_is_told_the_database_s_time_of_its_attempt_whatever_the_host_s_clock_shows()
+    {
+        var sent = new TaskCompletionSource<OutboxMessage>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        builder.Services.AddSingleton<TimeProvider>(new LateClock());
+        builder.AddActors(database.ConnectionString, actors =>
+        {
+            actors.AddWorkflow<Telling>();
+            actors.Outbox.Add("sink", new HandlerSink((message, _) =>
+            {
+                sent.TrySetResult(message);
+                return Task.CompletedTask;
+            }), "told");
+            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
+        });
+        using var host = builder.Build();
+        await host.StartAsync(TestContext.Current.CancellationToken);
+        await host.Services.GetRequiredService<IWorkflowClient>().Get<ITelling>("tells").StartAsync(0);
+        var message = await sent.Task.WaitAsync(Limit, TestContext.Current.CancellationToken);
+        Assert.InRange(message.AttemptAt!.Value - message.At, TimeSpan.FromMinutes(-1), TimeSpan.FromMinutes(1));
+        await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task Errors_of_queries_have_types()
     {
         using var host = await StartAsync();
@@ -263,4 +288,22 @@ public sealed class Counting : Workflow<int, int>, ICounting
         await WaitUntil(() => _total >= 100);
         return _total;
     }
+}
+
+public interface ITelling : IWorkflow<int, int>;
+
+/// <summary>One message.</summary>
+public sealed class Telling : Workflow<int, int>, ITelling
+{
+    protected override Task<int> RunAsync(int input)
+    {
+        Publish("told", "", input);
+        return Task.FromResult(input);
+    }
+}
+
+/// <summary>Three hours behind.</summary>
+public sealed class LateClock : TimeProvider
+{
+    public override DateTimeOffset GetUtcNow() => base.GetUtcNow().AddHours(-3);
 }

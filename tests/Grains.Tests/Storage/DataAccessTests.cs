@@ -1,4 +1,5 @@
 using Actors.Grains.Tests.Cluster;
+using Actors.Hosting;
 using Actors.Storage;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
@@ -151,6 +152,38 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         await silo.StopAsync(Cancel);
     }
 
+    [Fact]
+    public async Task A_server_that_may_lose_what_it_has_acknowledged_is_a_warning_at_the_start()
+    {
+        var settings = TestPostgres.Settings with { ConnectionString = null, Name = $"test-own-{Guid.NewGuid():n}" };
+        var server = await EmbeddedPostgres.StartAsync(settings, cancellation: Cancel);
+        try
+        {
+            await using (var source = NpgsqlDataSource.Create(server.ConnectionString))
+            {
+                await Store.ExecuteAsync(source, "alter system set full_page_writes = off");
+                await Store.ExecuteAsync(source, "select pg_reload_conf()");
+                while (await Store.ScalarAsync<string>(source, "show full_page_writes") != "off")
+                {
+                    await Task.Delay(10, Cancel);
+                }
+            }
+
+            var warned = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+            using var host = Build(server.ConnectionString, new Listener(warned));
+            await host.StartAsync(Cancel);
+            Assert.StartsWith("Postgres runs with full_page_writes = off", await warned.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
+            await host.StopAsync(Cancel);
+        }
+        finally
+        {
+            foreach (var folder in await EmbeddedPostgres.StopAsync(settings))
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
+
     private static IHost Client(string connectionString, ILoggerProvider? logs = null)
     {
         var builder = Host.CreateApplicationBuilder();
@@ -186,7 +219,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
     {
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            if (eventId.Id is 631 or 641)
+            if (eventId.Id is 631 or 633 or 641)
             {
                 waits.TrySetResult(formatter(state, exception));
             }
