@@ -13,7 +13,8 @@ if (rest is [var first, ..] && !File.Exists(Path.Combine(TestPostgres.Repository
     return 2;
 }
 
-using var onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, _ => Environment.Exit(130));   // So that servers are stopped.
+using var onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
+using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
 var summary = new Summary();
 try
 {
@@ -39,3 +40,10 @@ catch (Exception missing) when (missing is PostgresMissingException or InvalidOp
 }
 
 return summary.Print();
+
+// The servers are stopped at the exit, if nobody uses them any more.
+static void End(PosixSignalContext signal)
+{
+    TestProgram.EndAll();
+    Environment.Exit(signal.Signal == PosixSignal.SIGINT ? 130 : 143);
+}

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
@@ -10,6 +11,8 @@ namespace Actors.Runner;
 /// <summary>One test project's program on one Postgres.</summary>
 internal sealed partial record TestProgram(string Project, int? Major, string[] Arguments)
 {
+    private static readonly ConcurrentDictionary<Process, bool> Running = new();
+
     /// <summary>That no test was found is a failure.</summary>
     public bool MustRun { get; init; }
 
@@ -56,14 +59,23 @@ internal sealed partial record TestProgram(string Project, int? Major, string[] 
         }
     }
 
+    /// <summary>No program runs when this returns, nor what one has started.</summary>
+    public static void EndAll()
+    {
+        foreach (var process in Running.Keys)
+        {
+            process.Kill(entireProcessTree: true);
+            process.WaitForExit();
+        }
+    }
+
     private async Task<int> RunAsync(string program, string report, bool all, Action<string> hear)
     {
         var start = new ProcessStartInfo(program, ["-noLogo", "-noColor", "-xml", report, .. Arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["ACTORS_POSTGRES_VERSION"] = Major?.ToString(CultureInfo.InvariantCulture);
         start.Environment[TestTier.Variable] = all ? TestTier.All : null;
         using var process = Process.Start(start)!;
-        void End(object? sender, EventArgs e) => process.Kill(entireProcessTree: true);
-        AppDomain.CurrentDomain.ProcessExit += End;
+        Running[process] = true;
         if (YieldsToOthers)
         {
             process.PriorityClass = ProcessPriorityClass.BelowNormal;
@@ -81,7 +93,7 @@ internal sealed partial record TestProgram(string Project, int? Major, string[] 
             }
         }));
         await process.WaitForExitAsync();
-        AppDomain.CurrentDomain.ProcessExit -= End;
+        Running.TryRemove(process, out _);
         return process.ExitCode;
     }
 

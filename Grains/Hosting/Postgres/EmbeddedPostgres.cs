@@ -44,7 +44,11 @@ public static class EmbeddedPostgres
         {
             return [];
         }
-        var home = await PostgresHome.ChooseAsync(settings.RootFolder, _ => { }, cancellation);
+        var home = await PostgresHome.ChooseAsync(settings.RootFolder, _ => { }, cancellation, create: false);
+        if (!Directory.Exists(home.Folder))
+        {
+            return [];
+        }
         using var alone = await FileLock.TakeAsync(home.LockFile, cancellation);
         var stopped = new List<string>();
         foreach (var folder in Directory.EnumerateDirectories(home.Folder, $"{settings.Name}-{settings.Major?.ToString() ?? "*"}"))

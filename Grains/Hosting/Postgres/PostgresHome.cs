@@ -10,7 +10,8 @@ internal sealed record PostgresHome(string Folder, string? User)
     internal string LockFile => Path.Combine(Folder, "postgres.lock");
 
     /// <summary>The folder exists and the server's user can reach it when this returns.</summary>
-    internal static async Task<PostgresHome> ChooseAsync(string rootFolder, Action<string> say, CancellationToken cancellation)
+    /// <param name="create">False: a folder that is missing stays so, since no server can be there.</param>
+    internal static async Task<PostgresHome> ChooseAsync(string rootFolder, Action<string> say, CancellationToken cancellation, bool create = true)
     {
         var folder = Path.Combine(Path.GetFullPath(rootFolder), ".actors");
         if (OperatingSystem.IsWindows() || !Environment.IsPrivilegedProcess)
@@ -26,6 +27,10 @@ internal sealed record PostgresHome(string Folder, string? User)
             return new(folder, user);
         }
         var other = "/var/tmp/actors-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))[..12];
+        if (!create && !Directory.Exists(other))
+        {
+            return new(other, user);
+        }
         say($"User {user}, as whom Postgres runs when root starts it, cannot reach {folder}: its files are in {other}.");
         Open(other);
         // Anyone can make a folder of this name in /var/tmp first, and would own what root starts from it.

@@ -3,8 +3,6 @@ using Actors.Execution;
 using Actors.Grains.Tests.Calling;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 using Orleans.Placement;
 using Orleans.Runtime;
 using Orleans.Runtime.Placement;
@@ -16,8 +14,8 @@ namespace Actors.Grains.Tests.Cluster;
 public sealed class PlacementTests : IAsyncLifetime
 {
     private const int Runs = 40;
-    private readonly List<IHost> _hosts = [];
     private TestDatabase _database = null!;
+    private InProcessCluster? _cluster;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -25,10 +23,9 @@ public sealed class PlacementTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var host in Enumerable.Reverse(_hosts))
+        if (_cluster is not null)
         {
-            await host.StopAsync();
-            host.Dispose();
+            await _cluster.DisposeAsync();
         }
 
         await _database.DisposeAsync();
@@ -38,7 +35,7 @@ public sealed class PlacementTests : IAsyncLifetime
     public async Task Runs_that_are_called_in_their_own_silo_have_no_mailbox()
     {
         var silo = await StartSiloAsync();
-        var handles = await StartRunsAsync(silo);
+        var handles = await StartRunsAsync(Client(silo));
         foreach (var handle in handles)
         {
             Assert.False((await handle.WithSignal(w => w.Add(1)).StartAsync(1, cancellation: Cancel)).Started);
@@ -59,7 +56,7 @@ public sealed class PlacementTests : IAsyncLifetime
     public async Task A_client_s_runs_have_no_mailbox_while_they_are_in_the_silo_that_it_is_connected_to()
     {
         var silo = await StartSiloAsync();
-        var client = await StartClientAsync();
+        var client = _cluster!.Client;
         var handles = await StartRunsAsync(client);
         foreach (var handle in handles)
         {
@@ -78,10 +75,10 @@ public sealed class PlacementTests : IAsyncLifetime
     [Fact]
     public async Task A_client_s_calls_find_runs_in_whichever_silo_they_are_and_leave_them_there()
     {
-        var (one, other) = (await StartSiloAsync(), await StartSiloAsync());
-        var handles = await StartRunsAsync(one);
+        var (one, other) = await StartTwoAsync();
+        var handles = await StartRunsAsync(Client(one));
         var owners = await OwnersAsync();
-        var client = Client(await StartClientAsync());
+        var client = _cluster!.Client;
         await AllAnswerWhereTheyAreAsync(client, handles, owners);
         var results = handles.Select(handle => client.Get<ICounting>(handle.Id.Id).ResultAsync(Cancel)).ToList();
         await Task.WhenAll(handles.Select(handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(98), cancellation: Cancel)));
@@ -92,8 +89,8 @@ public sealed class PlacementTests : IAsyncLifetime
     [Fact]
     public async Task A_call_from_another_silo_finds_the_run_where_it_is()
     {
-        var (one, other) = (await StartSiloAsync(), await StartSiloAsync());
-        var handles = await StartRunsAsync(one);
+        var (one, other) = await StartTwoAsync();
+        var handles = await StartRunsAsync(Client(one));
         var owners = await OwnersAsync();
         await AllAnswerWhereTheyAreAsync(Client(other), handles, owners);
     }
@@ -101,11 +98,11 @@ public sealed class PlacementTests : IAsyncLifetime
     [Fact]
     public async Task A_run_stays_where_it_is_when_its_mailbox_goes()
     {
-        var (one, other) = (await StartSiloAsync(), await StartSiloAsync());
-        var handles = await StartRunsAsync(one);
+        var (one, other) = await StartTwoAsync();
+        var handles = await StartRunsAsync(Client(one));
         var owners = await OwnersAsync();
         await Task.WhenAll(handles.Select(handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(1), cancellation: Cancel)));
-        var there = other.Services.GetRequiredService<WorkflowEngine>().Context.Database.Silo;
+        var there = other.GetRequiredService<WorkflowEngine>().Context.Database.Silo;
         Assert.InRange(await MailboxesAsync(one), Math.Max(1, owners.Values.Count(owner => owner != there)), Runs);
         await Management(one).ForceActivationCollection(TimeSpan.Zero);
         await UntilAsync(async () => await MailboxesAsync(one) == 0);
@@ -118,7 +115,7 @@ public sealed class PlacementTests : IAsyncLifetime
     public async Task A_mailbox_without_a_run_in_memory_does_not_stay()
     {
         var silo = await StartSiloAsync();
-        var handles = await StartRunsAsync(silo);
+        var handles = await StartRunsAsync(Client(silo));
         await Task.WhenAll(handles.Select(handle => handle.SignalAsync(w => w.Add(99), cancellation: Cancel)));
         Assert.All(await Task.WhenAll(handles.Select(handle => handle.ResultAsync(Cancel))), result => Assert.Equal(100, result));
         Assert.All(await Task.WhenAll(handles.Select(handle => handle.StatusAsync(Cancel))), status => Assert.Equal(WorkflowStatus.Completed, status!.Status));
@@ -146,7 +143,7 @@ public sealed class PlacementTests : IAsyncLifetime
     public async Task A_caller_whose_context_never_runs_anything_holds_up_no_other()
     {
         var silo = await StartSiloAsync();
-        await StartRunsAsync(silo);
+        await StartRunsAsync(Client(silo));
         var caller = new Thread(() =>
         {
             SynchronizationContext.SetSynchronizationContext(new Nowhere());
@@ -196,11 +193,11 @@ public sealed class PlacementTests : IAsyncLifetime
         Assert.DoesNotContain(Enumerable.Range(0, 16), _ => starts.Next());
     }
 
-    private static IWorkflowClient Client(IHost caller) => caller.Services.GetRequiredService<IWorkflowClient>();
+    private static IWorkflowClient Client(IServiceProvider silo) => silo.GetRequiredService<IWorkflowClient>();
 
-    private static IManagementGrain Management(IHost silo) => silo.Services.GetRequiredService<IGrainFactory>().GetGrain<IManagementGrain>(0);
+    private static IManagementGrain Management(IServiceProvider silo) => silo.GetRequiredService<IGrainFactory>().GetGrain<IManagementGrain>(0);
 
-    private static async Task<int> MailboxesAsync(IHost silo) =>
+    private static async Task<int> MailboxesAsync(IServiceProvider silo) =>
         (await Management(silo).GetSimpleGrainStatistics()).Where(grain => grain.GrainType.Contains(nameof(WorkflowGrain), StringComparison.Ordinal)).Sum(grain => grain.ActivationCount);
 
     private static async Task UntilAsync(Func<Task<bool>> look)
@@ -212,9 +209,9 @@ public sealed class PlacementTests : IAsyncLifetime
         }
     }
 
-    private static async Task<List<IWorkflowHandle<ICounting>>> StartRunsAsync(IHost caller)
+    private static async Task<List<IWorkflowHandle<ICounting>>> StartRunsAsync(IWorkflowClient caller)
     {
-        var handles = Enumerable.Range(0, Runs).Select(n => Client(caller).Get<ICounting>($"c-{n}")).ToList();
+        var handles = Enumerable.Range(0, Runs).Select(n => caller.Get<ICounting>($"c-{n}")).ToList();
         foreach (var handle in handles)
         {
             Assert.True((await handle.StartAsync(1, cancellation: Cancel)).Started);
@@ -256,32 +253,21 @@ public sealed class PlacementTests : IAsyncLifetime
         return owners;
     }
 
-    private async Task<IHost> StartSiloAsync()
+    private async Task<IServiceProvider> StartSiloAsync()
     {
-        var builder = Host.CreateApplicationBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
-        builder.AddActors(_database.ConnectionString, actors =>
-        {
-            actors.AddWorkflow<Counting>();
-            (actors.Cluster.ClusterId, actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (_database.Name, ReadyProcess.FreePort(), ReadyProcess.FreePort());
-            actors.Execution.RestAfter = TimeSpan.FromMinutes(5);
-        });
-        return await StartAsync(builder);
+        await StartAsync(1);
+        return _cluster!.Silo(0);
     }
 
-    private Task<IHost> StartClientAsync()
+    private async Task<(IServiceProvider One, IServiceProvider Other)> StartTwoAsync()
     {
-        var builder = Host.CreateApplicationBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
-        builder.AddActorsClient(_database.ConnectionString, client => client.ClusterId = _database.Name);
-        return StartAsync(builder);
+        await StartAsync(2);
+        return (_cluster!.Silo(0), _cluster.Silo(1));
     }
 
-    private async Task<IHost> StartAsync(HostApplicationBuilder builder)
+    private async Task StartAsync(short silos) => _cluster = await InProcessCluster.StartAsync(_database.ConnectionString, silos, actors =>
     {
-        var host = builder.Build();
-        _hosts.Add(host);
-        await host.StartAsync(Cancel);
-        return host;
-    }
+        actors.AddWorkflow<Counting>();
+        actors.Execution.RestAfter = TimeSpan.FromMinutes(5);
+    });
 }

@@ -143,6 +143,17 @@ public sealed class EmbeddedPostgresTests(OwnPostgres own) : IClassFixture<OwnPo
     }
 
     [Fact]
+    public async Task A_stop_where_nothing_was_started_makes_no_folder()
+    {
+        CloseFolder();
+        Directory.CreateDirectory(Path.Combine(_temporary, ".actors"));
+        await using var none = OwnPostgres.In(_temporary);
+
+        Assert.Null(await none.StopAsync(Cancellation));
+        Assert.False(Directory.Exists((await PostgresHome.ChooseAsync(_temporary, _ => { }, Cancellation, create: false)).Folder));
+    }
+
+    [Fact]
     public async Task A_process_that_has_the_number_of_a_server_that_is_gone_is_left_alone()
     {
         var killed = await own.StartAsync(cancellation: Cancellation);

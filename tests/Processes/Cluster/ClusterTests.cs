@@ -146,53 +146,6 @@ public sealed class ClusterTests(ITestOutputHelper output)
         Assert.False(rig.Silos[0].HasExited);
     }
 
-    [Fact]
-    public async Task A_start_in_the_caller_s_transaction_runs_within_a_second_and_only_if_it_commits()
-    {
-        await using var rig = await ClusterRig.StartAsync(1);
-        await using var connection = await rig.Database.DataSource.OpenConnectionAsync();
-        await using (var rolledBack = await connection.BeginTransactionAsync())
-        {
-            await rig.Workflows.Get<INap>("n-0").StartAsync(TimeSpan.Zero, rolledBack);
-            await rolledBack.RollbackAsync();
-        }
-
-        await using (var committed = await connection.BeginTransactionAsync())
-        {
-            await rig.Workflows.Get<INap>("n-1").StartAsync(TimeSpan.Zero, committed);
-            await rig.Workflows.Get<IWaiting>("w-1").WithSignal(w => w.Go(7)).StartAsync(1, committed);
-            await committed.CommitAsync();
-        }
-
-        await rig.UntilAsync("select status = 1 from actors.workflows where id = 'n-1'");
-        Assert.Equal(8, await rig.Workflows.Get<IWaiting>("w-1").ResultAsync());
-        Assert.Null(await rig.Workflows.Get<INap>("n-0").StatusAsync());
-        output.WriteLine($"ended {await rig.ScalarAsync<double>("select extract(epoch from ended_at - created_at)::float8 from actors.workflows where id = 'n-1'")} s after its start");
-    }
-
-    [Fact]
-    public async Task Sleepers_leave_memory_and_wake_on_time()
-    {
-        await using var rig = await ClusterRig.StartAsync(1);
-        var handles = Enumerable.Range(0, 200).Select(i => rig.Workflows.Get<INap>($"n-{i}")).ToList();
-        await Task.WhenAll(handles.Select(handle => handle.StartAsync(TimeSpan.FromSeconds(14))));
-        await rig.UntilAsync("select count(*) = 200 from actors.workflows where owner is null");
-        var late = await Task.WhenAll(handles.Select(handle => handle.ResultAsync()));
-        output.WriteLine($"late by up to {late.Max()} ms, on average {late.Average()} ms");
-        Assert.All(late, milliseconds => Assert.True(milliseconds >= 0));
-        Assert.Equal(0, await rig.ScalarAsync<long>("select count(*) from actors.timers"));
-    }
-
-    [Fact]
-    public async Task An_ordinary_grain_keeps_its_state_in_Postgres()
-    {
-        await using var rig = await ClusterRig.StartAsync(1);
-        Assert.Equal(3, await rig.Orleans.GetGrain<ICounterGrain>("c").AddAsync(3));
-        await rig.Silos[0].KillAsync();
-        await rig.RestartAsync();
-        Assert.Equal(7, await rig.Orleans.GetGrain<ICounterGrain>("c").AddAsync(4));
-    }
-
     private const string Everything =
         """
         select (select string_agg(w::text, E'\n' order by instance) from (select instance, status, position, epoch, ended_at from actors.workflows) w)
