@@ -136,60 +136,19 @@ public sealed class SiloTests(SiloTests.OneSilo silo, ITestOutputHelper output) 
     }
 
     [Fact]
-    public async Task A_silo_that_leaves_in_order_has_said_so_before_Orleans_tells_the_others()
-    {
-        using var host = await StartAsync();
-        await database.ExecuteAsync("""
-            create table left_behind (silos bigint);
-            create function leave() returns trigger language plpgsql as $$ begin insert into left_behind select count(*) from actors.silos s where s.address like '%:' || new.port || '@%'; return null; end $$;
-            create trigger leave after update on actors.orleans_membership for each row when (new.status = 6 and old.status <> 6) execute function leave()
-            """);
-        await host.StopAsync(TestContext.Current.CancellationToken);
-        Assert.Equal("0", await database.ScalarAsync<string>("select string_agg(silos::text, ',') from left_behind"));
-        await database.ExecuteAsync("drop trigger leave on actors.orleans_membership; drop table left_behind");
-    }
-
-    [Fact]
-    public async Task A_sink_is_told_the_database_s_time_of_its_attempt_whatever_the_host_s_clock_shows()
-    {
-        var sent = new TaskCompletionSource<OutboxMessage>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var builder = Host.CreateApplicationBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
-        builder.Services.AddSingleton<TimeProvider>(new LateClock());
-        builder.AddActors(database.ConnectionString, actors =>
-        {
-            actors.AddWorkflow<Telling>();
-            actors.Outbox.Add("sink", new HandlerSink((message, _) =>
-            {
-                sent.TrySetResult(message);
-                return Task.CompletedTask;
-            }), "told");
-            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
-        });
-        using var host = builder.Build();
-        await host.StartAsync(TestContext.Current.CancellationToken);
-        await host.Services.GetRequiredService<IWorkflowClient>().Get<ITelling>("tells").StartAsync(0);
-        var message = await sent.Task.WaitAsync(Limit, TestContext.Current.CancellationToken);
-        Assert.InRange(message.AttemptAt!.Value - message.At, TimeSpan.FromMinutes(-1), TimeSpan.FromMinutes(1));
-        await host.StopAsync(TestContext.Current.CancellationToken);
-    }
-
-    [Fact]
     public async Task Errors_of_queries_have_types()
     {
-        using var host = await StartAsync();
-        var handle = host.Services.GetRequiredService<IWorkflowClient>().Get<ICounting>("queried");
+        var handle = Workflows.Get<ICounting>("queried");
         await handle.StartAsync(-1);
         var error = await Assert.ThrowsAsync<QueryFailedException>(() => handle.QueryAsync(w => w.Total()));
         Assert.Equal(typeof(InvalidTimeZoneException).FullName, error.ErrorType);
-        await host.Services.GetRequiredService<Actors.Execution.WorkflowEngine>().ReleaseAsync(handle.Id);
+        await silo.Services.GetRequiredService<Actors.Execution.WorkflowEngine>().ReleaseAsync(handle.Id);
         Assert.Equal(error.Message, (await Assert.ThrowsAsync<QueryFailedException>(() => handle.QueryAsync(w => w.Total()))).Message);
-        await database.ExecuteAsync($"""
+        await silo.Database.ExecuteAsync($"""
             with run as (update actors.workflows set position = 1 where id = 'queried' returning instance)
             insert into actors.journal (instance, at, position, seq, kind, name) select instance, now(), 1, 1, {(int)JournalKind.StepCompleted}, 'unknown' from run
             """);
         Assert.Contains("has not asked for", (await Assert.ThrowsAsync<WorkflowCodeException>(() => handle.QueryAsync(w => w.Total()))).Message, StringComparison.Ordinal);
-        await host.StopAsync(TestContext.Current.CancellationToken);
     }
 
     private static async Task SignalAsync(IWorkflowHandle<ICounting> handle, int amount)
@@ -336,22 +295,4 @@ public sealed class Counting : Workflow<int, int>, ICounting
         await WaitUntil(() => _total >= 100);
         return _total;
     }
-}
-
-public interface ITelling : IWorkflow<int, int>;
-
-/// <summary>One message.</summary>
-public sealed class Telling : Workflow<int, int>, ITelling
-{
-    protected override Task<int> RunAsync(int input)
-    {
-        Publish("told", "", input);
-        return Task.FromResult(input);
-    }
-}
-
-/// <summary>Three hours behind.</summary>
-public sealed class LateClock : TimeProvider
-{
-    public override DateTimeOffset GetUtcNow() => base.GetUtcNow().AddHours(-3);
 }
