@@ -6,6 +6,9 @@ namespace Actors.Benchmarks;
 
 public interface IListener : IWorkflow<int, int>
 {
+    [Signal]
+    Task Ring();
+
     [Query]
     int Heard();
 }
@@ -16,6 +19,12 @@ public sealed class Listener : Workflow<int, int>, IListener
     private int _heard;
 
     public int Heard() => _heard;
+
+    public Task Ring()
+    {
+        _heard++;
+        return Task.CompletedTask;
+    }
 
     protected override async Task<int> RunAsync(int input)
     {
@@ -104,21 +113,23 @@ internal static class Features
         const int Rounds = 5;
         var listener = silo.Workflows.Get<IListener>("listener");
         await listener.StartAsync(0);
-        var (commits, steps, starts, signals) = (new double[Rounds], new double[Rounds], new double[Rounds], new double[Rounds]);
+        var (commits, steps, starts, told, signals) = (new double[Rounds], new double[Rounds], new double[Rounds], new double[Rounds], new double[Rounds]);
         for (var round = -1; round < Rounds; round++)
         {
             var commit = (await Pgbench.RunAsync(pgbench, connectionString, "commit.sql", 1, TimeSpan.FromSeconds(2))).P50Ms;
             var start = await MedianAsync(1500, i => silo.Workflows.Get<IListener>($"start-{round}-{i}").StartAsync(0));
+            var tell = await MedianAsync(1500, i => silo.Workflows.Get<IListener>($"told-{round}-{i}").WithSignal(w => w.Ring()).StartAsync(0, StartPolicy.Reject));
             var step = (await Pgbench.RunAsync(pgbench, connectionString, "step.sql", 1, TimeSpan.FromSeconds(2))).P50Ms;
             var signal = await MedianAsync(1500, _ => listener.SendAsync("go on", true));
             if (round >= 0)
             {
-                (commits[round], steps[round], starts[round], signals[round]) = (commit, step, start, signal);
+                (commits[round], steps[round], starts[round], told[round], signals[round]) = (commit, step, start, tell, signal);
             }
         }
 
         text.Add($"pgbench, one client, {Rounds} rounds: an update of one small row {Range(commits)} ms, a step in one transaction {Range(steps)} ms (medians)");
         Beside("a start", starts);
+        Beside("a start with a signal, remembered by its request", told);
         Beside("a message to a workflow in memory", signals);
 
         void Beside(string what, double[] taken) =>

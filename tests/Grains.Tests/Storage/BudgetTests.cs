@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Actors.Support;
+using Actors.Wire;
 using Npgsql;
 using Xunit;
 
@@ -59,6 +60,22 @@ public sealed class BudgetTests(TestDatabase database) : IClassFixture<TestDatab
         _trips.Clear();
         await _engine.SendAsync("signalled", "letter", 2);
         Assert.Equal(["claim", "commit"], _trips.Take(2)); // Its end follows.
+    }
+
+    [Fact]
+    public async Task A_signal_to_a_further_run_costs_a_look_more_and_a_start_of_one_two_looks()
+    {
+        await _engine.StartWorkflowAsync("further", "Costs", "two letters");
+        await _engine.SendAsync("further", "letter", 1);
+        await _engine.SendAsync("further", "letter", 2);
+        await UntilGoneAsync("further");
+        _trips.Clear();
+        var payload = _engine.Engine.Context.Payloads.Write("two letters", $"input");
+        await _engine.Engine.StartAsync(new WorkflowId("further"), new StartRequest("Costs", payload, StartPolicy.StartNew, null, "request"));
+        Assert.Equal(["commit", "look", "find message", "commit"], _trips); // The id is taken, by whom, not by this request; then the start.
+        _trips.Clear();
+        await _engine.SendAsync("further", "letter", 3);
+        Assert.Equal(["find message", "commit"], _trips);
     }
 
     [Fact]
