@@ -74,7 +74,7 @@ internal sealed partial record TestProgram(string Project, int? Major, string[] 
         var start = new ProcessStartInfo(program, ["-noLogo", "-noColor", "-xml", report, .. Arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["ACTORS_POSTGRES_VERSION"] = Major?.ToString(CultureInfo.InvariantCulture);
         start.Environment[TestTier.Variable] = all ? TestTier.All : null;
-        using var process = Process.Start(start)!;
+        var process = Process.Start(start)!;    // Not disposed: EndAll may have it in hand.
         Running[process] = true;
         if (YieldsToOthers)
         {
