@@ -4,8 +4,8 @@ using System.Reflection;
 namespace Actors.Calling;
 
 /// <summary>
-/// What a contract says, read once for each type, by clients and silos alike: both refuse the same with the same sentence. A workflow class is read
-/// as the contract that it implements; one that implements none is its own, without signals and queries.
+/// What a contract says, read once for each type, by clients and silos alike: both refuse the same with the same sentence. A workflow class is
+/// read as the contract that it implements; one that implements none is its own, without signals and queries.
 /// </summary>
 internal sealed class Contract
 {
@@ -18,7 +18,8 @@ internal sealed class Contract
         Type = type;
         var named = type.GetCustomAttribute<WorkflowNameAttribute>(inherit: false);
         Name = NameRule.Checked(named is null ? DefaultName(type) : named.Name, $"The stored name of {type.Name}");
-        FullNames = [.. (named?.Formerly ?? []).Select(Earlier).Prepend(NameRule.Checked(type.FullName, $"The full name of {type.Name}", FullNameMax)).Distinct()];
+        var own = NameRule.Checked(type.FullName, $"The full name of {type.Name}", FullNameMax);
+        FullNames = [.. (named?.Formerly ?? []).Select(Earlier).Prepend(own).Distinct()];
         (Input, Result) = ContractRules.InputAndResult(type);
         var members = ContractRules.Members(type);
         Signals = members.Where(ContractRules.IsSignal).ToDictionary(method => method.Name, StringComparer.Ordinal);
@@ -70,19 +71,25 @@ internal sealed class Contract
         return contract;
     }
 
-    private static string DefaultName(Type type) => type is { IsInterface: true, Name: ['I', >= 'A' and <= 'Z', ..] name } ? name[1..] : type.Name;
+    private static string DefaultName(Type type) =>
+        type is { IsInterface: true, Name: ['I', >= 'A' and <= 'Z', ..] name } ? name[1..] : type.Name;
 
-    private string Earlier(string name) => !NameRule.Checked(name, $"An earlier full name of {Type.Name}", FullNameMax).Contains(',', StringComparison.Ordinal)
-        ? name
-        : throw new ArgumentException($"An earlier full name of {Type.Name} names an assembly: give namespace and type alone, as Type.FullName does.");
+    private string Earlier(string name)
+    {
+        var what = $"An earlier full name of {Type.Name}";
+        return !NameRule.Checked(name, what, FullNameMax).Contains(',', StringComparison.Ordinal) ? name
+            : throw new ArgumentException($"{what} names an assembly: give namespace and type alone, as Type.FullName does.");
+    }
 
     private static string ShapeOf(MethodInfo method) =>
-        $"{(ContractRules.IsSignal(method) ? "signal" : "query")} {method.Name}({string.Join(", ", method.GetParameters().Select(ShapeOf))}) -> {ShapeOf(method.ReturnType)}";
+        $"{(ContractRules.IsSignal(method) ? "signal" : "query")} {method.Name}({string.Join(", ", method.GetParameters().Select(ShapeOf))}) "
+        + $"-> {ShapeOf(method.ReturnType)}";
 
     private static string ShapeOf(ParameterInfo parameter) => ShapeOf(parameter.ParameterType) + (parameter.IsOptional ? "?" : "");
 
     // Type.FullName of a generic type names the assemblies of its arguments, and so their versions.
     private static string ShapeOf(Type type) => type.IsArray ? ShapeOf(type.GetElementType()!) + "[]"
-        : type.IsGenericType ? $"{type.GetGenericTypeDefinition().FullName}<{string.Join(", ", type.GetGenericArguments().Select(ShapeOf))}>"
+        : type.IsGenericType
+            ? $"{type.GetGenericTypeDefinition().FullName}<{string.Join(", ", type.GetGenericArguments().Select(ShapeOf))}>"
         : type.FullName ?? type.Name;
 }

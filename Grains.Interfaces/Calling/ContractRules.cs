@@ -2,7 +2,7 @@ using System.Reflection;
 
 namespace Actors.Calling;
 
-/// <summary>What a contract may be. Whatever would be ignored, or found out at the first call, is refused when it is read, with the way out.</summary>
+/// <summary>What a contract may be. What would be ignored, or found out at the first call, is refused where it is read.</summary>
 internal static class ContractRules
 {
     private const BindingFlags Declared =
@@ -17,13 +17,15 @@ internal static class ContractRules
     {
         if (implementation.IsAbstract || implementation.ContainsGenericParameters)
         {
-            throw new ArgumentException($"{implementation.Name} is not a concrete class, so no run can be one: register and call a class that is.");
+            throw new ArgumentException(
+                $"{implementation.Name} is not a concrete class, so no run can be one: "
+                + "register and call a class that is.");
         }
 
         var all = implementation.GetInterfaces().Where(IsContract).ToList();
         var contracts = all.Where(one => !all.Exists(other => other != one && one.IsAssignableFrom(other))).ToList();
         return contracts.Count <= 1 ? contracts.FirstOrDefault() : throw new ArgumentException(
-            $"{implementation.Name} implements {contracts.Count} contracts ({string.Join(", ", contracts.Select(contract => contract.Name))}): a workflow has one.");
+            $"{implementation.Name} implements {contracts.Count} contracts ({string.Join(", ", contracts.Select(one => one.Name))}): a workflow has one.");
     }
 
     public static void CheckInterface(Type contract)
@@ -35,18 +37,23 @@ internal static class ContractRules
 
         if (contract.IsGenericType)
         {
-            throw new ArgumentException($"{contract.Name} is generic, and the name under which runs are stored is not: declare an interface for each type that it takes.");
+            throw new ArgumentException(
+                $"{contract.Name} is generic, and the name under which runs are stored is not: "
+                + "declare an interface for each type that it takes.");
         }
 
         if (contract.GetInterfaces().FirstOrDefault(IsContract) is { } other)
         {
             throw new ArgumentException(
-                $"{contract.Name} extends the contract {other.Name}, and a workflow has one: let {other.Name} not extend IWorkflow, or declare its members in {contract.Name}.");
+                $"{contract.Name} extends the contract {other.Name}, and a workflow has one: "
+                + $"let {other.Name} not extend IWorkflow, or declare its members in {contract.Name}.");
         }
 
-        if (contract.GetMethods(Declared).FirstOrDefault(method => method.IsAbstract && !IsSignal(method) && !IsQuery(method)) is { } unmarked)
+        if (Array.Find(contract.GetMethods(Declared), method => method.IsAbstract && !IsSignal(method) && !IsQuery(method)) is { } unmarked)
         {
-            throw new ArgumentException($"{contract.Name}.{unmarked.Name} is marked neither [Signal] nor [Query], so nobody could call it: mark it, or take it out of the contract.");
+            throw new ArgumentException(
+                $"{contract.Name}.{unmarked.Name} is marked neither [Signal] nor [Query], so nobody could call it: "
+                + "mark it, or take it out of the contract.");
         }
     }
 
@@ -54,23 +61,31 @@ internal static class ContractRules
     {
         if (contract.Type == implementation && implementation.IsGenericType)
         {
-            throw new ArgumentException($"{implementation.Name} is generic, and the name under which runs are stored is not: let it implement a contract, an interface that is not generic.");
+            throw new ArgumentException(
+                $"{implementation.Name} is generic, and the name under which runs are stored is not: "
+                + "let it implement a contract, an interface that is not generic.");
         }
 
         if (contract.Type != implementation && implementation.IsDefined(typeof(WorkflowNameAttribute), inherit: false))
         {
-            throw new ArgumentException($"{implementation.Name} bears a [WorkflowName], and callers know its contract alone: put it on {contract.Type.Name}.");
+            throw new ArgumentException(
+                $"{implementation.Name} bears a [WorkflowName], and callers know its contract alone: "
+                + $"put it on {contract.Type.Name}.");
         }
 
         if (InputAndResult(implementation) != (contract.Input, contract.Result))
         {
-            throw new ArgumentException($"{implementation.Name} and its contract {contract.Type.Name} take or return different types: let both name the same.");
+            throw new ArgumentException(
+                $"{implementation.Name} and its contract {contract.Type.Name} take or return different types: "
+                + "let both name the same.");
         }
 
         if (Marked(implementation).FirstOrDefault(method => !Implements(implementation, method, contract)) is { } alone)
         {
-            throw new ArgumentException($"{implementation.Name}.{alone.Name} is marked on the class, and callers know its contract alone: "
-                + $"declare and mark it in {(contract.Type == implementation ? $"an interface that extends IWorkflow<{contract.Input.Name}, {contract.Result.Name}>" : contract.Type.Name)}.");
+            var place = contract.Type != implementation ? contract.Type.Name
+                : $"an interface that extends IWorkflow<{contract.Input.Name}, {contract.Result.Name}>";
+            throw new ArgumentException(
+                $"{implementation.Name}.{alone.Name} is marked on the class, and callers know its contract alone: declare and mark it in {place}.");
         }
     }
 
@@ -79,7 +94,9 @@ internal static class ContractRules
         var bases = type.GetInterfaces().Where(IsTyped).ToList();
         if (bases.Count != 1)
         {
-            throw new ArgumentException($"{type.Name} extends IWorkflow<TInput, TResult> {bases.Count} times: a workflow takes one input and has one result, so extend it once.");
+            throw new ArgumentException(
+                $"{type.Name} extends IWorkflow<TInput, TResult> {bases.Count} times: "
+                + "a workflow takes one input and has one result, so extend it once.");
         }
 
         var arguments = bases[0].GetGenericArguments();
@@ -92,7 +109,8 @@ internal static class ContractRules
     public static List<MethodInfo> Members(Type contract)
     {
         var members = new Dictionary<string, MethodInfo>(StringComparer.Ordinal);
-        foreach (var method in contract.IsInterface ? contract.GetInterfaces().Append(contract).SelectMany(type => type.GetMethods(Declared)).Where(m => IsSignal(m) || IsQuery(m)) : [])
+        var interfaces = contract.IsInterface ? contract.GetInterfaces().Append(contract) : [];
+        foreach (var method in interfaces.SelectMany(type => type.GetMethods(Declared)).Where(one => IsSignal(one) || IsQuery(one)))
         {
             var name = $"{contract.Name}.{method.Name}";
             CheckKind(method, name);
@@ -100,7 +118,9 @@ internal static class ContractRules
             CheckParameters(method, name);
             if (!members.TryAdd(method.Name, method))
             {
-                throw new ArgumentException($"{name} is overloaded, and a signal or query is found by its name alone: give each a name of its own.");
+                throw new ArgumentException(
+                    $"{name} is overloaded, and a signal or query is found by its name alone: "
+                    + "give each a name of its own.");
             }
         }
 
@@ -116,17 +136,23 @@ internal static class ContractRules
 
         if (IsSignal(method) && IsQuery(method))
         {
-            throw new ArgumentException($"{name} is marked [Signal] and [Query]: a signal changes the workflow, a query only reads it, so choose one.");
+            throw new ArgumentException(
+                $"{name} is marked [Signal] and [Query]: "
+                + "a signal changes the workflow, a query only reads it, so choose one.");
         }
 
         if (method.IsStatic || !method.IsPublic || method.IsSpecialName)
         {
-            throw new ArgumentException($"{name} is {(method.IsStatic ? "static" : method.IsPublic ? "an accessor" : "not public")}: mark public methods of an instance alone.");
+            throw new ArgumentException(
+                $"{name} is {(method.IsStatic ? "static" : method.IsPublic ? "an accessor" : "not public")}: "
+                + "mark public methods of an instance alone.");
         }
 
         if (method.IsGenericMethod)
         {
-            throw new ArgumentException($"{name} is generic, and its stored arguments do not say with what types it was called: declare a method for each.");
+            throw new ArgumentException(
+                $"{name} is generic, and its stored arguments do not say with what types it was called: "
+                + "declare a method for each.");
         }
     }
 
@@ -142,7 +168,8 @@ internal static class ContractRules
         }
         else if (returned == typeof(void) || returned.IsByRef || CarriedTypes.IsTask(returned))
         {
-            throw new ArgumentException($"{name} returns {returned.Name}: a query reads the workflow's fields at once and returns a value, not a task, nothing or a reference.");
+            throw new ArgumentException(
+                $"{name} returns {returned.Name}: a query reads the workflow's fields at once and returns a value, not a task, nothing or a reference.");
         }
         else
         {
@@ -156,7 +183,9 @@ internal static class ContractRules
         {
             if (parameter.ParameterType.IsByRef)
             {
-                throw new ArgumentException($"{name}: parameter '{parameter.Name}' is ref, in or out, and a call is stored as JSON: pass a value.");
+                throw new ArgumentException(
+                    $"{name}: parameter '{parameter.Name}' is ref, in or out, and a call is stored as JSON: "
+                    + "pass a value.");
             }
 
             CheckCarried(parameter.ParameterType, $"{name}: parameter '{parameter.Name}'");
@@ -179,9 +208,10 @@ internal static class ContractRules
         : implementation.GetMethods(Declared).Where(method => IsSignal(method) || IsQuery(method)).Concat(Marked(implementation.BaseType));
 
     /// <summary>Whether a method of the class stands for one of the contract that bears the same mark.</summary>
-    private static bool Implements(Type implementation, MethodInfo method, Contract contract) => (IsSignal(method) ? contract.Signals : contract.Queries).Values.Any(declared =>
-    {
-        var map = implementation.GetInterfaceMap(declared.DeclaringType!);
-        return map.TargetMethods[Array.IndexOf(map.InterfaceMethods, declared)].GetBaseDefinition() == method.GetBaseDefinition();
-    });
+    private static bool Implements(Type implementation, MethodInfo method, Contract contract) =>
+        (IsSignal(method) ? contract.Signals : contract.Queries).Values.Any(declared =>
+        {
+            var map = implementation.GetInterfaceMap(declared.DeclaringType!);
+            return map.TargetMethods[Array.IndexOf(map.InterfaceMethods, declared)].GetBaseDefinition() == method.GetBaseDefinition();
+        });
 }

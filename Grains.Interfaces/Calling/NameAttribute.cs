@@ -6,5 +6,6 @@ namespace Actors.Calling;
 internal sealed class NameAttribute(int max) : ValidationAttribute
 {
     protected override ValidationResult? IsValid(object? value, ValidationContext validationContext) =>
-        NameRule.Broken(value as string, validationContext.MemberName!, max) is { } sentence ? new ValidationResult(sentence) : ValidationResult.Success;
+        NameRule.Broken(value as string, validationContext.MemberName!, max) is { } sentence
+            ? new ValidationResult(sentence) : ValidationResult.Success;
 }

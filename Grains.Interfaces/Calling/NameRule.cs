@@ -2,10 +2,10 @@ using System.Text;
 
 namespace Actors.Calling;
 
-/// <summary>The one rule for every name that a caller gives and the database keeps: it is checked where it is given, before anything is written.</summary>
+/// <summary>The one rule for every name that a caller gives and the database keeps: checked where it is given, before anything is written.</summary>
 /// <remarks>
-/// The bounds are those of <c>actors.require_name</c>, counted as Postgres counts: characters are code points, so that a surrogate pair is one, and ids
-/// are UTF-8 bytes. Half a pair would arrive as U+FFFD, and make two names one.
+/// The bounds are those of <c>actors.require_name</c>, counted as Postgres counts: characters are code points, so that a surrogate pair is one,
+/// and ids are UTF-8 bytes. Half a pair would arrive as U+FFFD, and make two names one.
 /// </remarks>
 internal static class NameRule
 {
@@ -24,13 +24,14 @@ internal static class NameRule
         for (var i = 0; i < text?.Length && fault is null; i++, count++)
         {
             fault = char.IsControl(text[i]) ? $"holds U+{(int)text[i]:X4} at index {i}"
-                : char.IsSurrogate(text[i]) && !(i + 1 < text.Length && char.IsSurrogatePair(text[i], text[++i])) ? $"holds half of a surrogate pair at index {i}"
-                : null;
+                : !char.IsSurrogate(text[i]) || (i + 1 < text.Length && char.IsSurrogatePair(text[i], text[++i])) ? null
+                : $"holds half of a surrogate pair at index {i}";
         }
 
         count = inBytes && fault is null ? Encoding.UTF8.GetByteCount(text!) : count;
         fault ??= count >= min && count <= max ? null : $"has {count}";
         return fault is null ? null
-            : $"{what} is {min} to {max} {(inBytes ? "UTF-8 bytes" : "characters")}, well-formed and without control characters; this one {fault}.";
+            : $"{what} is {min} to {max} {(inBytes ? "UTF-8 bytes" : "characters")}, well-formed and without control characters; "
+                + $"this one {fault}.";
     }
 }

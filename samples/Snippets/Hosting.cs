@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Shop;
 
 namespace Actors.Snippets;
 
@@ -7,7 +8,6 @@ public static class Hosting
 {
     public static IHost Silo(string connectionString, string webhookSecret)
     {
-        #region silo
         var builder = Host.CreateApplicationBuilder();
         builder.AddActors(connectionString, actors =>
         {
@@ -15,19 +15,8 @@ public static class Hosting
             actors.AddWorkflow<Checkout>();
             actors.Outbox.Add(
                 "shop", new WebhookSink(new WebhookOptions { Endpoint = new("https://shop.example/events"), Secret = webhookSecret }), "orders");
-            actors.Outbox.Add("here", new HandlerSink((message, _) => Console.Out.WriteLineAsync($"{message.Topic} {message.Key}")), "orders");
         });
         return builder.Build();
-        #endregion
-    }
-
-    public static IHost Client(string connectionString)
-    {
-        #region client
-        var builder = Host.CreateApplicationBuilder();
-        builder.AddActorsClient(connectionString);      // then take IWorkflowClient from the services
-        return builder.Build();
-        #endregion
     }
 
     private sealed class HttpPayments(HttpClient http) : IPayments

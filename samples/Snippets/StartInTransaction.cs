@@ -1,4 +1,5 @@
 using Npgsql;
+using Shop;
 
 namespace Actors.Snippets;
 

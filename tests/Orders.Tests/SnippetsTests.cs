@@ -1,6 +1,7 @@
 using Actors.Snippets;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
+using Shop;
 using Xunit;
 
 namespace Actors.Orders.Tests;

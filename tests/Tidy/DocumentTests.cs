@@ -14,8 +14,8 @@ public sealed partial class DocumentTests
     {
         var text = Repository.Text(document);
         Assert.All(QuotePattern().Matches(text), quote =>
-            Assert.Equal(Region(quote.Groups["file"].Value, quote.Groups["region"].Value), quote.Groups["code"].Value.ReplaceLineEndings("\n")));
-        Assert.Equal(CodePattern().Count(text), QuotePattern().Count(text)); // No C# that is not quoted.
+            Assert.Equal(Quoted(quote.Groups["file"].Value, quote.Groups["region"].Value), quote.Groups["code"].Value.ReplaceLineEndings("\n")));
+        Assert.Equal(CodePattern().Count(text), QuotePattern().Matches(text).Count(quote => quote.Groups["language"].Value == "csharp")); // No C# that is not quoted.
     }
 
     [Theory]
@@ -50,6 +50,8 @@ public sealed partial class DocumentTests
         Assert.All(settings, property => Assert.Contains($"`{property.Name}`", guide, StringComparison.Ordinal));
     }
 
+    private static string Quoted(string file, string region) => region.Length > 0 ? Region(file, region) : Repository.Text(file).ReplaceLineEndings("\n").TrimEnd('\n');
+
     private static string Region(string file, string name)
     {
         var match = Regex.Match(Repository.Text(file).ReplaceLineEndings("\n"), $@"#region {Regex.Escape(name)}\n(.*?)\n\s*#endregion", RegexOptions.Singleline);
@@ -59,8 +61,8 @@ public sealed partial class DocumentTests
         return string.Join('\n', lines.Select(line => line.Length > indent ? line[indent..] : line.Trim()));
     }
 
-    [GeneratedRegex(@"<!-- (?<file>\S+)#(?<region>\w+) -->\n```csharp\n(?<code>.*?)\n```", RegexOptions.Singleline)]
-    private static partial Regex QuotePattern();
+    [GeneratedRegex(@"<!-- (?<file>[^\s#]+)(?:#(?<region>\w+))? -->\n```(?<language>csharp|sql)\n(?<code>.*?)\n```", RegexOptions.Singleline)]
+    internal static partial Regex QuotePattern();
 
     [GeneratedRegex("^```csharp", RegexOptions.Multiline)]
     private static partial Regex CodePattern();

@@ -1,21 +1,8 @@
+using Actors;
 using Dapper;
 
-namespace Actors.Snippets;
+namespace Shop;
 
-#region contract
-public interface ICheckout : IWorkflow<Cart, Receipt>      // shared with client apps
-{
-    [Signal] Task Ship(Tracking tracking);
-    [Query] string Where();
-}
-
-public sealed record Cart(string Customer, string Sku, int Quantity);
-public sealed record Tracking(string Number);
-public sealed record Receipt(long Order, string Charge, string? Tracking);
-public sealed record OrderPlaced(long Order);
-#endregion
-
-#region workflow
 public sealed class Checkout(IPayments payments) : Workflow<Cart, Receipt>, ICheckout
 {
     private Tracking? _tracking;
@@ -31,7 +18,8 @@ public sealed class Checkout(IPayments payments) : Workflow<Cart, Receipt>, IChe
 
     protected override async Task<Receipt> RunAsync(Cart cart)
     {
-        var order = await Transaction("reserve", async tx =>       // rows, result and message: one commit, exactly once
+        // Your rows, the step's result and the message: one commit, exactly once.
+        var order = await Transaction("reserve", async tx =>
         {
             var id = await tx.Connection.ExecuteScalarAsync<long>(
                 "insert into checkouts (customer, sku, quantity) values (@Customer, @Sku, @Quantity) returning id", cart, tx.Transaction);
@@ -42,8 +30,9 @@ public sealed class Checkout(IPayments payments) : Workflow<Cart, Receipt>, IChe
         // At least once, every time with the same key: the payment service sees one charge.
         var charge = await Step("charge", step => payments.ChargeAsync(order, step.IdempotencyKey, step.Cancellation), Retry.Exponential(5));
 
+        // A month is one row, and no memory.
         _where = "waiting for the carrier";
-        if (!await WaitUntil(() => _tracking is not null, TimeSpan.FromDays(30)))       // one row, no memory
+        if (!await WaitUntil(() => _tracking is not null, TimeSpan.FromDays(30)))
         {
             await Step("refund", step => payments.RefundAsync(charge, step.IdempotencyKey, step.Cancellation), Retry.Exponential(100));
         }
@@ -51,7 +40,8 @@ public sealed class Checkout(IPayments payments) : Workflow<Cart, Receipt>, IChe
         return new Receipt(order, charge, _tracking?.Number);
     }
 }
-#endregion
+
+public sealed record OrderPlaced(long Order);
 
 public interface IPayments
 {
