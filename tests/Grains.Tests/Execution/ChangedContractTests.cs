@@ -26,6 +26,11 @@ public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<
         await fresh.SignalAsync("longer", "Ship", ["b"]);
         await database.ExecuteAsync("select actors.send('default', 'longer', 'by SQL', 'Ship', '[\"c\"]')");
         await fresh.WakeAsync("longer");
+        for (var watch = System.Diagnostics.Stopwatch.StartNew(); await database.CountAsync("inbox", "longer") > 0;)
+        {
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), "The message by SQL was not taken."); // What comes by another door may overtake it.
+        }
+
         await fresh.SignalAsync("longer", "Ship", ["d", "note", "Blue", "Fast", Guid.Empty, 2, new[] { "x", "y" }]);
 
         Assert.Equal($"a{Defaults} b{Defaults} c{Defaults} d(note,Blue,Fast,{Guid.Empty},2,2)", await fresh.ResultAsync<string>("longer"));

@@ -155,33 +155,23 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
     [Fact]
     public async Task A_server_that_may_lose_what_it_has_acknowledged_is_a_warning_at_the_start()
     {
-        var settings = TestPostgres.Settings with { ConnectionString = null, Name = $"test-own-{Guid.NewGuid():n}" };
-        var server = await EmbeddedPostgres.StartAsync(settings, cancellation: Cancel);
-        try
+        await using var own = new OwnPostgres();
+        var server = await own.StartAsync(cancellation: Cancel);
+        await using (var source = NpgsqlDataSource.Create(server.ConnectionString))
         {
-            await using (var source = NpgsqlDataSource.Create(server.ConnectionString))
+            await Store.ExecuteAsync(source, "alter system set full_page_writes = off");
+            await Store.ExecuteAsync(source, "select pg_reload_conf()");
+            while (await Store.ScalarAsync<string>(source, "show full_page_writes") != "off")
             {
-                await Store.ExecuteAsync(source, "alter system set full_page_writes = off");
-                await Store.ExecuteAsync(source, "select pg_reload_conf()");
-                while (await Store.ScalarAsync<string>(source, "show full_page_writes") != "off")
-                {
-                    await Task.Delay(10, Cancel);
-                }
+                await Task.Delay(10, Cancel);
             }
+        }
 
-            var warned = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-            using var host = Build(server.ConnectionString, new Listener(warned));
-            await host.StartAsync(Cancel);
-            Assert.StartsWith("Postgres runs with full_page_writes = off", await warned.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
-            await host.StopAsync(Cancel);
-        }
-        finally
-        {
-            foreach (var folder in await EmbeddedPostgres.StopAsync(settings))
-            {
-                Directory.Delete(folder, recursive: true);
-            }
-        }
+        var warned = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var host = Build(server.ConnectionString, new Listener(warned));
+        await host.StartAsync(Cancel);
+        Assert.StartsWith("Postgres runs with full_page_writes = off", await warned.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
+        await host.StopAsync(Cancel);
     }
 
     private static IHost Client(string connectionString, ILoggerProvider? logs = null)

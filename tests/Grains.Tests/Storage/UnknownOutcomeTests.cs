@@ -229,8 +229,10 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         await using var blocker = await LockAsync($"select from actors.workflows where instance = {run.Instance} for update");
         _store.BeforeNext("commit", () => _proxy.CutNextAsync(Cut.Client));
         var before = _store.RoundTrips.Count();
+        var resolving = _store.HoldNext("resolve");
         var commit = _store.CommitAsync(Store.Entry(run));
-        await Store.UntilBlockedAsync(database.DataSource, $"actors engine {_store.Silo}");
+        await Store.UntilBlockedAsync(database.DataSource, $"actors engine {_store.Silo}"); // Else it may come to the lock behind who resolves it.
+        resolving.Release();
         await Store.UntilBlockedAsync(database.DataSource, $"actors patient {_store.Silo}");
         await blocker.DisposeAsync();
 
