@@ -47,7 +47,8 @@ public interface IWorkflowHandle<out TContract>
     /// <param name="call">Exactly one call of a method marked <see cref="SignalAttribute"/>; anything else is an <see cref="ArgumentException"/>.</param>
     /// <param name="messageId">A repeat with the same id changes nothing, also in a later run of the workflow, as long as the ids are kept
     /// (<c>KeepMessageIdsFor</c>). 1 to 200 characters (code points), well-formed and without control characters; another is an
-    /// <see cref="ArgumentException"/>. Default: a new id, kept over the call's own retries.</param>
+    /// <see cref="ArgumentException"/>. Default: a new id, kept over the call's own retries; who
+    /// cancels a call and means to repeat it gives an id.</param>
     /// <exception cref="WorkflowNotFoundException">There is no such workflow.</exception>
     /// <exception cref="WorkflowUnavailableException">Not answered in time: repeat the call with the exception's <c>RequestId</c> as <paramref name="messageId"/>.</exception>
     /// <exception cref="WorkflowEndedException">Its run has ended.</exception>
@@ -69,7 +70,7 @@ public interface IWorkflowHandle<out TContract>
     Task<WorkflowView?> StatusAsync(CancellationToken cancellation = default);
 
     /// <summary>Opens a workflow that was set aside: it goes on where its journal ends. True when it was set aside, false when there was nothing to do.</summary>
-    /// <param name="requestId">A repeat with the same id answers as the first did and resumes nothing again. As <c>messageId</c> of
+    /// <param name="requestId">A repeat with the id of a call that resumed the workflow answers true, and resumes nothing again. As <c>messageId</c> of
     /// <see cref="SignalAsync"/>. Default: a new id, kept over the call's own retries.</param>
     Task<bool> ResumeAsync(string? requestId = null, CancellationToken cancellation = default);
 

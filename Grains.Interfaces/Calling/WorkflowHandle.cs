@@ -15,13 +15,13 @@ internal sealed class WorkflowHandle<TContract>(
     public WorkflowId Id { get; } = id;
 
     public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) =>
-        new WorkflowHandle<TContract>(Id, route, mailboxes, payloads, patience, Signal(call, messageId));
+        new WorkflowHandle<TContract>(Id, route, mailboxes, payloads, patience, Signal(call, messageId is null ? DrawnByStart : Checked(messageId)));
 
     public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, string? requestId, CancellationToken cancellation)
     {
         var id = policy == StartPolicy.Attach ? null : Checked(requestId, "A request id");
-        var request = new StartRequest(Contract.Name, payloads.Write(input, $"Input of workflow '{Id}'"), policy, withStart, id, Contract.FullNames);
-        var reply = await AskAsync(() => route.StartAsync(Id, request), reply => reply.Error, id ?? withStart?.MessageId, cancellation);
+        var request = new StartRequest(Contract.Name, payloads.Write(input, $"Input of workflow '{Id}'"), policy, SignalOf(id), id, Contract.FullNames);
+        var reply = await AskAsync(() => route.StartAsync(Id, request), reply => reply.Error, id ?? request.Signal?.MessageId, cancellation);
         return new StartedRun(reply.Run, reply.Started);
     }
 
@@ -34,9 +34,9 @@ internal sealed class WorkflowHandle<TContract>(
         try
         {
             await command.ExecuteNonQueryAsync(cancellation);
-            if (withStart is not null)
+            if (SignalOf(requestId: null) is { } signal)
             {
-                await SendAsync(withStart, transaction, cancellation);
+                await SendAsync(signal, transaction, cancellation);
             }
         }
         catch (DbException error) when (error.SqlState == "AC002")
@@ -73,20 +73,20 @@ internal sealed class WorkflowHandle<TContract>(
     }
 
     public async Task SignalAsync(Func<TContract, Task> call, string? messageId, CancellationToken cancellation) =>
-        await SendAsync(Signal(call, messageId), cancellation);
+        await SendAsync(Signal(call, Checked(messageId)), cancellation);
 
     public async Task SendAsync<TMessage>(string topic, TMessage message, string? messageId, CancellationToken cancellation)
     {
         NameRule.Checked(topic, "A topic");
         var payload = payloads.Write(message, $"Message for topic '{topic}' of workflow '{Id}'");
-        await SendAsync(new SignalRequest(topic, IsTopic: true, payload, Checked(messageId)), cancellation);
+        await SendAsync(new SignalRequest(topic, IsTopic: true, payload, Checked(messageId), Contract.FullNames), cancellation);
     }
 
     public async Task<TValue> QueryAsync<TValue>(Func<TContract, TValue> query, CancellationToken cancellation)
     {
         var (method, arguments) = CallRecorder.Record<TContract, QueryAttribute, TValue>(query);
         FormattableString what = $"Query {method.Name} of workflow '{Id}'";
-        var request = new QueryRequest(method.Name, payloads.WriteArguments(method, arguments, what));
+        var request = new QueryRequest(method.Name, payloads.WriteArguments(method, arguments, what), Contract.FullNames);
         var reply = await AskAsync(() => route.QueryAsync(Id, request), reply => reply.Error, null, cancellation);
         return payloads.Read<TValue>(reply.Value, what);
     }
@@ -145,12 +145,17 @@ internal sealed class WorkflowHandle<TContract>(
     private Task SendAsync(SignalRequest request, CancellationToken cancellation) =>
         AskAsync(() => route.SignalAsync(Id, request), error => error, request.MessageId, cancellation);
 
-    private SignalRequest Signal(Func<TContract, Task> call, string? messageId)
+    /// <summary>The signal of one start. Without an id of its own it has the request's: one id repeats both, and each start of this handle has another.</summary>
+    private SignalRequest? SignalOf(string? requestId) => withStart is { MessageId: DrawnByStart } ? withStart with { MessageId = requestId ?? Checked(null) } : withStart;
+
+    private SignalRequest Signal(Func<TContract, Task> call, string messageId)
     {
         var (method, arguments) = CallRecorder.Record<TContract, SignalAttribute, Task>(call);
         var payload = payloads.WriteArguments(method, arguments, $"Signal {method.Name} of workflow '{Id}'");
-        return new SignalRequest(method.Name, IsTopic: false, payload, Checked(messageId));
+        return new SignalRequest(method.Name, IsTopic: false, payload, messageId, Contract.FullNames);
     }
+
+    private const string DrawnByStart = "";
 
     private static readonly TimeSpan RetryFirst = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(1);

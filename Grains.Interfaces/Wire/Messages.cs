@@ -26,10 +26,12 @@ internal sealed record SignalRequest(
     [property: Id(0)] string Name,
     [property: Id(1)] bool IsTopic,
     [property: Id(2)] Payload Payload,
-    [property: Id(3)] string MessageId);
+    [property: Id(3)] string MessageId,
+    [property: Id(4)] IReadOnlyList<string>? Contracts = null);
 
 [GenerateSerializer, Immutable, Alias("actors.QueryRequest")]
-internal sealed record QueryRequest([property: Id(0)] string Name, [property: Id(1)] Payload Arguments);
+internal sealed record QueryRequest(
+    [property: Id(0)] string Name, [property: Id(1)] Payload Arguments, [property: Id(2)] IReadOnlyList<string>? Contracts = null);
 
 [GenerateSerializer, Immutable, Alias("actors.ValueReply")]
 internal sealed record ValueReply([property: Id(0)] WireError? Error, [property: Id(1)] Payload Value);

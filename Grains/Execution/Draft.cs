@@ -38,8 +38,14 @@ internal sealed class Draft
         return row;
     }
 
-    /// <summary>The row refuses the message at this position, which comes back to the inbox with it.</summary>
-    public void AddRefusal(JournalRow row, int position, string reason) => Add(new Item(row, [], false, null) { Refuses = (position, reason) });
+    /// <summary>The row refuses the message at this position, which comes back to the inbox with it. It goes first, so that no entry without it
+    /// follows the one with the message.</summary>
+    public void AddRefusal(JournalRow row, int position, string reason)
+    {
+        var item = new Item(row, [], false, null) { Refuses = (position, reason) };
+        _items.Insert(_items.FindLastIndex(earlier => earlier.Refuses is not null) + 1, item);
+        Size += item.Size;
+    }
 
     public void AddFired(JournalRow row, DateTimeOffset due) => Add(new Item(row, [], EndsTimer: true, due));
 

@@ -35,6 +35,7 @@ internal sealed partial class WorkflowEngine
                 return await MailAsync(id, signal);
             }
 
+            CheckCaller(id, opened.Row?.Type, signal.Contracts);
             switch (opened)
             {
                 case { Instance: { } instance }:
@@ -62,6 +63,7 @@ internal sealed partial class WorkflowEngine
         CheckName(id, query.Name, "the name of a query");
         if (_residents.TryGetValue(id, out var instance))
         {
+            CheckCaller(id, instance.Row.Type, query.Contracts);
             return await instance.QueryAsync(query);
         }
 
@@ -71,6 +73,7 @@ internal sealed partial class WorkflowEngine
             throw NotFound(id); // Retention took it just now.
         }
 
+        CheckCaller(id, loaded.Row.Type, query.Contracts);
         return await Task.Run(() => Replay.Query(Context, loaded, query));
     });
 
@@ -120,9 +123,13 @@ internal sealed partial class WorkflowEngine
         {
             await OpenAsync(id);
         }
-        else if (await Context.Claims.LookAsync(id) is null)
+        else if (await Context.Claims.LookAsync(id) is not { } row)
         {
             throw NotFound(id);
+        }
+        else
+        {
+            resumed = await FindMessageAsync(row.Workflow, requestId, MessageIdKind.Resume) is not null; // By a try beside this one.
         }
 
         return resumed;
@@ -243,6 +250,16 @@ internal sealed partial class WorkflowEngine
             {
                 await Task.Yield();
             }
+        }
+    }
+
+    /// <summary>Two contracts may share a stored name: a caller's is compared with the one that this silo has under it.</summary>
+    private void CheckCaller(WorkflowId id, string? type, IReadOnlyList<string>? theirs)
+    {
+        if (type is not null && theirs is { Count: > 0 } && Context.Types.Find(type) is { Contract: var ours } && ours.Name == type && !theirs.Intersect(ours.FullNames).Any())
+        {
+            throw new WorkflowTypeMismatchException(
+                $"Workflow '{id}': {type} is {ours.FullName} here, and the caller's contract is {theirs[0]}: use the workflow's own contract, or give one of them another [WorkflowName].");
         }
     }
 

@@ -92,11 +92,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request)
     {
         var type = Context.Types.Get(request.Type, id);
-        if (request.Contracts is { Count: > 0 } theirs && !theirs.Intersect(type.Contract.FullNames).Any())
-        {
-            throw new WorkflowTypeMismatchException($"Workflow '{id}': {type.Name} is {type.Contract.FullName} here, and {theirs[0]} at the caller: give one of them another [WorkflowName].");
-        }
-
+        CheckCaller(id, request.Type, request.Contracts);
         if (request.RequestId is not null)
         {
             CheckName(id, request.RequestId, "a request id");
@@ -130,9 +126,9 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
                 continue; // It was deleted in between.
             }
 
-            if (start.RequestId is { } asked && await FindMessageAsync(found.Workflow, asked, MessageIdKind.Start) is { } earlier)
+            if (start.RequestId is { } asked && found.Type == request.Type && await FindStartAsync(found, asked, request.Signal) is { } earlier)
             {
-                return new StartReply(null, Context.Payloads.Read<Guid>(earlier, $"The run of request '{asked}'"), Started: true);
+                return earlier;
             }
 
             if (request.Policy == StartPolicy.StartNew && found.Status is WorkflowStatus.Completed or WorkflowStatus.Failed && found.Type == request.Type)
@@ -144,6 +140,19 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
             return Attached(id, request, found);
         }
+    }
+
+    /// <summary>The reply that an earlier try of this start had or would have had, or null: it made a run, or its signal went to one that it found.</summary>
+    private async Task<StartReply?> FindStartAsync(StoredRun found, string requestId, SignalRequest? signal)
+    {
+        if (await FindMessageAsync(found.Workflow, requestId, MessageIdKind.Start) is { } made)
+        {
+            return new StartReply(null, Context.Payloads.Read<Guid>(made, $"The run of request '{requestId}'"), Started: true);
+        }
+
+        return signal?.MessageId == requestId && await FindMessageAsync(found.Workflow, requestId, MessageIdKind.Message) is { } told
+            ? new StartReply(null, told.Data is null ? found.Run : Context.Payloads.Read<Guid>(told, $"The run that took message '{requestId}'"), Started: false)
+            : null;
     }
 
     /// <summary>False when the id is taken.</summary>

@@ -59,7 +59,7 @@ internal sealed class WorkflowTypes
 
     public string[] Names => [.. _types.Keys];
 
-    public IReadOnlyList<DeclaredCode> Declared => [.. _types.Values.Select(type => new DeclaredCode(type.Name, type.Contract.FullNames, type.Contract.Shape))];
+    public IReadOnlyList<DeclaredCode> Declared => [.. _types.Values.OrderBy(type => type.Name, StringComparer.Ordinal).Select(type => new DeclaredCode(type.Name, type.Contract.FullNames, type.Contract.Shape))];
 
     public WorkflowType? Find(string name) => _types.GetValueOrDefault(name);
 

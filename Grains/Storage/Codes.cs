@@ -26,32 +26,53 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
         ? code
         : throw new WorkflowUnavailableException("This silo has not joined yet: repeat the call with the same ids.");
 
-    /// <summary>Learns the numbers, and makes those of names that the database meets for the first time.</summary>
+    /// <summary>Learns the numbers, and makes those of names that the database meets for the first time. A caller's open transaction that names
+    /// one of them is waited for.</summary>
     /// <exception cref="WorkflowNameTakenException">A name belongs to another contract.</exception>
     public async Task RegisterAsync()
     {
-        var known = await ReadAsync();
-        while (known.Count < declared.Count)
+        var known = await CompareAsync();
+        foreach (var type in declared.Where(type => known[type.Type].Shape is { } shape && shape != type.Shape))
         {
-            known = await ReadAsync(); // Another silo made one in this moment.
-        }
-
-        foreach (var type in declared)
-        {
-            Compare(type, known[type.Type].Contract);
-            if (known[type.Type].Shape is { } shape && shape != type.Shape)
-            {
-                LogShapeChanged(type.Type);
-            }
+            LogShapeChanged(type.Type);
         }
 
         await DescribeAsync(known);
+        known = await CompareAsync(); // Of two silos that came together one was first.
         _numbers = known.ToDictionary(code => code.Key, code => code.Value.Number, StringComparer.Ordinal);
         All = [.. _numbers.Values];
     }
 
+    private async Task<Dictionary<string, Known>> CompareAsync()
+    {
+        Dictionary<string, Known>? known = null;
+        while (known is null || known.Count < declared.Count)
+        {
+            try
+            {
+                known = await ReadAsync(); // Again where another silo made one in this moment.
+            }
+            catch (PostgresException error) when (PostgresFaults.IsLocked(error))
+            {
+                LogNameIsHeld(error.MessageText);
+            }
+        }
+
+        foreach (var type in declared)
+        {
+            if (known[type.Type].Contracts is { } stored && !stored.Intersect(type.Contracts).Any())
+            {
+                throw new WorkflowNameTakenException(
+                    $"The workflow name '{type.Type}' belongs to the contract {stored[0]} in this database, and this silo's is {type.Contracts[0]}: "
+                    + $"give one of them another [WorkflowName], or, if the contract moved, say [WorkflowName(\"{type.Type}\", Formerly = [\"{stored[0]}\"])].");
+            }
+        }
+
+        return known;
+    }
+
     private ValueTask<Dictionary<string, Known>> ReadAsync() => database.QueryAsync(
-        database.Patient, // A caller's transaction that names a new type is waited for.
+        database.Patient,
         "register codes",
         batch => GroupBatch.Statement(batch, RegisterCodes, Texts(type => type.Type)),
         async reader =>
@@ -60,56 +81,33 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
             while (await reader.ReadAsync())
             {
                 known[reader.GetString(1)] = new Known(
-                    reader.GetInt32(0), reader.IsDBNull(2) ? null : reader.GetString(2), reader.IsDBNull(3) ? null : reader.GetString(3));
+                    reader.GetInt32(0), reader.IsDBNull(2) ? null : reader.GetFieldValue<string[]>(2), reader.IsDBNull(3) ? null : reader.GetString(3));
             }
 
             return known;
         });
 
-    private async Task DescribeAsync(Dictionary<string, Known> known)
-    {
-        var stored = await database.QueryAsync(
-            database.Patient,
-            "describe codes",
-            batch => GroupBatch.Statement(
-                batch,
-                DescribeCodes,
-                new NpgsqlParameter<int[]> { TypedValue = [.. declared.Select(type => known[type.Type].Number)] },
-                Texts(type => type.Contracts[0]),
-                Texts(type => type.Shape)),
-            async reader =>
-            {
-                var contracts = new Dictionary<string, string>(StringComparer.Ordinal);
-                while (await reader.ReadAsync())
-                {
-                    contracts[reader.GetString(0)] = reader.GetString(1);
-                }
-
-                return contracts;
-            });
-        foreach (var type in declared)
-        {
-            Compare(type, stored[type.Type]); // Of two silos that come together one was first.
-        }
-    }
-
-    private static void Compare(DeclaredCode type, string? stored)
-    {
-        if (stored is not null && !type.Contracts.Contains(stored))
-        {
-            throw new WorkflowNameTakenException(
-                $"The workflow name '{type.Type}' belongs to the contract {stored} in this database, and this silo's is {type.Contracts[0]}: "
-                + $"give one of them another [WorkflowName], or, if the contract moved, say [WorkflowName(\"{type.Type}\", Formerly = [\"{stored}\"])].");
-        }
-    }
+    private async Task DescribeAsync(Dictionary<string, Known> known) => await database.QueryAsync(
+        database.Patient,
+        "describe codes",
+        batch => GroupBatch.Statement(
+            batch,
+            DescribeCodes,
+            new NpgsqlParameter<int[]> { TypedValue = [.. declared.Select(type => known[type.Type].Number)] },
+            Texts(type => string.Join(',', type.Contracts)),
+            Texts(type => type.Shape)),
+        reader => reader.ReadAsync());
 
     private NpgsqlParameter Texts(Func<DeclaredCode, string> text) => new NpgsqlParameter<string[]>
     {
         TypedValue = [.. declared.Select(text)], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text,
     };
 
-    private sealed record Known(int Number, string? Contract, string? Shape);
+    private sealed record Known(int Number, string[]? Contracts, string? Shape);
 
     [LoggerMessage(106, LogLevel.Warning, "The methods of workflow '{Type}' are others than those of the silo that joined last: in a rolling upgrade that is as it should be.")]
     private partial void LogShapeChanged(string type);
+
+    [LoggerMessage(107, LogLevel.Warning, "The start waits for a transaction that names one of this silo's workflow types for the first time ({Reason}).")]
+    private partial void LogNameIsHeld(string reason);
 }

@@ -27,6 +27,9 @@ internal static class PostgresFaults
         error is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected }
         || (error is not null && IsConflict(error.InnerException));
 
+    /// <summary>True when another transaction held what was asked for, for too long or in a circle.</summary>
+    public static bool IsLocked(PostgresException error) => error.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected;
+
     /// <summary>True when the server ended a transaction that its client had left idle for longer than it may; also when a library has wrapped the error.</summary>
     public static bool IsIdleTimeout(Exception? error) =>
         error is PostgresException { SqlState: "25P03" } || (error is not null && IsIdleTimeout(error.InnerException));

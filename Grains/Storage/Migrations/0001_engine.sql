@@ -39,10 +39,10 @@ end $$;
 -- A row a type that this database has met. A stored name belongs to one contract: silos compare theirs where they join, and claim runs by
 -- the numbers of the codes that are theirs. What a row says is never changed, only filled in where nobody had said it yet.
 create table actors.codes (
-    code     integer generated always as identity primary key,
-    type     text collate "C" not null unique,   -- the stored name
-    contract text collate "C",                   -- the contract's full name; null while only SQL has named the type
-    shape    text                                -- of its methods, as the last silo that joined had it
+    code      integer generated always as identity primary key,
+    type      text collate "C" not null unique,  -- the stored name
+    contracts text[],                            -- full names of the contract, its earlier ones too; null while only SQL has named the type
+    shape     text                               -- of its methods, as the last silo that joined had it
 );
 
 -- The code of a type, made where nobody has named it before. Two transactions that name a new type at the same time wait for each other.
@@ -270,7 +270,7 @@ begin
         raise exception 'a workflow id is 1 to 200 bytes, without control characters' using errcode = 'AC003';
     end if;
     its_code := actors.code_of(start_workflows.type);
-    if (select c.contract from actors.codes c where c.code = its_code) <> all (contracts) then
+    if not (select c.contracts from actors.codes c where c.code = its_code) && contracts then
         raise exception 'the workflow type % belongs to another contract', type using errcode = 'AC005';
     end if;
     begin
@@ -345,9 +345,11 @@ begin
         values (target.workflow, target.instance, started_at, target.position, 0, send.message_id);
         update actors.workflows w set position = target.position + 1 where w.instance = target.instance;
     else
-        insert into actors.inbox (instance, at, message_id, name, payload, bytes)
+        insert into actors.inbox as i (instance, at, message_id, name, payload, bytes)
         values (target.instance, actors.now(), send.message_id, send.name, send.payload, send.bytes)
-        on conflict do nothing;
+        on conflict on constraint inbox_pkey do update  -- One that the run could not read is sent again, mended.
+            set at = excluded.at, name = excluded.name, payload = excluded.payload, bytes = excluded.bytes, undelivered = false, reason = null
+            where i.undelivered;
     end if;
     return true;
 end $$;

@@ -4,28 +4,32 @@
 -- oldest come first, by the index on ended_at; what somebody else holds is passed over. Returns how many it deleted and where it stopped, or
 -- nothing when there is nothing more.
 with ended as materialized (
-    select w.instance, w.workflow, w.namespace, w.id, w.ended_at, w.position + 1 as rows
+    select w.instance, w.workflow, w.namespace, w.id, w.latest, w.ended_at, w.position + 1 as rows
     from actors.workflows w
     where w.ended_at < $1 and (w.ended_at, w.instance) > ($3, $4) and w.instance not in (select unnest($2::bigint[]))
     order by w.ended_at, w.instance limit $5
     for update skip locked
 ), batch as materialized (
-    select b.instance, b.workflow, b.namespace, b.id, b.ended_at
+    select b.instance, b.workflow, b.namespace, b.id, b.latest, b.ended_at
     from (select e.*, sum(e.rows) over (order by e.ended_at, e.instance) - e.rows as before from ended e) b
     where b.before < $6
 ), events as (
     delete from actors.journal where instance = any (array(select b.instance from batch b))
 ), letters as (
     delete from actors.inbox where instance = any (array(select b.instance from batch b))
+), last as (
+    -- Workflows of which no run is left. A run that lost its id to a further one in this moment shows that in its own row, which is locked;
+    -- this snapshot still has it as the latest.
+    select b.workflow, bool_or(b.latest) or (select w.instance from actors.workflows w
+        where w.namespace = min(b.namespace) and w.id = min(b.id) and w.latest and w.workflow = b.workflow limit 1) is null as is_gone
+    from batch b group by b.workflow
 ), forgotten as (
     delete from actors.message_ids where ctid = any (array(
         select m.ctid
-        from (select distinct b.workflow, b.namespace, b.id from batch b) b
-        cross join lateral (select m.ctid, m.instance, m.at from actors.message_ids m where m.workflow = b.workflow offset 0) m
-        where (m.at < actors.now() - $7::interval
-                and (m.instance in (select d.instance from batch d) or (select w.instance from actors.workflows w where w.instance = m.instance limit 1) is null))
-            or (select w.instance from actors.workflows w
-                where w.namespace = b.namespace and w.id = b.id and w.latest and w.workflow = b.workflow and w.instance not in (select d.instance from batch d) limit 1) is null))
+        from last l
+        cross join lateral (select m.ctid, m.instance, m.at from actors.message_ids m where m.workflow = l.workflow offset 0) m
+        where l.is_gone or (m.at < actors.now() - $7::interval
+            and (m.instance in (select d.instance from batch d) or (select w.instance from actors.workflows w where w.instance = m.instance limit 1) is null))))
 ), runs as (
     delete from actors.workflows where instance = any (array(select b.instance from batch b)) returning 1
 )

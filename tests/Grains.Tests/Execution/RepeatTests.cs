@@ -101,6 +101,31 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
     }
 
     [Fact]
+    public async Task A_start_whose_signal_went_to_a_run_that_it_found_opens_no_other_when_it_is_repeated()
+    {
+        await using var engine = await database.ScriptAsync(HearOne);
+        var running = await engine.StartAsync("found running");
+        Assert.False((await StartAsync(engine, "found running", StartPolicy.StartNew, "r", Poke("once", "r"))).Started);
+        await engine.Engine.SignalAsync(new WorkflowId("found running"), Poke("once", "r")); // As the silo's calls do for who attached.
+        Assert.Equal("once", await engine.ResultAsync<string>("found running"));
+        var repeat = await StartAsync(engine, "found running", StartPolicy.StartNew, "r", Poke("once", "r"));
+        Assert.Equal((running.Run, false), (repeat.Run, repeat.Started));
+        Assert.Equal(1, await RunsAsync("found running"));
+    }
+
+    [Fact]
+    public async Task Each_start_of_a_handle_has_a_signal_of_its_own_and_one_id_repeats_both()
+    {
+        var route = new AwayRoute();
+        var workflow = Handle(route).WithSignal(w => w.Poke("x"));
+        await workflow.StartAsync("x", StartPolicy.StartNew, cancellation: TestContext.Current.CancellationToken);
+        await workflow.StartAsync("x", StartPolicy.StartNew, cancellation: TestContext.Current.CancellationToken);
+        await workflow.StartAsync("x", cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(3, route.Signals.Distinct().Count());
+        Assert.Equal(route.Ids, route.Signals);
+    }
+
+    [Fact]
     public async Task A_start_that_attaches_stores_nothing_more()
     {
         await using var engine = await database.ScriptAsync(w => Task.FromResult(w.Input));
@@ -152,8 +177,13 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
 
         public List<string?> Ids { get; set; } = [];
 
-        public Task<StartReply> StartAsync(WorkflowId id, StartRequest request) =>
-            Task.FromResult(new StartReply(Try(request.RequestId ?? request.Signal?.MessageId), Guid.NewGuid(), true));
+        public List<string?> Signals { get; } = [];
+
+        public Task<StartReply> StartAsync(WorkflowId id, StartRequest request)
+        {
+            Signals.Add(request.Signal?.MessageId);
+            return Task.FromResult(new StartReply(Try(request.RequestId ?? request.Signal?.MessageId), Guid.NewGuid(), true));
+        }
 
         public Task<WireError?> SignalAsync(WorkflowId id, SignalRequest request) => Task.FromResult(Try(request.MessageId));
 

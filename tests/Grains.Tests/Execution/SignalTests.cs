@@ -181,6 +181,26 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
     }
 
     [Fact]
+    public async Task Mail_that_was_kept_as_undelivered_is_sent_again_by_its_id_and_mended()
+    {
+        await using var engine = await database.ScriptAsync(HearThree);
+        await engine.StartAsync("mended mail");
+        await database.ExecuteAsync("select actors.send('default', 'mended mail', 'n', 'Poke', '[{\"no\": 1}]')");
+        await engine.WakeAsync("mended mail");
+        for (var watch = System.Diagnostics.Stopwatch.StartNew(); (await engine.StatusAsync("mended mail")).Undelivered.Length == 0;)
+        {
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20));
+        }
+
+        await SendAsync("mended mail", "n", "two");
+        await engine.WakeAsync("mended mail");
+        await engine.PokeAsync("mended mail", "three");
+        await engine.PokeAsync("mended mail", "four");
+        await engine.ResultAsync<string>("mended mail");
+        Assert.Empty((await engine.StatusAsync("mended mail")).Undelivered);
+    }
+
+    [Fact]
     public async Task Mail_from_SQL_has_an_id_and_a_name_and_no_id_is_taken_by_the_engine()
     {
         await using var engine = await database.ScriptAsync(async w =>

@@ -42,6 +42,16 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
     }
 
     [Fact]
+    public async Task Earlier_and_later_names_are_the_same_whichever_silo_joins_first()
+    {
+        await using var connections = Connect();
+        await Codes(connections, new DeclaredCode("Either way", ["New", "Old"], "")).RegisterAsync();
+        await Codes(connections, new DeclaredCode("Either way", ["Old"], "")).RegisterAsync();
+        await Codes(connections, new DeclaredCode("Either way", ["Newest", "New"], "")).RegisterAsync();
+        await Assert.ThrowsAsync<WorkflowNameTakenException>(() => Codes(connections, new DeclaredCode("Either way", ["Strange"], "")).RegisterAsync());
+    }
+
+    [Fact]
     public async Task A_caller_with_another_contract_of_a_stored_name_is_refused_by_call_and_in_its_transaction()
     {
         await using var own = await TestDatabase.CreateAsync();
@@ -50,6 +60,10 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         var request = new StartRequest("Import", payload, StartPolicy.Attach, null, null, ["Elsewhere.IImport"]);
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.StartAsync(new WorkflowId("foreign"), request));
         Assert.True((await sales.Engine.StartAsync(new WorkflowId("moved caller"), request with { Contracts = ["New.IImport", typeof(Sales.Import).FullName!] })).Started);
+
+        var moved = new WorkflowId("moved caller");
+        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.SignalAsync(moved, new SignalRequest("go", true, payload, "m", ["Elsewhere.IImport"])));
+        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.QueryAsync(moved, new QueryRequest("Count", payload, ["Elsewhere.IImport"])));
 
         var client = new WorkflowClient(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1));
         await using var connection = await own.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken);
@@ -67,7 +81,7 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         await using var connections = Connect();
         await Codes(connections, new DeclaredCode("Named", ["A.INamed"], "")).RegisterAsync();
         await Assert.ThrowsAsync<WorkflowNameTakenException>(() => Codes(connections, new DeclaredCode("Named", ["B.INamed"], "")).RegisterAsync());
-        Assert.Equal("A.INamed", await database.ScalarAsync<string>("select contract from actors.codes where type = 'Named'"));
+        Assert.Equal("A.INamed", await database.ScalarAsync<string>("select contracts[1] from actors.codes where type = 'Named'"));
     }
 
     [Fact]
