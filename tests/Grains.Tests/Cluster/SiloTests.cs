@@ -124,7 +124,7 @@ public sealed class SiloTests(SiloTests.OneSilo silo, ITestOutputHelper output) 
     {
         var handle = Workflows.Get<ICounting>(id);
         var name = new Npgsql.NpgsqlConnectionStringBuilder(silo.Database.ConnectionString).Database!;
-        var endSessions = $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and application_name like 'actors %'";
+        var endSessions = $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and application_name like 'actors %' and application_name <> 'actors orleans'";
         await silo.Database.ExecuteAsync(harm.Replace("{0}", name, StringComparison.Ordinal));
         await silo.Database.ExecuteAsync(endSessions);
         await silo.Database.ExecuteAsync($"set default_transaction_read_only = off; select actors.start_workflow('default', '{id}', 'Counting', '1'); reset default_transaction_read_only");
