@@ -9,7 +9,8 @@ public interface IWorkflowClient
     /// <param name="id">1 to 200 UTF-8 bytes without control characters.</param>
     /// <param name="namespace">1 to 100 UTF-8 bytes. Default: <c>default</c>.</param>
     /// <exception cref="InvalidWorkflowIdException">The id cannot name a workflow.</exception>
-    /// <exception cref="ArgumentException">The contract cannot be one; the sentence names the member and the way out, as where a silo registers it.</exception>
+    /// <exception cref="ArgumentException">The contract cannot be one; the sentence names the member and the way out, as where a silo
+    /// registers it.</exception>
     IWorkflowHandle<TContract> Get<TContract>(string id, string @namespace = WorkflowId.DefaultNamespace)
         where TContract : class, IWorkflow;
 
@@ -50,7 +51,8 @@ public interface IWorkflowHandle<out TContract>
     /// <see cref="ArgumentException"/>. Default: a new id, kept over the call's own retries; who
     /// cancels a call and means to repeat it gives an id.</param>
     /// <exception cref="WorkflowNotFoundException">There is no such workflow.</exception>
-    /// <exception cref="WorkflowUnavailableException">Not answered in time: repeat the call with the exception's <c>RequestId</c> as <paramref name="messageId"/>.</exception>
+    /// <exception cref="WorkflowUnavailableException">Not answered in time: repeat the call with the exception's <c>RequestId</c> as
+    /// <paramref name="messageId"/>.</exception>
     /// <exception cref="WorkflowEndedException">Its run has ended.</exception>
     /// <exception cref="PayloadTooLargeException">The arguments exceed the limit.</exception>
     Task SignalAsync(Func<TContract, Task> call, string? messageId = null, CancellationToken cancellation = default);
@@ -70,7 +72,8 @@ public interface IWorkflowHandle<out TContract>
     Task<WorkflowView?> StatusAsync(CancellationToken cancellation = default);
 
     /// <summary>Opens a workflow that was set aside: it goes on where its journal ends. True when it was set aside, false when there was nothing to do.</summary>
-    /// <param name="requestId">A repeat with the id of a call that resumed the workflow answers true, and resumes nothing again. As <c>messageId</c> of
+    /// <param name="requestId">A repeat with the id of a call that resumed the workflow answers true, and resumes nothing again. As
+    /// <c>messageId</c> of
     /// <see cref="SignalAsync"/>. Default: a new id, kept over the call's own retries.</param>
     Task<bool> ResumeAsync(string? requestId = null, CancellationToken cancellation = default);
 
@@ -79,7 +82,8 @@ public interface IWorkflowHandle<out TContract>
 
     /// <summary>
     /// The same handle, whose start also delivers this signal. With a run that the start makes it is one commit, and the signal is handled
-    /// before the first line of <c>RunAsync</c>; a run that the start finds gets it as by <see cref="SignalAsync"/> before the start returns.
+    /// before the first line of <c>RunAsync</c>; a run that the start finds gets it as by <see cref="SignalAsync"/> before the start
+    /// returns.
     /// </summary>
     IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null);
 

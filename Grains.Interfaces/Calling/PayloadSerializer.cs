@@ -13,7 +13,8 @@ public interface IPayloadCodec
     /// <summary>The bytes to store instead, or null to leave this payload readable JSON.</summary>
     byte[]? Encode(ReadOnlySpan<byte> json);
 
-    /// <summary>The JSON that <see cref="Encode"/> made these bytes of, by whatever version of the codec. What it throws is a <see cref="PayloadException"/> for whoever reads.</summary>
+    /// <summary>The JSON that <see cref="Encode"/> made these bytes of, by whatever version of the codec. What it throws is a
+    /// <see cref="PayloadException"/> for whoever reads.</summary>
     byte[] Decode(ReadOnlySpan<byte> bytes);
 }
 
@@ -89,7 +90,8 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
     }
 
     /// <summary>
-    /// The arguments that the method takes, whatever version of it the caller knew: those that are missing at the end take their declared defaults (<c>params</c>:
+    /// The arguments that the method takes, whatever version of it the caller knew: those that are missing at the end take their declared
+    /// defaults (<c>params</c>:
     /// none), and those that are too many are left out.
     /// </summary>
     /// <param name="surplus">How many were left out.</param>
@@ -122,7 +124,8 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
         return values;
     }
 
-    /// <summary>What a caller in C# would pass by leaving the argument out; null where that is null, or the default of a struct, or where it must not.</summary>
+    /// <summary>What a caller in C# would pass by leaving the argument out; null where that is null, or the default of a struct, or where
+    /// it must not.</summary>
     private object? Default(ParameterInfo parameter)
     {
         if (parameter.IsDefined(typeof(ParamArrayAttribute)) || parameter.IsDefined(typeof(ParamCollectionAttribute)))

@@ -145,7 +145,8 @@ internal sealed class WorkflowHandle<TContract>(
     private Task SendAsync(SignalRequest request, CancellationToken cancellation) =>
         AskAsync(() => route.SignalAsync(Id, request), error => error, request.MessageId, cancellation);
 
-    /// <summary>The signal of one start. Without an id of its own it has the request's: one id repeats both, and each start of this handle has another.</summary>
+    /// <summary>The signal of one start. Without an id of its own it has the request's: one id repeats both, and each start of this handle
+    /// has another.</summary>
     private SignalRequest? SignalOf(string? requestId) => withStart is { MessageId: DrawnByStart } ? withStart with { MessageId = requestId ?? Checked(null) } : withStart;
 
     private SignalRequest Signal(Func<TContract, Task> call, string messageId)

@@ -15,7 +15,8 @@ public sealed class TransactionContext
         (Connection, Transaction, IdempotencyKey, Attempt, Messages, Cancellation) = (connection, transaction, idempotencyKey, attempt, messages, cancellation);
     }
 
-    /// <summary>Open, and inside <see cref="Transaction"/>: what is written over it commits with the workflow's state. Never close it.</summary>
+    /// <summary>Open, and inside <see cref="Transaction"/>: what is written over it commits with the workflow's state. Never close
+    /// it.</summary>
     public NpgsqlConnection Connection { get; }
 
     /// <summary>For Dapper's <c>transaction</c> parameter and EF Core's <c>UseTransaction</c>. Plain commands on the connection are inside it anyway.</summary>

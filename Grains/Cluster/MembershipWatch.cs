@@ -65,7 +65,8 @@ internal sealed partial class MembershipWatch(
         }
     }
 
-    /// <summary>Whoever is dead in this membership holds no lease when this returns. Reminders ask for it too, in case that the watch was not told or has ended.</summary>
+    /// <summary>Whoever is dead in this membership holds no lease when this returns. Reminders ask for it too, in case that the watch was
+    /// not told or has ended.</summary>
     public async Task BuryAsync(ClusterMembershipSnapshot snapshot)
     {
         var dead = snapshot.Members.Values.Where(m => m.Status == SiloStatus.Dead && !_buried.ContainsKey(m.SiloAddress)).Select(m => m.SiloAddress).ToList();

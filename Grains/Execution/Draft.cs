@@ -38,7 +38,8 @@ internal sealed class Draft
         return row;
     }
 
-    /// <summary>The row refuses the message at this position, which comes back to the inbox with it. It goes first, so that no entry without it
+    /// <summary>The row refuses the message at this position, which comes back to the inbox with it. It goes first, so that no entry
+    /// without it
     /// follows the one with the message.</summary>
     public void AddRefusal(JournalRow row, int position, string reason)
     {

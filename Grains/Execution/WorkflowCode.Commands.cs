@@ -205,6 +205,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
 
     private static string CheckedName(string name) => NameRule.Checked(name, "The name of a step");
 
-    /// <param name="Read">Null when the message cannot be read as what the receiver asked for, and is refused; else what hands it over.</param>
+    /// <param name="Read">Null when the message cannot be read as what the receiver asked for, and is refused; else what hands it
+    /// over.</param>
     private sealed record Receiver(string Topic, Func<JournalRow, Action?> Read);
 }

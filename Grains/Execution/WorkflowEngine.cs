@@ -40,7 +40,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     public WorkflowInstance? Resident(WorkflowId id) => _residents.GetValueOrDefault(id);
 
-    /// <summary>Hears the database's time, which timers need, and the numbers of its types. Throws when Postgres cannot be reached.</summary>
+    /// <summary>Hears the database's time, which timers need, and the numbers of its types. Throws when Postgres cannot be
+    /// reached.</summary>
     /// <exception cref="WorkflowNameTakenException">The name of one of its types belongs to another contract in this database.</exception>
     public async Task StartAsync()
     {
@@ -87,7 +88,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         }
     }
 
-    /// <summary>Makes the run that a start asks for, in memory from its first commit on, or finds what is there. A message that comes with the
+    /// <summary>Makes the run that a start asks for, in memory from its first commit on, or finds what is there. A message that comes with
+    /// the
     /// start is committed with a run that this makes; who attached sends it on its own.</summary>
     public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request)
     {
@@ -142,7 +144,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         }
     }
 
-    /// <summary>The reply that an earlier try of this start had or would have had, or null: it made a run, or its signal went to one that it found.</summary>
+    /// <summary>The reply that an earlier try of this start had or would have had, or null: it made a run, or its signal went to one that
+    /// it found.</summary>
     private async Task<StartReply?> FindStartAsync(StoredRun found, string requestId, SignalRequest? signal)
     {
         if (await FindMessageAsync(found.Workflow, requestId, MessageIdKind.Start) is { } made)

@@ -129,7 +129,8 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
     private void Schedule() => OwnThread.GoNext(this);
 
-    /// <summary>The same on this thread, unless another one is handling, or something surrounds it: for the end of what nobody waits for.</summary>
+    /// <summary>The same on this thread, unless another one is handling, or something surrounds it: for the end of what nobody waits
+    /// for.</summary>
     /// <param name="takesBody">Nothing waits for this thread: it may also run a body that the handling gives out.</param>
     private void PostHere(Action action, bool takesBody = false)
     {

@@ -18,7 +18,8 @@ public sealed class OutboxRoutes
     /// <summary>Sends these topics to this destination.</summary>
     /// <param name="destination">1 to 100 characters; stored in each row, so a renamed destination leaves its old rows behind.</param>
     /// <param name="topics">At least one; <c>"*"</c> is every topic.</param>
-    /// <exception cref="ArgumentException">The destination is taken, or a name is empty, too long or holds control characters, or no topic is given.</exception>
+    /// <exception cref="ArgumentException">The destination is taken, or a name is empty, too long or holds control characters, or no topic
+    /// is given.</exception>
     /// <exception cref="InvalidOperationException">The routes are in use already.</exception>
     public OutboxRoutes Add(string destination, IOutboxSink sink, params string[] topics)
     {

@@ -4,7 +4,8 @@ using NpgsqlTypes;
 
 namespace Actors.Storage;
 
-/// <summary>A workflow type of this silo: its stored name, the full names of its contract (today's first), and the shape of its methods.</summary>
+/// <summary>A workflow type of this silo: its stored name, the full names of its contract (today's first), and the shape of its
+/// methods.</summary>
 internal sealed record DeclaredCode(string Type, IReadOnlyList<string> Contracts, string Shape);
 
 /// <summary>
@@ -26,7 +27,8 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
         ? code
         : throw new WorkflowUnavailableException("This silo has not joined yet: repeat the call with the same ids.");
 
-    /// <summary>Learns the numbers, and makes those of names that the database meets for the first time. A caller's open transaction that names
+    /// <summary>Learns the numbers, and makes those of names that the database meets for the first time. A caller's open transaction that
+    /// names
     /// one of them is waited for.</summary>
     /// <exception cref="WorkflowNameTakenException">A name belongs to another contract.</exception>
     public async Task RegisterAsync()

@@ -24,7 +24,8 @@ internal static class GroupBatch
     private static readonly GroupStatement ClearTimers = new("clear_timers");
     private static readonly string CommitTransition = SqlText.Get("commit_transition");
 
-    /// <summary>The starts. The statement that returns rows returns (instance, at) of the runs that were made, and no time for one that was not.</summary>
+    /// <summary>The starts. The statement that returns rows returns (instance, at) of the runs that were made, and no time for one that
+    /// was not.</summary>
     public static void AddStarts(NpgsqlBatch batch, IReadOnlyList<Start> starts, Guid silo)
     {
         foreach (var start in starts.Where(start => start.Retires is not null))

@@ -24,10 +24,12 @@ internal enum JournalKind : short
     /// <summary>The engine stopped here, for people to mend; replay passes over it.</summary>
     SetAside = 13,
 
-    /// <summary>A message that stood there before the code began, from SQL, which does not know whether its name is a signal's or a topic.</summary>
+    /// <summary>A message that stood there before the code began, from SQL, which does not know whether its name is a signal's or a
+    /// topic.</summary>
     Letter = 14,
 
-    /// <summary>The code could not read the message at the position that the payload names: it went on without it, and replay does too.</summary>
+    /// <summary>The code could not read the message at the position that the payload names: it went on without it, and replay does
+    /// too.</summary>
     Refused = 15,
 }
 

@@ -58,7 +58,8 @@ public static class Migrator
         if (pending.Count > 0) throw new SchemaBehindException(connection.Database, pending);
     }
 
-    /// <summary>A connection that can carry every name to a database that can hold it: the server says both encodings when it lets a connection in.</summary>
+    /// <summary>A connection that can carry every name to a database that can hold it: the server says both encodings when it lets a
+    /// connection in.</summary>
     private static async Task<NpgsqlConnection> OpenAsync(NpgsqlDataSource dataSource, CancellationToken cancellation)
     {
         var connection = await dataSource.OpenConnectionAsync(cancellation);

@@ -28,7 +28,8 @@ public sealed class DatabaseEncodingException : SchemaException
     public string Encoding { get; }
 }
 
-/// <summary>The connection string, or PGCLIENTENCODING, asks for an encoding that would change what is stored. Nothing was written.</summary>
+/// <summary>The connection string, or PGCLIENTENCODING, asks for an encoding that would change what is stored. Nothing was
+/// written.</summary>
 public sealed class ClientEncodingException : SchemaException
 {
     internal ClientEncodingException(string? database, string clientEncoding, string encoding) : base(

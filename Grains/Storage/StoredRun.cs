@@ -57,7 +57,8 @@ internal static class RowReading
             MessageId = row.IsDBNull(8) ? null : row.GetString(8),
         };
 
-    /// <summary>In UTC, also where the host has told Npgsql to give out local times (<c>Npgsql.EnableLegacyTimestampBehavior</c>).</summary>
+    /// <summary>In UTC, also where the host has told Npgsql to give out local times
+    /// (<c>Npgsql.EnableLegacyTimestampBehavior</c>).</summary>
     public static DateTimeOffset GetTime(this DbDataReader row, int column) => row.GetFieldValue<DateTimeOffset>(column).ToUniversalTime();
 
     /// <summary>The columns payload and bytes, of which at most one is not null.</summary>

@@ -5,7 +5,8 @@ namespace Actors.Storage;
 /// <summary>Text of errors, whoever wrote it, as Postgres can hold it: shortened and mended, where a name would be refused.</summary>
 internal static class StoredText
 {
-    /// <summary>At most <paramref name="max"/> characters, and an ellipsis for the rest; U+FFFD for U+0000 and for half of a surrogate pair.</summary>
+    /// <summary>At most <paramref name="max"/> characters, and an ellipsis for the rest; U+FFFD for U+0000 and for half of a surrogate
+    /// pair.</summary>
     public static string Shortened(string? text, int max)
     {
         text ??= ""; // Users' exceptions have no message, too.

@@ -68,7 +68,8 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
         return ended;
     }
 
-    /// <summary>Of one of <see cref="ScopedCallers"/>, whose start was acknowledged: what was is not asked for again, the rest is.</summary>
+    /// <summary>Of one of <see cref="ScopedCallers"/>, whose start was acknowledged: what was is not asked for again, the rest
+    /// is.</summary>
     public void TakeOver(string id, bool isSignalled)
     {
         var asked = new Asked(id, ScopedCallers.Amount) { IsStarted = true };

@@ -6,7 +6,8 @@ internal sealed partial class Nemesis
     private const int Chains = 12;
     private const int RunsOfChain = 3;
 
-    /// <summary>Callers who repeat everything with the same ids, also long after, while a silo is killed and another one's answers are lost.</summary>
+    /// <summary>Callers who repeat everything with the same ids, also long after, while a silo is killed and another one's answers are
+    /// lost.</summary>
     private async Task RepeatCallsAsync()
     {
         var gateway = Some(1)[0].Gateway;

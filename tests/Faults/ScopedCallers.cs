@@ -5,7 +5,8 @@ using System.Transactions;
 namespace Actors.Faults;
 
 /// <summary>
-/// Callers within a silo's process, each under a transaction scope that it never completes. What they were told, they tell the outside world when the
+/// Callers within a silo's process, each under a transaction scope that it never completes. What they were told, they tell the outside
+/// world when the
 /// scope is gone: it must be there all the same.
 /// </summary>
 internal static class ScopedCallers

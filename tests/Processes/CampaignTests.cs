@@ -5,7 +5,8 @@ using Xunit;
 namespace Actors.Processes;
 
 /// <summary>
-/// The campaign that <c>./faults</c> runs, on real processes, with every check: a minute of faults that stand in a file, or, where everything is
+/// The campaign that <c>./faults</c> runs, on real processes, with every check: a minute of faults that stand in a file, or, where
+/// everything is
 /// asked for, three minutes with start and checks of what one seed begins with, some twenty kinds.
 /// </summary>
 public sealed class CampaignTests(ITestOutputHelper output)

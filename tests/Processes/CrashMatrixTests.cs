@@ -49,7 +49,8 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Every scenario begins with the same two round trips; of the many of the largest every fourth one is enough. What the database holds after
+    /// Every scenario begins with the same two round trips; of the many of the largest every fourth one is enough. What the database holds
+    /// after
     /// round trip k it also holds before k + 1: both sides are played where something happens outside of it in between. The fast tier plays
     /// four scenarios so, and of the others every third round trip and the last.
     /// </summary>

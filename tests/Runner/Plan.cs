@@ -30,7 +30,8 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
 
         string[] tier = all ? [] : ["-trait-", OnlyInAllAttribute.Trait];
         var others = Projects().Where(name => name != Processes).ToList();
-        // Silos that probe each other every second wait for most of their time. What needs the processor runs beside them, and takes what they leave.
+        // Silos that probe each other every second wait for most of their time. What needs the processor runs beside them, and takes what
+        // they leave.
         List<TestProgram> beside =
         [
             .. others.Select(name => Program(name, majors[0], tier)),

@@ -2,7 +2,8 @@ using Actors.Hosting;
 
 namespace Actors.Support;
 
-/// <summary>An embedded Postgres that a test may stop and kill: no other test knows its name. At its end its folder is deleted, and nothing beside it.</summary>
+/// <summary>An embedded Postgres that a test may stop and kill: no other test knows its name. At its end its folder is deleted, and
+/// nothing beside it.</summary>
 public sealed class OwnPostgres : IAsyncDisposable
 {
     private readonly HashSet<string> _made = [];

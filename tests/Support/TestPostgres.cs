@@ -7,7 +7,8 @@ namespace Actors.Support;
 
 /// <summary>
 /// The servers of the tests: <c>ACTORS_POSTGRES</c>, else one embedded server for each major version, shared by all test programs of
-/// this clone that run at the same time. The last program that uses it stops it; <c>./test</c> uses it from the first test program to the last.
+/// this clone that run at the same time. The last program that uses it stops it; <c>./test</c> uses it from the first test program to the
+/// last.
 /// </summary>
 public static class TestPostgres
 {

@@ -6,7 +6,8 @@ using Xunit;
 namespace Actors.Tidy;
 
 /// <summary>
-/// README's program as a stranger pastes it: its files, its project, its table. Two things are put in for the place: where the clone is, and ports that are
+/// README's program as a stranger pastes it: its files, its project, its table. Two things are put in for the place: where the clone is,
+/// and ports that are
 /// free. The projects that it references are those that were built with this test.
 /// </summary>
 public sealed partial class ReadmeTests(TestDatabase database) : IClassFixture<TestDatabase>, IDisposable

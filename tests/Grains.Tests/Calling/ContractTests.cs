@@ -5,7 +5,8 @@ using Xunit;
 
 namespace Actors.Grains.Tests.Calling;
 
-/// <summary>What a contract may be: whoever calls it and whoever runs it is refused with the same sentence, before anything starts.</summary>
+/// <summary>What a contract may be: whoever calls it and whoever runs it is refused with the same sentence, before anything
+/// starts.</summary>
 public sealed class ContractTests
 {
     private const string Ten = "0123456789";

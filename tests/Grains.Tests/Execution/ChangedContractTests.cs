@@ -5,7 +5,8 @@ using Xunit;
 
 namespace Actors.Grains.Tests.Execution;
 
-/// <summary>A signal or query gets a further parameter while runs, their mail and their callers know the old one, and the other way round.</summary>
+/// <summary>A signal or query gets a further parameter while runs, their mail and their callers know the old one, and the other way
+/// round.</summary>
 [EachPostgres]
 public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<TestDatabase>
 {
