@@ -12,8 +12,15 @@ internal static class Replay
     /// <exception cref="WorkflowCodeException">The code does not match the history.</exception>
     public static Payload Query(EngineContext engine, LoadedRun loaded, QueryRequest query)
     {
-        using var scope = engine.Services.CreateScope();
-        return Code(engine, loaded, scope.ServiceProvider).Query(query.Name, query.Arguments);
+        try
+        {
+            using var scope = engine.Services.CreateScope();
+            return Code(engine, loaded, scope.ServiceProvider).Query(query.Name, query.Arguments);
+        }
+        finally
+        {
+            Ambient.Drop(); // What the code has left is not for whoever has this thread next.
+        }
     }
 
     private static WorkflowCode Code(EngineContext engine, LoadedRun loaded, IServiceProvider services)

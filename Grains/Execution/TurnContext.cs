@@ -19,7 +19,7 @@ internal sealed class TurnContext(Action foreignContinuation, Action<Exception> 
     /// <summary>Runs the action and everything that it made ready.</summary>
     public void Run(Action action)
     {
-        Ambient.Drop(); // What the turn before has set would not be there when this one is alone in a replay.
+        Ambient.Drop(); // What others have set would not be there when this turn is alone in a replay.
         var (outerContext, outerTurn) = (Current, _current);
         SetSynchronizationContext(this);
         _current = this;
@@ -35,6 +35,7 @@ internal sealed class TurnContext(Action foreignContinuation, Action<Exception> 
         {
             _current = outerTurn;
             SetSynchronizationContext(outerContext);
+            Ambient.Drop(); // Nor is what it has set for whoever has this thread next.
         }
     }
 

@@ -129,7 +129,11 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    private void RunElsewhere(BodyCommand command) => _ = Task.Run(() => RunBodyAsync(command));
+    private void RunElsewhere(BodyCommand command) => _ = Task.Run(() =>
+    {
+        _ = RunBodyAsync(command);
+        Ambient.Drop(); // What it has left is not for whoever has this thread next.
+    });
 
     private Task RunBodyAsync(BodyCommand command)
     {

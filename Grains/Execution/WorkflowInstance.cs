@@ -195,7 +195,6 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     private void Handle(Action action)
     {
         Volatile.Write(ref _turnStartedAt, _engine.Time.GetTimestamp());
-        Ambient.Drop();
         try
         {
             action();

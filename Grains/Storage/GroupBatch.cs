@@ -123,8 +123,9 @@ internal static class GroupBatch
             return;
         }
 
-        AddPairs(batch, ClearInbox, entries, entry => entry.ClearedMail, NpgsqlDbType.Text);
-        AddReasons(batch, RefuseInbox, entries, entry => entry.RefusedMail, NpgsqlDbType.Text);
+        Add(batch, ClearInbox, entries, entry => entry.ClearedMail, mail => [Array(mail, m => m.Item, NpgsqlDbType.Text)]);
+        Add(batch, RefuseInbox, entries, entry => entry.RefusedMail, mail => [
+            Array(mail, m => m.Item.MessageId, NpgsqlDbType.Text), Array(mail, m => m.Item.Reason, NpgsqlDbType.Text)]);
         Statement(
             batch,
             AdvanceWorkflows.For(entries.Count),
@@ -138,10 +139,11 @@ internal static class GroupBatch
             new NpgsqlParameter<Guid> { TypedValue = silo });
         AddJournal(batch, entries);
         AddMessageIds(batch, entries);
-        AddReasons(batch, KeepUndelivered, entries, entry => entry.Undelivered, NpgsqlDbType.Integer);
+        Add(batch, KeepUndelivered, entries, entry => entry.Undelivered, messages => [
+            Array(messages, m => m.Item.Position, NpgsqlDbType.Integer), Array(messages, m => m.Item.Reason, NpgsqlDbType.Text)]);
         AddOutbox(batch, entries);
         AddTimers(batch, entries);
-        AddPairs(batch, ClearTimers, entries, entry => entry.ClearedTimers, NpgsqlDbType.Integer);
+        Add(batch, ClearTimers, entries, entry => entry.ClearedTimers, timers => [Array(timers, t => t.Item, NpgsqlDbType.Integer)]);
         List<Entry> wakes = [.. entries.Where(entry => entry.WakesOthers)];
         if (wakes.Count > 0)
         {
@@ -178,28 +180,16 @@ internal static class GroupBatch
             One(message is { } bytes ? BytesOf(bytes.Payload) : null, NpgsqlDbType.Bytea));
     }
 
-    private static void AddJournal(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
-    {
-        var rows = Flatten(entries, entry => entry.Rows);
-        if (rows.Count == 0)
-        {
-            return;
-        }
-
-        Statement(
-            batch,
-            AppendJournal.For(rows.Count),
-            Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint),
-            Array(rows, r => r.Item.DueAt?.UtcDateTime, NpgsqlDbType.TimestampTz),
-            Array(rows, r => r.Item.Position, NpgsqlDbType.Integer),
-            Array(rows, r => r.Item.Seq, NpgsqlDbType.Integer),
-            Array(rows, r => (short)r.Item.Kind, NpgsqlDbType.Smallint),
-            Array(rows, r => r.Item.Messages, NpgsqlDbType.Integer),
-            Array(rows, r => r.Item.Name, NpgsqlDbType.Text),
-            Array(rows, r => r.Item.MessageId, NpgsqlDbType.Text),
-            Json(rows, r => r.Item.Payload),
-            Bytes(rows, r => r.Item.Payload));
-    }
+    private static void AddJournal(NpgsqlBatch batch, IReadOnlyList<Entry> entries) => Add(batch, AppendJournal, entries, entry => entry.Rows, rows => [
+        Array(rows, r => r.Item.DueAt?.UtcDateTime, NpgsqlDbType.TimestampTz),
+        Array(rows, r => r.Item.Position, NpgsqlDbType.Integer),
+        Array(rows, r => r.Item.Seq, NpgsqlDbType.Integer),
+        Array(rows, r => (short)r.Item.Kind, NpgsqlDbType.Smallint),
+        Array(rows, r => r.Item.Messages, NpgsqlDbType.Integer),
+        Array(rows, r => r.Item.Name, NpgsqlDbType.Text),
+        Array(rows, r => r.Item.MessageId, NpgsqlDbType.Text),
+        Json(rows, r => r.Item.Payload),
+        Bytes(rows, r => r.Item.Payload)]);
 
     private static void AddMessageIds(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
     {
@@ -227,25 +217,13 @@ internal static class GroupBatch
         }
     }
 
-    internal static void AddOutbox(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
-    {
-        var rows = Flatten(entries, entry => entry.Outbox);
-        if (rows.Count == 0)
-        {
-            return;
-        }
-
-        Statement(
-            batch,
-            AppendOutbox.For(rows.Count),
-            Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint),
-            Array(rows, r => r.Item.Ordinal, NpgsqlDbType.Integer),
-            Array(rows, r => r.Item.Destination, NpgsqlDbType.Text),
-            Array(rows, r => r.Item.Topic, NpgsqlDbType.Text),
-            Array(rows, r => r.Item.Key, NpgsqlDbType.Text),
-            Json(rows, r => r.Item.Payload),
-            Bytes(rows, r => r.Item.Payload));
-    }
+    internal static void AddOutbox(NpgsqlBatch batch, IReadOnlyList<Entry> entries) => Add(batch, AppendOutbox, entries, entry => entry.Outbox, rows => [
+        Array(rows, r => r.Item.Ordinal, NpgsqlDbType.Integer),
+        Array(rows, r => r.Item.Destination, NpgsqlDbType.Text),
+        Array(rows, r => r.Item.Topic, NpgsqlDbType.Text),
+        Array(rows, r => r.Item.Key, NpgsqlDbType.Text),
+        Json(rows, r => r.Item.Payload),
+        Bytes(rows, r => r.Item.Payload)]);
 
     private static void AddTimers(NpgsqlBatch batch, IReadOnlyList<Entry> entries)
     {
@@ -274,27 +252,18 @@ internal static class GroupBatch
         }
     }
 
-    private static void AddPairs<T>(NpgsqlBatch batch, GroupStatement statement, IReadOnlyList<Entry> entries, Func<Entry, IReadOnlyList<T>> select, NpgsqlDbType type)
-    {
-        var pairs = Flatten(entries, select);
-        if (pairs.Count > 0)
-        {
-            Statement(batch, statement.For(pairs.Count), Array(pairs, p => p.Entry.Instance, NpgsqlDbType.Bigint), Array(pairs, p => p.Item, type));
-        }
-    }
-
-    private static void AddReasons<T>(
-        NpgsqlBatch batch, GroupStatement statement, IReadOnlyList<Entry> entries, Func<Entry, IReadOnlyList<(T Key, string Reason)>> select, NpgsqlDbType type)
+    /// <summary>A row for each item, by its entry's instance and these columns.</summary>
+    private static void Add<T>(
+        NpgsqlBatch batch,
+        GroupStatement statement,
+        IReadOnlyList<Entry> entries,
+        Func<Entry, IReadOnlyList<T>> select,
+        Func<List<(Entry Entry, T Item)>, NpgsqlParameter[]> columns)
     {
         var rows = Flatten(entries, select);
         if (rows.Count > 0)
         {
-            Statement(
-                batch,
-                statement.For(rows.Count),
-                Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint),
-                Array(rows, r => r.Item.Key, type),
-                Array(rows, r => r.Item.Reason, NpgsqlDbType.Text));
+            Statement(batch, statement.For(rows.Count), [Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint), .. columns(rows)]);
         }
     }
 

@@ -6,8 +6,7 @@ using Npgsql;
 switch (args)
 {
     case ["scenario", var name, var connectionString, var folder]:
-        var probe = new StatementProbe(Environment.GetEnvironmentVariable(StatementProbe.Variable));
-        await Scene.PlayAsync(name, connectionString, folder, probe);
+        await Scene.PlayAsync(name, connectionString, folder, new Life());
         return 0;
     case ["migrate", var connectionString]:
         await using (var source = NpgsqlDataSource.Create(connectionString))

@@ -23,12 +23,13 @@ internal sealed class Scene : IAsyncDisposable
     private readonly TestEngine _engine;
     private readonly Sweeper _sweeper;
     private readonly NpgsqlDataSource _world;
+    private readonly Life _life;
     private readonly List<Task> _running = [];
     private OutboxRelay? _relay;
 
-    private Scene(TestEngine engine, NpgsqlDataSource world)
+    private Scene(TestEngine engine, NpgsqlDataSource world, Life life)
     {
-        (_engine, _world) = (engine, world);
+        (_engine, _world, _life) = (engine, world, life);
         // Looks by itself at the start and when it is told: then the number of round trips of a scenario does not depend on time.
         _sweeper = new Sweeper(
             engine.Engine.Context.Database, All(), engine.Engine.Context.Codes, new SweepSettings(TimeSpan.FromSeconds(2), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
@@ -40,12 +41,12 @@ internal sealed class Scene : IAsyncDisposable
     public static IEnumerable<string> Names => Scenarios.All.Keys;
 
     /// <summary>Plays the scenario to its end, or dies in it.</summary>
-    public static async Task PlayAsync(string name, string connectionString, string folder, StatementProbe probe)
+    public static async Task PlayAsync(string name, string connectionString, string folder, Life life)
     {
         await using var world = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString) { ApplicationName = "world", MaxPoolSize = 4 });
         if (name == "migration")
         {
-            await MigrateAsync(world, probe);
+            await MigrateAsync(world, life.Probe);
         }
 
         await using var proxy = new CutProxy(connectionString);
@@ -53,13 +54,18 @@ internal sealed class Scene : IAsyncDisposable
         {
             connectionString = proxy.ConnectionString;
             var commits = 0;
-            probe.Before = statement => statement.StartsWith("commit", StringComparison.Ordinal) && Interlocked.Increment(ref commits) % 3 == 0
-                ? proxy.CutNextAsync(Cut.Answer) : Task.CompletedTask;
+            var before = life.Probe.Before;
+            life.Probe.Before = async statement =>
+            {
+                await (before?.Invoke(statement) ?? Task.CompletedTask);
+                await (statement.StartsWith("commit", StringComparison.Ordinal) && Interlocked.Increment(ref commits) % 3 == 0
+                    ? proxy.CutNextAsync(Cut.Answer) : Task.CompletedTask);
+            };
         }
 
         await ExecuteAsync(world, "create table if not exists business (note text); create table if not exists effects (key text, attempt int)");
         await ExecuteAsync(world, "update actors.silos set dead_at = actors.now() where dead_at is null"); // As a supervisor would, who saw them end.
-        await Scenarios.All[name](() => OpenAsync(connectionString, folder, probe, world, relays: name is "outbox delivery" or "failed deliveries" or "redrive"));
+        await Scenarios.All[name](() => OpenAsync(connectionString, folder, life, world, relays: name is "outbox delivery" or "failed deliveries" or "redrive"));
     }
 
     /// <summary>From nothing, or from where an earlier process died in it.</summary>
@@ -73,14 +79,14 @@ internal sealed class Scene : IAsyncDisposable
         await Migrator.MigrateAsync(world, probe, CancellationToken.None);
     }
 
-    public static async Task<Scene> OpenAsync(string connectionString, string folder, StatementProbe probe, NpgsqlDataSource world, bool relays)
+    public static async Task<Scene> OpenAsync(string connectionString, string folder, Life life, NpgsqlDataSource world, bool relays)
     {
-        var engine = await TestEngine.StartAsync(connectionString, builder => Configure(builder, folder, world), probe: probe);
-        var scene = new Scene(engine, world);
+        var engine = await TestEngine.StartAsync(connectionString, builder => Configure(builder, folder, world, life), probe: life.Probe);
+        var scene = new Scene(engine, world, life);
         scene._running.Add(Task.Run(() => scene._sweeper.RunAsync(scene._stop.Token)));
         if (relays)
         {
-            scene.StartRelay(folder, probe);
+            scene.StartRelay(life.Probe);
         }
 
         return scene;
@@ -154,30 +160,35 @@ internal sealed class Scene : IAsyncDisposable
 
     public async Task ExpectRowsAsync(string rows, long count)
     {
-        await using var command = _world.CreateCommand($"select count(*) from {rows}");
-        if (await command.ExecuteScalarAsync() is var found && !Equals(found, count))
+        if (await CountAsync(rows) is var found && found != count)
         {
             throw new InvalidOperationException($"{found} {rows}, not {count}.");
         }
     }
 
     /// <summary>SQL of somebody else, in a commit of its own.</summary>
-    public Task ExecuteAsync(string sql) => ExecuteAsync(_world, sql);
+    public Task ExecuteAsync(string sql) => _life.OutsideAsync(async () =>
+    {
+        await ExecuteAsync(_world, sql);
+        return true;
+    });
 
     public Task RedriveAsync() => _relay!.RedriveAsync("file");
 
     public async Task UntilOutboxIsEmptyAsync()
     {
         using var limit = new CancellationTokenSource(Patience);
-        while (true)
+        while (await CountAsync("actors.outbox") > 0)
         {
-            await using var command = _world.CreateCommand("select count(*) from actors.outbox");
-            if (await command.ExecuteScalarAsync(limit.Token) is 0L)
-            {
-                return;
-            }
+            limit.Token.ThrowIfCancellationRequested();
         }
     }
+
+    private Task<long> CountAsync(string rows) => _life.OutsideAsync(async () =>
+    {
+        await using var command = _world.CreateCommand($"select count(*) from {rows}");
+        return (long)(await command.ExecuteScalarAsync())!;
+    });
 
     public async ValueTask DisposeAsync()
     {
@@ -198,16 +209,16 @@ internal sealed class Scene : IAsyncDisposable
         return partitions;
     }
 
-    private static void Configure(ActorsBuilder builder, string folder, NpgsqlDataSource source)
+    private static void Configure(ActorsBuilder builder, string folder, NpgsqlDataSource source, Life life)
     {
-        var world = new World(source);
+        var world = new World(source, life);
         builder.Services.AddSingleton(world);
         builder.AddWorkflow<Steps>().AddWorkflow<Retries>().AddWorkflow<Buys>().AddWorkflow<Publishes>().AddWorkflow<Sleeps>()
             .AddWorkflow<Waits>().AddWorkflow<Fails>().AddWorkflow<Broken>().AddWorkflow<Refused>().AddWorkflow<Lingers>().AddWorkflow<Receives>();
         var file = new Lock();
         builder.Outbox.Add(
             "file",
-            new HandlerSink((message, _) =>
+            new HandlerSink((message, _) => life.OutsideAsync(() =>
             {
                 if (message.Topic == "refused" && !world.Mended)
                 {
@@ -220,12 +231,12 @@ internal sealed class Scene : IAsyncDisposable
                     File.AppendAllText(Path.Combine(folder, "delivered"), string.Create(CultureInfo.InvariantCulture, $"{message.Id} {message.Key}\n"));
                 }
 
-                return Task.CompletedTask;
-            }),
+                return Task.FromResult(true);
+            })),
             "*");
     }
 
-    private void StartRelay(string folder, StatementProbe probe)
+    private void StartRelay(StatementProbe probe)
     {
         var (context, partitions) = (_engine.Engine.Context, All().Partitions);
         var routes = _engine.Builder.Outbox;

@@ -3,22 +3,22 @@ using Npgsql;
 namespace Actors.CrashScenarios;
 
 /// <summary>The world outside: a table that steps write to on connections of their own, so that a crash cannot take it back.</summary>
-public sealed class World(NpgsqlDataSource source)
+internal sealed class World(NpgsqlDataSource source, Life life)
 {
     /// <summary>False: <see cref="Broken"/> does what no workflow may do, the step of <see cref="Lingers"/> does not end, and nobody takes messages of topic "refused".</summary>
     public bool Mended { get; set; }
 
-    public async Task<int> EffectAsync(StepContext step, int value)
+    public Task<int> EffectAsync(StepContext step, int value) => life.OutsideAsync(async () =>
     {
         await using var command = source.CreateCommand("insert into effects (key, attempt) values ($1, $2)");
         command.Parameters.Add(new NpgsqlParameter { Value = step.IdempotencyKey });
         command.Parameters.Add(new NpgsqlParameter { Value = step.Attempt });
         await command.ExecuteNonQueryAsync(step.Cancellation);
         return value;
-    }
+    });
 }
 
-public sealed class Steps(World world) : Workflow<int, int>
+internal sealed class Steps(World world) : Workflow<int, int>
 {
     protected override async Task<int> RunAsync(int input)
     {
@@ -28,7 +28,7 @@ public sealed class Steps(World world) : Workflow<int, int>
     }
 }
 
-public sealed class Retries(World world) : Workflow<int, int>
+internal sealed class Retries(World world) : Workflow<int, int>
 {
     protected override Task<int> RunAsync(int input) => Step(
         "flaky",
@@ -36,7 +36,7 @@ public sealed class Retries(World world) : Workflow<int, int>
         Retry.Exponential(5, TimeSpan.FromMilliseconds(5), factor: 1));
 }
 
-public sealed class Buys : Workflow<string, int>
+internal sealed class Buys : Workflow<string, int>
 {
     protected override async Task<int> RunAsync(string input)
     {
@@ -56,7 +56,7 @@ public sealed class Buys : Workflow<string, int>
     }
 }
 
-public sealed class Publishes(World world) : Workflow<int, int>
+internal sealed class Publishes(World world) : Workflow<int, int>
 {
     protected override async Task<int> RunAsync(int input)
     {
@@ -72,7 +72,7 @@ public sealed class Publishes(World world) : Workflow<int, int>
     }
 }
 
-public sealed class Refused : Workflow<int, int>
+internal sealed class Refused : Workflow<int, int>
 {
     protected override Task<int> RunAsync(int input)
     {
@@ -83,7 +83,7 @@ public sealed class Refused : Workflow<int, int>
 }
 
 /// <summary>Its step is under way until the silo gives the run away.</summary>
-public sealed class Lingers(World world) : Workflow<int, int>
+internal sealed class Lingers(World world) : Workflow<int, int>
 {
     protected override Task<int> RunAsync(int input) => Step("a", async step =>
     {
@@ -92,7 +92,7 @@ public sealed class Lingers(World world) : Workflow<int, int>
     });
 }
 
-public sealed class Sleeps : Workflow<int, int>
+internal sealed class Sleeps : Workflow<int, int>
 {
     protected override async Task<int> RunAsync(int input)
     {
@@ -110,7 +110,7 @@ public interface IWaits : IWorkflow<int, string>
     int Heard();
 }
 
-public sealed class Waits(World world) : Workflow<int, string>, IWaits
+internal sealed class Waits(World world) : Workflow<int, string>, IWaits
 {
     private readonly List<string> _words = [];
 
@@ -130,7 +130,7 @@ public sealed class Waits(World world) : Workflow<int, string>, IWaits
     }
 }
 
-public sealed class Fails(World world) : Workflow<int, int>
+internal sealed class Fails(World world) : Workflow<int, int>
 {
     protected override async Task<int> RunAsync(int input)
     {
@@ -139,7 +139,7 @@ public sealed class Fails(World world) : Workflow<int, int>
     }
 }
 
-public sealed class Broken(World world) : Workflow<int, int>
+internal sealed class Broken(World world) : Workflow<int, int>
 {
     protected override async Task<int> RunAsync(int input)
     {
@@ -153,7 +153,7 @@ public sealed class Broken(World world) : Workflow<int, int>
     }
 }
 
-public sealed class Receives(World world) : Workflow<int, int>
+internal sealed class Receives(World world) : Workflow<int, int>
 {
     protected override async Task<int> RunAsync(int input)
     {

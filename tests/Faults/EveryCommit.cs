@@ -62,7 +62,7 @@ internal static class EveryCommit
     {
         try
         {
-            return await CrashMatrix.CrashAsync(scenario, at);
+            return await CrashMatrix.KillAsync(scenario, at);
         }
         catch (DifferenceException difference)
         {

@@ -6,6 +6,7 @@ using Xunit;
 namespace Actors.Processes;
 
 [EachPostgres]
+[OnlyInAll]
 public sealed class EmbeddedPostgresTests : IAsyncLifetime
 {
     private static readonly string Major = TestPostgres.Settings.Major is { } major ? $" --major {major}" : "";

@@ -30,17 +30,18 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
 
         string[] tier = all ? [] : ["-trait-", OnlyInAllAttribute.Trait];
         var others = Projects().Where(name => name != Processes).ToList();
-        // Silos that probe each other every second wait for most of their time. What needs the processor runs beside them, and takes what
+        // Silos that probe each other every second wait for much of their time. What needs the processor runs beside them, and takes what
         // they leave.
+        var (first, rest) = all ? (Program(Processes, majors[0], "-class-", CrashMatrix), Program(Processes, majors[0], "-class", CrashMatrix)) : (Program(Processes, majors[0], tier), null);
         List<TestProgram> beside =
         [
             .. others.Select(name => Program(name, majors[0], tier)),
-            Program(Processes, majors[0], [.. tier, "-class", CrashMatrix]),
+            .. rest is null ? [] : new[] { rest },
             .. from major in majors.Skip(1) from name in others.Append(Processes) select Program(name, major, tier),
         ];
-        return new(majors, [[Program(Processes, majors[0], [.. tier, "-class-", CrashMatrix])], [.. beside.Select(program => program with { YieldsToOthers = true })]]);
+        return new(majors, [[first], [.. beside.Select(program => program with { YieldsToOthers = true })]]);
 
-        TestProgram Program(string name, int? major, string[] given) =>
+        TestProgram Program(string name, int? major, params string[] given) =>
             new(name, major, major == majors[0] ? given : [.. given, "-trait", EachPostgresAttribute.Trait]) { MustRun = major == majors[0] };
     }
 

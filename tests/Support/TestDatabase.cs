@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using Npgsql;
@@ -11,9 +12,11 @@ namespace Actors.Support;
 /// </summary>
 public class TestDatabase : IAsyncLifetime
 {
+    private static readonly ConcurrentDictionary<string, NpgsqlDataSource> Servers = new();
     private static int _count;
     private readonly Func<NpgsqlDataSource, CancellationToken, Task> _migrate;
-    private string _server = "";
+    private string _serverConnection = "";
+    private NpgsqlDataSource _server = null!;
     private NpgsqlDataSource? _dataSource;
 
     /// <summary>For xunit. Others call <see cref="CreateAsync"/>.</summary>
@@ -52,10 +55,13 @@ public class TestDatabase : IAsyncLifetime
     /// <inheritdoc/>
     public async ValueTask InitializeAsync()
     {
-        // Without a pool: closing ends what the server holds for the connection, such as the lock below.
-        var server = await TestPostgres.ServerAsync();
-        _server = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Pooling = false }.ConnectionString;
-        await MakeTemplateAsync();
+        _serverConnection = (await TestPostgres.ServerAsync()).ConnectionString;
+        _server = Servers.GetOrAdd(_serverConnection, text => NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(text) { Enlist = false }.ConnectionString));
+        if (!await IsThereAsync())
+        {
+            await MakeTemplateAsync();
+        }
+
         await ExecuteAsync($"create database {Name} template {Template}");
         ConnectionString = To(Name);
         _dataSource = NpgsqlDataSource.Create(ConnectionString);
@@ -72,40 +78,52 @@ public class TestDatabase : IAsyncLifetime
         }
     }
 
+    /// <summary>Once, whichever classes and programs run side by side.</summary>
     private async Task MakeTemplateAsync()
     {
-        await using var connection = new NpgsqlConnection(_server);
-        await connection.OpenAsync();
-        // Held until this connection closes: classes and programs that run side by side migrate once.
-        await ExecuteAsync("select pg_advisory_lock(hashtext('actors test template'))", connection);
-        await using var find = new NpgsqlCommand($"select 1 from pg_database where datname = '{Template}'", connection);
-        if (await find.ExecuteScalarAsync() is not null)
+        await using var connection = await _server.OpenConnectionAsync();
+        await ExecuteAsync($"select pg_advisory_lock(hashtext('{Template}'))", connection);
+        try
         {
-            return;
+            if (await IsThereAsync())
+            {
+                return;
+            }
+
+            var half = Template + "_half";
+            await ExecuteAsync($"drop database if exists {half} with (force)", connection);
+            await ExecuteAsync($"create database {half}", connection);
+            await using (var source = NpgsqlDataSource.Create(To(half)))
+            {
+                await _migrate(source, CancellationToken.None);
+            }
+
+            await ExecuteAsync($"alter database {half} rename to {Template}", connection);
         }
-        var half = Template + "_half";
-        await ExecuteAsync($"drop database if exists {half} with (force)", connection);
-        await ExecuteAsync($"create database {half}", connection);
-        await using (var source = NpgsqlDataSource.Create(To(half)))
+        finally
         {
-            await _migrate(source, CancellationToken.None);
+            await ExecuteAsync($"select pg_advisory_unlock(hashtext('{Template}'))", connection);
         }
-        await ExecuteAsync($"alter database {half} rename to {Template}", connection);
+    }
+
+    private async Task<bool> IsThereAsync()
+    {
+        await using var find = _server.CreateCommand($"select 1 from pg_database where datname = '{Template}'");
+        return await find.ExecuteScalarAsync() is not null;
     }
 
     private async Task ExecuteAsync(string sql)
     {
-        await using var connection = new NpgsqlConnection(_server);
-        await connection.OpenAsync();
+        await using var connection = await _server.OpenConnectionAsync();
         await ExecuteAsync(sql, connection);
     }
 
     private static async Task ExecuteAsync(string sql, NpgsqlConnection connection)
     {
-        await using var command = new NpgsqlCommand(sql, connection);
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         await command.ExecuteNonQueryAsync();
     }
 
     private string To(string database) =>
-        new NpgsqlConnectionStringBuilder(_server) { Database = database, Pooling = true }.ConnectionString;
+        new NpgsqlConnectionStringBuilder(_serverConnection) { Database = database }.ConnectionString;
 }

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Xml.Linq;
+using Actors.Support;
 using Xunit;
 
 namespace Actors.Tidy;
@@ -11,6 +12,7 @@ public sealed class PackTests : IDisposable
 
     public void Dispose() => _folder.Delete(recursive: true);
 
+    [OnlyInAll]
     [Fact]
     public void The_product_s_projects_are_packed_and_nothing_else()
     {

@@ -18,6 +18,7 @@ public sealed partial class ReadmeTests(TestDatabase database) : IClassFixture<T
 
     public void Dispose() => _folder.Delete(recursive: true);
 
+    [OnlyInAll]
     [Fact]
     public async Task What_README_shows_compiles_runs_and_starts_anew_after_a_failure()
     {

@@ -79,6 +79,13 @@ public sealed class AmbientTests(TestDatabase database) : IClassFixture<TestData
         }
 
         Assert.Equal([], Seeing.Sightings.Except(Seeing.Nothing));
+        var left = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => Task.Run(async () =>
+        {
+            var transaction = Transaction.Current;
+            await Task.Yield();
+            return transaction ?? Transaction.Current;
+        })));
+        Assert.All(left, Assert.Null); // The threads are the whole process's.
         await host.StopAsync(TestContext.Current.CancellationToken);
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Actors.Storage;
+using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Orleans;
@@ -12,6 +13,7 @@ using Xunit;
 namespace Actors.Grains.Tests.Cluster;
 
 /// <summary>Orleans' membership protocol over the tables of migration 0002, and the host's own statements on them.</summary>
+[OnlyInAll]
 public sealed class OrleansMembershipTests : IAsyncLifetime
 {
     private readonly FreshDatabase _database = new();

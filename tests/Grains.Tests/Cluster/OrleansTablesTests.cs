@@ -1,5 +1,6 @@
 using System.Net;
 using Actors.Storage;
+using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Orleans;
@@ -11,6 +12,7 @@ using Xunit;
 namespace Actors.Grains.Tests.Cluster;
 
 /// <summary>Orleans' own providers over the tables and statements of migration 0002: one silo for the class.</summary>
+[OnlyInAll]
 public sealed class OrleansTablesTests(OrleansTablesTests.Cluster cluster) : IClassFixture<OrleansTablesTests.Cluster>
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

@@ -10,7 +10,7 @@ namespace Actors.Grains.Tests.Execution;
 /// </summary>
 public sealed class ProgramTests(TestDatabase database) : IClassFixture<TestDatabase>, IAsyncLifetime
 {
-    private const int Programs = 15;
+    private static readonly int Programs = TestTier.IsAll ? 15 : 5;
     private const string Trace = "trace: ";
 
     public static TheoryData<int> Seeds => [Environment.TickCount & 0xFFFF];

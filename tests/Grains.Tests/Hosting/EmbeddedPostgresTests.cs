@@ -7,6 +7,7 @@ using Xunit;
 
 namespace Actors.Hosting;
 
+[OnlyInAll]
 [EachPostgres]
 public sealed class EmbeddedPostgresTests(OwnPostgres own) : IClassFixture<OwnPostgres>, IDisposable
 {

@@ -40,6 +40,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         Assert.False(await database.ScalarAsync<bool>("select to_regnamespace('actors') is not null"));
     }
 
+    [OnlyInAll]
     [Fact]
     public async Task A_silo_waits_for_a_database_that_is_not_there_yet_and_goes_on_by_itself()
     {
@@ -131,6 +132,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         Assert.DoesNotContain(new NpgsqlConnectionStringBuilder(database.ConnectionString).Password!, error.ToString(), StringComparison.Ordinal);
     }
 
+    [OnlyInAll]
     [Fact]
     public async Task A_client_waits_for_a_server_that_is_not_there_yet_and_says_so()
     {
@@ -152,6 +154,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         await silo.StopAsync(Cancel);
     }
 
+    [OnlyInAll]
     [Fact]
     public async Task A_server_that_may_lose_what_it_has_acknowledged_is_a_warning_at_the_start()
     {

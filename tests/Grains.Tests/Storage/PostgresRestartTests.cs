@@ -7,6 +7,7 @@ using Xunit;
 namespace Actors.Grains.Tests.Storage;
 
 /// <summary>Postgres stops, or is killed, under running workflows and comes back: everything goes on by itself.</summary>
+[OnlyInAll]
 public sealed class PostgresRestartTests : IAsyncLifetime
 {
     private readonly OwnPostgres _own = new();

@@ -36,6 +36,7 @@ public sealed class BadClientTests(ITestOutputHelper output)
         Assert.Equal(0, await rig.ScalarAsync<long>("select count(*) from actors.silos where dead_at is not null"));
     }
 
+    [OnlyInAll]
     [Fact]
     public async Task A_payload_of_a_hundred_megabytes_is_refused_and_harms_nobody()
     {

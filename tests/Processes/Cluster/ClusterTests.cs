@@ -67,6 +67,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
         output.WriteLine($"all finished after {watch.ElapsedMilliseconds} ms");
     }
 
+    [OnlyInAll]
     [Fact]
     public async Task A_silo_on_new_addresses_replaces_a_cluster_that_was_killed()
     {
