@@ -39,7 +39,7 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
             LogShapeChanged(type.Type);
         }
 
-        await DescribeAsync(known);
+        await UntilFreeAsync(() => DescribeAsync(known));
         known = await CompareAsync(); // Of two silos that came together one was first.
         _numbers = known.ToDictionary(code => code.Key, code => code.Value.Number, StringComparer.Ordinal);
         All = [.. _numbers.Values];
@@ -50,14 +50,7 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
         Dictionary<string, Known>? known = null;
         while (known is null || known.Count < declared.Count)
         {
-            try
-            {
-                known = await ReadAsync(); // Again where another silo made one in this moment.
-            }
-            catch (PostgresException error) when (PostgresFaults.IsLocked(error))
-            {
-                LogNameIsHeld(error.MessageText);
-            }
+            known = await UntilFreeAsync(ReadAsync); // Again where another silo made one in this moment.
         }
 
         foreach (var type in declared)
@@ -73,8 +66,23 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
         return known;
     }
 
+    private async ValueTask<T> UntilFreeAsync<T>(Func<ValueTask<T>> ask)
+    {
+        while (true)
+        {
+            try
+            {
+                return await ask();
+            }
+            catch (PostgresException error) when (PostgresFaults.IsLocked(error))
+            {
+                LogNameIsHeld(error.MessageText);
+            }
+        }
+    }
+
     private ValueTask<Dictionary<string, Known>> ReadAsync() => database.QueryAsync(
-        database.Patient,
+        database.Engine,
         "register codes",
         batch => GroupBatch.Statement(batch, RegisterCodes, Texts(type => type.Type)),
         async reader =>
@@ -89,8 +97,8 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
             return known;
         });
 
-    private async Task DescribeAsync(Dictionary<string, Known> known) => await database.QueryAsync(
-        database.Patient,
+    private ValueTask<bool> DescribeAsync(Dictionary<string, Known> known) => database.QueryAsync(
+        database.Engine,
         "describe codes",
         batch => GroupBatch.Statement(
             batch,

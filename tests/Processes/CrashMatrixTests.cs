@@ -12,7 +12,7 @@ namespace Actors.Processes;
 /// <summary>
 /// Every path that writes, in a process that is killed (SIGKILL) just before and just after each of its round trips to Postgres. Whatever it
 /// left, the same scenario played again comes to its end, and the database holds what must be true. The fast tier kills the processes of
-/// one scenario; of the others it plays, at every fifth round trip and the last, a life that ends within this one.
+/// one scenario; of the others it plays, at every seventh round trip and the last, a life that ends within this one.
 /// </summary>
 public sealed partial class CrashMatrixTests(ITestOutputHelper output)
 {
@@ -41,7 +41,7 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
         var failures = new ConcurrentBag<string>();
         var survived = 0;
         var cases = Cases(scenario, roundTrips);
-        var kills = TestTier.IsAll || scenario is "steps" ? cases : [];
+        var kills = TestTier.IsAll || scenario is "steps" ? cases.Where(at => at.StartsWith("before", StringComparison.Ordinal)).ToList() : [];
         await Parallel.ForEachAsync(cases, new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = Cancel }, async (at, _) =>
         {
             try
@@ -70,13 +70,13 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
     /// </summary>
     private static List<string> Cases(string scenario, long roundTrips)
     {
-        var whole = TestTier.IsAll || scenario is "steps" or "transactions";
+        var whole = TestTier.IsAll || scenario is "steps";
         var outside = scenario is "steps" or "transactions" or "failed attempts" or "outbox delivery" or "failed deliveries" or "redrive" or "drain";
         return
         [
             .. from k in Enumerable.Range(1, (int)roundTrips)
                where scenario is "steps" or "migration" || (k > 2 && (scenario != "twenty at once" || k % 4 == 0))
-               where whole || k % 5 == 0 || k == roundTrips
+               where whole || k % 7 == 0 || k == roundTrips
                from side in outside || k == roundTrips ? new[] { "before", "after" } : ["before"]
                select $"{side}:{k}",
         ];

@@ -121,7 +121,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         await using (var connection = await database.DataSource.OpenConnectionAsync(Cancel))
         await using (var transaction = await connection.BeginTransactionAsync(Cancel))
         {
-            await StartAsync(transaction, "runs", 3_000);
+            await StartAsync(transaction, "runs", 1_000);
             await transaction.CommitAsync(Cancel);
         }
 
@@ -136,7 +136,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
 
         await stop.CancelAsync();
         await sweeping;
-        Assert.Equal(3_000, await CountAsync(
+        Assert.Equal(1_000, await CountAsync(
             "actors.workflows w join actors.journal j on j.instance = w.instance and j.kind = 11 where w.namespace = 'runs' and j.payload::text = (2 * w.id::int)::text"));
         Assert.InRange(residents, 1, 500);
 

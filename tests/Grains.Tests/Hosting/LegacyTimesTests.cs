@@ -28,8 +28,8 @@ public sealed class LegacyTimesTests(TestDatabase database) : IClassFixture<Test
     {
         Type[] tests =
         [
-            typeof(LegacyTimesTests), typeof(RetentionTests), typeof(DeterminismTests), typeof(TimerTests),
-            .. TestTier.IsAll ? new[] { typeof(OrleansTablesTests), typeof(OrleansMembershipTests) } : [],
+            typeof(LegacyTimesTests), typeof(RetentionTests),
+            .. TestTier.IsAll ? new[] { typeof(DeterminismTests), typeof(TimerTests), typeof(OrleansTablesTests), typeof(OrleansMembershipTests) } : [],
         ];
         if (Environment.GetEnvironmentVariable(Variable) is not null)
         {

@@ -119,7 +119,7 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         }
 
         var joining = Codes(connections, new DeclaredCode("Awaited", ["A.IAwaited"], "old")).RegisterAsync();
-        await Store.UntilBlockedAsync(database.DataSource, "actors patient %");
+        await Store.UntilBlockedAsync(database.DataSource, "actors engine %");
         await transaction.RollbackAsync(TestContext.Current.CancellationToken);
         await joining;
         await Codes(connections, new DeclaredCode("Awaited", ["A.IAwaited"], "new")).RegisterAsync();

@@ -39,6 +39,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
         Assert.Equal(30 * 400, await rig.ScalarAsync<long>("select count(*) from transfers"));
     }
 
+    [OnlyInAll]
     [Fact]
     public async Task A_stopped_silo_hands_its_workflows_over_at_once()
     {
@@ -53,6 +54,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
         await FinishAsync(rig, handles, 20);
     }
 
+    [OnlyInAll]
     [Fact]
     public async Task A_cluster_of_which_every_silo_was_killed_is_back_in_seconds()
     {
