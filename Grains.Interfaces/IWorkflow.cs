@@ -31,9 +31,8 @@ public sealed class WorkflowNameAttribute(string name) : Attribute
 
     /// <summary>
     /// Full names that the contract had before it moved, as <see cref="Type.FullName"/> wrote them (namespace and type, a nested one after
-    /// a '+'): all are the same
-    /// contract. Without this a contract under another full name is another one that happens to be stored under the same name. Default:
-    /// none.
+    /// a '+'): all are the same contract. Without this a contract under another full name is another one that happens to be stored under
+    /// the same name. Default: none.
     /// </summary>
     /// <example><c>[WorkflowName("Import", Formerly = ["Sales.IImport"])]</c></example>
     public string[] Formerly { get; init; } = [];

@@ -4,9 +4,8 @@ using System.Reflection;
 namespace Actors.Calling;
 
 /// <summary>
-/// What a contract says, read once for each type, by clients and silos alike: both refuse the same with the same sentence. A workflow
-/// class is
-/// read as the contract that it implements; one that implements none is its own, without signals and queries.
+/// What a contract says, read once for each type, by clients and silos alike: both refuse the same with the same sentence. A workflow class
+/// is read as the contract that it implements; one that implements none is its own, without signals and queries.
 /// </summary>
 internal sealed class Contract
 {

@@ -6,8 +6,7 @@ namespace Actors.Calling;
 /// written.</summary>
 /// <remarks>
 /// The bounds are those of <c>actors.require_name</c>, counted as Postgres counts: characters are code points, so that a surrogate pair is
-/// one,
-/// and ids are UTF-8 bytes. Half a pair would arrive as U+FFFD, and make two names one.
+/// one, and ids are UTF-8 bytes. Half a pair would arrive as U+FFFD, and make two names one.
 /// </remarks>
 internal static class NameRule
 {

@@ -40,8 +40,7 @@ public sealed class WorkflowUnavailableException(string message, Exception? inne
     public override bool IsTransient => true;
 
     /// <summary>The id by which to repeat the call: of a signal or message its <c>messageId</c>, of a start its <c>requestId</c>. Null
-    /// where
-    /// the workflow's own id is enough, and for calls that write nothing.</summary>
+    /// where the workflow's own id is enough, and for calls that write nothing.</summary>
     public string? RequestId { get; init; }
 }
 
@@ -50,8 +49,7 @@ public sealed class WorkflowNameTakenException(string message) : ActorsException
 
 /// <summary>
 /// Workflow code did something that cannot be replayed, or asked for something else than its history holds. The run is set aside with this
-/// as its
-/// reason and loses nothing: mend the code, deploy it, and resume the run. A query that replays such a run throws it, too.
+/// as its reason and loses nothing: mend the code, deploy it, and resume the run. A query that replays such a run throws it, too.
 /// </summary>
 public sealed class WorkflowCodeException : ActorsException
 {

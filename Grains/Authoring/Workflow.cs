@@ -5,8 +5,7 @@ namespace Actors;
 
 /// <summary>
 /// A durable workflow: derive, take what steps need in the constructor, write <see cref="RunAsync(TInput)"/> as ordinary C#, and register
-/// it with
-/// <c>AddWorkflow</c>. It is replayed from its journal after a crash or a rest, so its code must decide by its inputs, by what its
+/// it with <c>AddWorkflow</c>. It is replayed from its journal after a crash or a rest, so its code must decide by its inputs, by what its
 /// commands return and by <see cref="Workflow.Now"/>, <see cref="Workflow.NewGuid"/> and <see cref="Workflow.Random"/> alone.
 /// </summary>
 public abstract class Workflow<TInput, TResult> : Workflow, IWorkflow<TInput, TResult>

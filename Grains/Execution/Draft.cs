@@ -39,8 +39,7 @@ internal sealed class Draft
     }
 
     /// <summary>The row refuses the message at this position, which comes back to the inbox with it. It goes first, so that no entry
-    /// without it
-    /// follows the one with the message.</summary>
+    /// without it follows the one with the message.</summary>
     public void AddRefusal(JournalRow row, int position, string reason)
     {
         var item = new Item(row, [], false, null) { Refuses = (position, reason) };

@@ -89,8 +89,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     }
 
     /// <summary>Makes the run that a start asks for, in memory from its first commit on, or finds what is there. A message that comes with
-    /// the
-    /// start is committed with a run that this makes; who attached sends it on its own.</summary>
+    /// the start is committed with a run that this makes; who attached sends it on its own.</summary>
     public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request)
     {
         var type = Context.Types.Get(request.Type, id);

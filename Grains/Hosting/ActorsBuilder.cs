@@ -31,8 +31,8 @@ public sealed class ActorsBuilder
 
     /// <summary>Lets this silo run a workflow class.</summary>
     /// <exception cref="ArgumentException">The class or its contract cannot be a workflow's, or another class has its stored name; the
-    /// sentence names the member and
-    /// the way out. <see cref="IWorkflowClient.Get{TContract}"/> refuses the same contracts with the same sentence.</exception>
+    /// sentence names the member and the way out. <see cref="IWorkflowClient.Get{TContract}"/> refuses the same contracts with the same
+    /// sentence.</exception>
     public ActorsBuilder AddWorkflow<TWorkflow>()
         where TWorkflow : Workflow
     {

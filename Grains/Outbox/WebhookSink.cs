@@ -11,12 +11,11 @@ namespace Actors;
 /// dead letter at once; everything else is a failed attempt.
 /// </summary>
 /// <remarks>
-/// Structured mode (<c>application/cloudevents+json</c>): the signature covers the body, and so the type, subject and source too, and a key may hold any
-/// character. Headers: <c>webhook-id</c> (the message's id), <c>webhook-timestamp</c> (Unix seconds of the attempt by the database's
-/// clock) and <c>webhook-signature</c>
-/// (<c>v1,</c> and the Base64 of HMAC-SHA256 over <c>id.timestamp.body</c>). Other 4xx answers are tried again, because a wrong path or secret is
-/// repaired sooner than dead letters are; 410 is the one answer that says "for good". <c>Retry-After</c> is honoured up to
-/// <see cref="OutboxOptions.BackOffMax"/>.
+/// Structured mode (<c>application/cloudevents+json</c>): the signature covers the body, and so the type, subject and source too, and a key
+/// may hold any character. Headers: <c>webhook-id</c> (the message's id), <c>webhook-timestamp</c> (Unix seconds of the attempt by the
+/// database's clock) and <c>webhook-signature</c> (<c>v1,</c> and the Base64 of HMAC-SHA256 over <c>id.timestamp.body</c>). Other 4xx
+/// answers are tried again, because a wrong path or secret is repaired sooner than dead letters are; 410 is the one answer that says "for
+/// good". <c>Retry-After</c> is honoured up to <see cref="OutboxOptions.BackOffMax"/>.
 /// </remarks>
 public sealed class WebhookSink : IOutboxSink
 {

@@ -4,8 +4,7 @@ namespace Actors.Storage;
 
 /// <summary>
 /// The boundary between callers and the engine. What surrounds a caller (transaction, culture, request, trace, locals, scheduler) stays
-/// with it: what the
-/// engine does is done for many, and user code must see the same whoever set it going.
+/// with it: what the engine does is done for many, and user code must see the same whoever set it going.
 /// </summary>
 internal static class Ambient
 {

@@ -28,8 +28,7 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
         : throw new WorkflowUnavailableException("This silo has not joined yet: repeat the call with the same ids.");
 
     /// <summary>Learns the numbers, and makes those of names that the database meets for the first time. A caller's open transaction that
-    /// names
-    /// one of them is waited for.</summary>
+    /// names one of them is waited for.</summary>
     /// <exception cref="WorkflowNameTakenException">A name belongs to another contract.</exception>
     public async Task RegisterAsync()
     {

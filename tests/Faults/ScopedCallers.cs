@@ -6,8 +6,7 @@ namespace Actors.Faults;
 
 /// <summary>
 /// Callers within a silo's process, each under a transaction scope that it never completes. What they were told, they tell the outside
-/// world when the
-/// scope is gone: it must be there all the same.
+/// world when the scope is gone: it must be there all the same.
 /// </summary>
 internal static class ScopedCallers
 {

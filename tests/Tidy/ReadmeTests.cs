@@ -7,8 +7,7 @@ namespace Actors.Tidy;
 
 /// <summary>
 /// README's program as a stranger pastes it: its files, its project, its table. Two things are put in for the place: where the clone is,
-/// and ports that are
-/// free. The projects that it references are those that were built with this test.
+/// and ports that are free. The projects that it references are those that were built with this test.
 /// </summary>
 public sealed partial class ReadmeTests(TestDatabase database) : IClassFixture<TestDatabase>, IDisposable
 {

@@ -6,9 +6,8 @@ namespace Actors.Tidy;
 
 /// <summary>
 /// Every SQL example of the documents runs on a real database that holds runs of each state, in the order of the text. A row comes from
-/// each select, and
-/// its first value says something. Of what a reader fills in, <c>instance = …</c> becomes the run that was set aside; in JSON the … may
-/// stand.
+/// each select, and its first value says something. Of what a reader fills in, <c>instance = …</c> becomes the run that was set aside; in
+/// JSON the … may stand.
 /// </summary>
 public sealed partial class SqlExampleTests(TestDatabase database) : IClassFixture<TestDatabase>
 {

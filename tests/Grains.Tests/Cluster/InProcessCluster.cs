@@ -5,8 +5,7 @@ namespace Actors.Grains.Tests.Cluster;
 
 /// <summary>
 /// Silos as <c>AddActors</c> makes them and a client, in this process and on a real Postgres. Orleans' test cluster takes the place of
-/// sockets,
-/// membership and directory: for tests in which no process dies.
+/// sockets, membership and directory: for tests in which no process dies.
 /// </summary>
 internal sealed class InProcessCluster : IAsyncDisposable
 {

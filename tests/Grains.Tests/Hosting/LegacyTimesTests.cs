@@ -13,8 +13,7 @@ namespace Actors.Grains.Tests.Hosting;
 
 /// <summary>
 /// Times are UTC, also in a host that was moved from Npgsql 5 by its switch and stands in New Zealand. Npgsql asks for the switch once a
-/// process: this
-/// program runs its tests of times again in another.
+/// process: this program runs its tests of times again in another.
 /// </summary>
 public sealed class LegacyTimesTests(TestDatabase database) : IClassFixture<TestDatabase>
 {
