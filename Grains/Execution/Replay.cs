@@ -12,15 +12,8 @@ internal static class Replay
     /// <exception cref="WorkflowCodeException">The code does not match the history.</exception>
     public static Payload Query(EngineContext engine, LoadedRun loaded, QueryRequest query)
     {
-        try
-        {
-            using var scope = engine.Services.CreateScope();
-            return Code(engine, loaded, scope.ServiceProvider).Query(query.Name, query.Arguments);
-        }
-        finally
-        {
-            Ambient.Drop(); // What the code has left is not for whoever has this thread next.
-        }
+        using var scope = engine.Services.CreateScope();
+        return Code(engine, loaded, scope.ServiceProvider).Query(query.Name, query.Arguments);
     }
 
     private static WorkflowCode Code(EngineContext engine, LoadedRun loaded, IServiceProvider services)

@@ -137,6 +137,7 @@ internal sealed partial class WorkflowCode
             ?? throw new UnknownMethodException($"Workflow '{Id}' ({_type.Name}) has no query '{name}'.");
         var values = Arguments(arguments, method, $"Query {name} of workflow '{Id}'");
         _inQuery = true;
+        Ambient.Drop();
         try
         {
             return _payloads.Write(Invoke(method, values), method.ReturnType, $"Value of query {name} of workflow '{Id}'");
@@ -144,6 +145,7 @@ internal sealed partial class WorkflowCode
         finally
         {
             _inQuery = false;
+            Ambient.Drop(); // What the code has left is not for whoever has this thread next.
         }
     }
 

@@ -129,16 +129,14 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    private void RunElsewhere(BodyCommand command) => _ = Task.Run(() =>
-    {
-        _ = RunBodyAsync(command);
-        Ambient.Drop(); // What it has left is not for whoever has this thread next.
-    });
+    private void RunElsewhere(BodyCommand command) => _ = Task.Run(() => RunBodyAsync(command));
 
     private Task RunBodyAsync(BodyCommand command)
     {
         Ambient.Drop();
-        return command is IStepBody step ? RunStepAsync(command, step) : RunTransactionAsync(command, (ITransactionBody)command);
+        var running = command is IStepBody step ? RunStepAsync(command, step) : RunTransactionAsync(command, (ITransactionBody)command);
+        Ambient.Drop(); // What the body has left is not for whoever has this thread next.
+        return running;
     }
 
     /// <summary>Above READ COMMITTED the body's snapshot must not be outdated by commits of its own workflow: it takes the commit turn.</summary>

@@ -197,6 +197,7 @@ end $$;
 
 -- One run's ordinary transition in one statement: fence, one journal row, at most one message. What advance_workflows, append_journal and
 -- append_outbox do for a group, for the entry that is alone in it; three statements would cost the server and the silo more than they do.
+-- "is not distinct from" is no condition for an index: whatever the statistics say, the run is found by its key, not among its silo's.
 create function actors.commit_transition(
     for_instance bigint, for_owner uuid, at_epoch integer, at_position integer, new_status smallint, leaves boolean, not_before timestamptz,
     row_seq integer, row_kind smallint, row_messages integer, row_name text, row_message_id text, row_payload json, row_bytes bytea,
@@ -208,7 +209,7 @@ begin
     set position = at_position + 1, status = new_status, crash_count = 0,
         owner = case when leaves then null else w.owner end,
         ended_at = case when new_status in (1, 2) then actors.now() end
-    where w.instance = for_instance and w.epoch = at_epoch and w.position = at_position and w.owner = for_owner and w.status = 0
+    where w.instance = for_instance and w.epoch = at_epoch and w.position = at_position and w.owner is not distinct from for_owner and w.status = 0
         and (not_before is null or not_before <= actors.now())
         and (new_status not in (1, 2) or not exists (select from actors.inbox i where i.instance = for_instance and not i.undelivered))
     returning w.workflow into its_workflow;

@@ -76,19 +76,14 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
         await using var running = scene.Run(new OutboxRoutes().Add("a", sink, "*").Add("b", sink, "*").Add("c", sink, "*"));
         var poll = SqlText.Get("read_outbox_pending");
         var others = 0;
-        for (var polls = 0; polls < 10;)
+        for (var polls = 0; polls < 20;)
         {
             Assert.True(statements.TryTake(out var sql, 30_000, Cancel), "no statement came");
-            (polls, others) = sql == poll ? (polls + 1, others) : (polls, others + 1);
+            (polls, others) = sql == poll ? (polls + 1, others) : (0, others + 1);
+            Assert.InRange(others, 0, 6); // A pass and a look for retries of each destination at the start, then the poll alone.
         }
 
-        // A pass and a look for retries of each destination at the start, then the poll alone.
-        Assert.InRange(others, 1, 6);
-        for (var polls = 0; polls < 10; polls++)
-        {
-            Assert.True(statements.TryTake(out var sql, 30_000, Cancel), "no statement came");
-            Assert.Equal(poll, sql);
-        }
+        Assert.NotEqual(0, others);
     }
 
     [Fact]

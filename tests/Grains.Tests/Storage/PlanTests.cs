@@ -86,6 +86,27 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         Assert.Equal(0, await SequentialScansAsync(connection, instance: 402, position: 2));
     }
 
+    /// <summary>Statistics of a moment in which nobody owned a run make an index on the owner look as good as the key.</summary>
+    [Fact]
+    public async Task The_function_for_an_ordinary_transition_reads_its_run_alone_whatever_its_silo_owns()
+    {
+        await using var own = await TestDatabase.CreateAsync();
+        await using var store = new Store(own.ConnectionString);
+        await using var connection = await store.Database.Engine.OpenConnectionAsync();
+        var owner = Guid.NewGuid();
+        await GrowAsync(own.DataSource, 2_000);
+        await Store.ExecuteAsync(own.DataSource, "update actors.workflows set owner = null, status = 0");
+        await Store.ExecuteAsync(own.DataSource, "vacuum analyze actors.workflows");
+        await Store.ExecuteAsync(own.DataSource, $"update actors.workflows set owner = '{owner}'");
+
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using var commit = new NpgsqlCommand(
+            $"select actors.commit_transition(20001, '{owner}', 1, 2, 0::smallint, false, null, 3, 1::smallint, 0, 'step', null, '1', null, null, null, null, null, null, null)", connection);
+        await commit.ExecuteNonQueryAsync();
+        await using var read = new NpgsqlCommand("select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'workflows'", connection);
+        Assert.InRange((long)(await read.ExecuteScalarAsync())!, 1, 3);
+    }
+
     /// <summary>Of one end of a run with a message, which touches all of the function's tables.</summary>
     private static async Task<long> SequentialScansAsync(NpgsqlConnection connection, long instance, int position)
     {
