@@ -42,7 +42,7 @@ internal static class SiloCommand
             {
                 return await RunAsync(parsed, cancellation);
             }
-            catch (Exception error) when (error is NpgsqlException or ActorsException or ArgumentException or ValidationException)
+            catch (Exception error) when (error is NpgsqlException or ActorsException or ArgumentException or ValidationException or IOException)
             {
                 await Console.Error.WriteLineAsync($"The silo does not start: {error.Message}");
                 return ExitCodes.HoldsNot;

@@ -83,9 +83,9 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
         }
         catch (Exception error) when (error is not (PayloadException or OutOfMemoryException))
         {
-            // The messages of System.Text.Json name the path and the type, and may quote the value: keep the path alone.
-            var path = (error as JsonException)?.Path;
-            throw new PayloadException($"{what}: the payload cannot be read as {type.Name}{(path is null ? "" : $" (at {path})")}.", null);
+            // The messages of System.Text.Json and its path quote values and keys: keep the place alone.
+            var place = error is JsonException { LineNumber: { } line, BytePositionInLine: { } at } ? $" (line {line + 1}, byte {at})" : "";
+            throw new PayloadException($"{what}: the payload cannot be read as {type.Name}{place}.", null);
         }
     }
 

@@ -12,6 +12,9 @@ internal sealed class WorkflowHandle<TContract>(
 {
     private static readonly Contract Contract = Contract.Of(typeof(TContract));
 
+    // A transaction that is repeated with this handle starts the same run and sends the same signal.
+    private readonly string _inTransaction = Guid.NewGuid().ToString("N");
+
     public WorkflowId Id { get; } = id;
 
     public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) =>
@@ -34,7 +37,7 @@ internal sealed class WorkflowHandle<TContract>(
         try
         {
             await command.ExecuteNonQueryAsync(cancellation);
-            if (SignalOf(requestId: null) is { } signal)
+            if (SignalOf(_inTransaction) is { } signal)
             {
                 await SendAsync(signal, transaction, cancellation);
             }

@@ -60,7 +60,7 @@ internal sealed partial class SiloLife(
             {
                 var database = engine.Context.Database;
                 await (options.Migrate ? Migrator.MigrateAsync(database.Users, database.Probe, cancellation) : Migrator.CheckAsync(database.Users, cancellation));
-                await engine.StartAsync();
+                await engine.StartAsync(cancellation);
                 (await Durability.OffAsync(database)).ForEach(LogNotDurable);
                 await cold.RetireDeadMembersAsync(here.SiloAddress, cancellation);
                 await SiloRegistry.RegisterAsync(database, options.SiloName, here.SiloAddress.ToParsableString(), options.LeaseDuration);

@@ -16,6 +16,9 @@ internal sealed partial class WorkflowCode
     /// <summary>The messages that were skipped since the last call, in order.</summary>
     public bool TryTakeRefused(out (JournalRow Row, string Reason) refused) => _refused.TryDequeue(out refused);
 
+    /// <summary>As it is stored, logged and shown.</summary>
+    public static string Reason(PayloadException error) => StoredText.Shortened(error.Message, 500);
+
     private void ExpectRefused(JournalRow row)
     {
         try
@@ -37,7 +40,7 @@ internal sealed partial class WorkflowCode
         }
         else
         {
-            _refused.Enqueue((row, error.Message));
+            _refused.Enqueue((row, Reason(error)));
         }
     }
 }

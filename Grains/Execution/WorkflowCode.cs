@@ -142,6 +142,11 @@ internal sealed partial class WorkflowCode
         {
             return _payloads.Write(Invoke(method, values), method.ReturnType, $"Value of query {name} of workflow '{Id}'");
         }
+        catch (ActorsException error) when (error is not WorkflowCodeException)
+        {
+            // Its type would tell the caller about this call what it was to tell about another.
+            throw new QueryFailedException($"Query '{name}' of workflow '{Id}' threw {error.GetType().Name}: {error.Message}", error.GetType().FullName!);
+        }
         finally
         {
             _inQuery = false;
@@ -263,11 +268,18 @@ internal sealed partial class WorkflowCode
                 return;
             }
 
-            await (Task)Invoke(method, Arguments(row.Payload, method, $"Signal {row.Name} of workflow '{Id}'"))!;
-        }
-        catch (PayloadException error)
-        {
-            Violate(error.Message);
+            object?[] values;
+            try
+            {
+                values = Arguments(row.Payload, method, $"Signal {row.Name} of workflow '{Id}'");
+            }
+            catch (PayloadException error)
+            {
+                Violate(error.Message);
+                return;
+            }
+
+            await (Task)Invoke(method, values)!;
         }
         catch (Exception error)
         {

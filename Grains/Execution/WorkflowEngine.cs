@@ -43,14 +43,15 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// <summary>Hears the database's time, which timers need, and the numbers of its types. Throws when Postgres cannot be
     /// reached.</summary>
     /// <exception cref="WorkflowNameTakenException">The name of one of its types belongs to another contract in this database.</exception>
-    public async Task StartAsync()
+    public async Task StartAsync(CancellationToken cancellation = default)
     {
         Context.Clock.Hear(await Context.Database.QueryAsync(
             Context.Database.Engine,
             "read time",
             batch => GroupBatch.Statement(batch, ReadTime),
-            async reader => await reader.ReadAsync() ? reader.GetTime(0) : default));
-        await Context.Codes.RegisterAsync();
+            async reader => await reader.ReadAsync() ? reader.GetTime(0) : default,
+            cancellation));
+        await Context.Codes.RegisterAsync(cancellation);
     }
 
     /// <summary>The run in memory, or what the database says of it: null when there is none, its row when it has ended or was set aside.</summary>

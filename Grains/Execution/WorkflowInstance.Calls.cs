@@ -183,8 +183,9 @@ internal sealed partial class WorkflowInstance
                 }
                 catch (PayloadException error)
                 {
-                    LogRefusedMail(Id, letter.MessageId, error.Message);
-                    _draft.RefuseMail(letter.MessageId, error.Message);
+                    var reason = WorkflowCode.Reason(error);
+                    LogRefusedMail(Id, letter.MessageId, reason);
+                    _draft.RefuseMail(letter.MessageId, reason);
                     continue;
                 }
 

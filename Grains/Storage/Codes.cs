@@ -30,26 +30,26 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
     /// <summary>Learns the numbers, and makes those of names that the database meets for the first time. A caller's open transaction that
     /// names one of them is waited for.</summary>
     /// <exception cref="WorkflowNameTakenException">A name belongs to another contract.</exception>
-    public async Task RegisterAsync()
+    public async Task RegisterAsync(CancellationToken cancellation = default)
     {
-        var known = await CompareAsync();
+        var known = await CompareAsync(cancellation);
         foreach (var type in declared.Where(type => known[type.Type].Shape is { } shape && shape != type.Shape))
         {
             LogShapeChanged(type.Type);
         }
 
-        await UntilFreeAsync(() => DescribeAsync(known));
-        known = await CompareAsync(); // Of two silos that came together one was first.
+        await UntilFreeAsync(() => DescribeAsync(known), cancellation);
+        known = await CompareAsync(cancellation); // Of two silos that came together one was first.
         _numbers = known.ToDictionary(code => code.Key, code => code.Value.Number, StringComparer.Ordinal);
         All = [.. _numbers.Values];
     }
 
-    private async Task<Dictionary<string, Known>> CompareAsync()
+    private async Task<Dictionary<string, Known>> CompareAsync(CancellationToken cancellation)
     {
         Dictionary<string, Known>? known = null;
         while (known is null || known.Count < declared.Count)
         {
-            known = await UntilFreeAsync(ReadAsync); // Again where another silo made one in this moment.
+            known = await UntilFreeAsync(ReadAsync, cancellation); // Again where another silo made one in this moment.
         }
 
         foreach (var type in declared)
@@ -65,10 +65,11 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
         return known;
     }
 
-    private async ValueTask<T> UntilFreeAsync<T>(Func<ValueTask<T>> ask)
+    private async ValueTask<T> UntilFreeAsync<T>(Func<ValueTask<T>> ask, CancellationToken cancellation)
     {
         while (true)
         {
+            cancellation.ThrowIfCancellationRequested();
             try
             {
                 return await ask();

@@ -274,6 +274,9 @@ begin
     if not (select c.contracts from actors.codes c where c.code = its_code) && contracts then
         raise exception 'the workflow type % belongs to another contract', type using errcode = 'AC005';
     end if;
+    if contracts is not null then
+        update actors.codes c set contracts = start_workflows.contracts where c.code = its_code and c.contracts is null;
+    end if;
     begin
         insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
         select s.instance, s.instance, actors.now(), coalesce(s.r, gen_random_uuid()), 0, 0, 0, start_workflows.namespace, s.i, its_code

@@ -14,14 +14,13 @@ using Xunit;
 namespace Actors.Grains.Tests.Calling;
 
 /// <summary>What surrounds a caller in the silo's process stays there, and what it asked for stays done.</summary>
-public sealed class AmbientTests(TestDatabase database) : IClassFixture<TestDatabase>
+public sealed class AmbientTests(AmbientTests.OneHost host) : IClassFixture<AmbientTests.OneHost>
 {
     public static TheoryData<string> Surroundings => [.. Surrounding.Kinds.Keys];
 
     [Fact]
     public async Task What_was_acknowledged_under_a_transaction_scope_that_never_completed_is_there()
     {
-        using var host = await StartAsync();
         var workflows = host.Services.GetRequiredService<IWorkflowClient>();
         await workflows.Get<ISeeing>("lost-s").StartAsync(true);
         using (new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
@@ -30,16 +29,14 @@ public sealed class AmbientTests(TestDatabase database) : IClassFixture<TestData
             await workflows.Get<ISeeing>("lost-s").SignalAsync(w => w.Add("signal"));
         }
 
-        Assert.Equal(41, await database.ScalarAsync<int>("select count(*) from actors.workflows where id like 'lost-%'"));
-        Assert.Equal(1, await database.ScalarAsync<int>($"select count(*) from actors.journal where kind = {(int)JournalKind.Signal} and instance = (select instance from actors.workflows where id = 'lost-s')"));
-        await host.StopAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(41, await host.Database.ScalarAsync<int>("select count(*) from actors.workflows where id like 'lost-%'"));
+        Assert.Equal(1, await host.Database.ScalarAsync<int>($"select count(*) from actors.journal where kind = {(int)JournalKind.Signal} and instance = (select instance from actors.workflows where id = 'lost-s')"));
     }
 
     [Theory]
     [MemberData(nameof(Surroundings))]
     public async Task Nothing_that_surrounds_a_caller_is_seen_by_the_code_that_its_call_runs(string kind)
     {
-        using var host = await StartAsync();
         var (workflows, engine) = (host.Services.GetRequiredService<IWorkflowClient>(), host.Services.GetRequiredService<WorkflowEngine>());
         var calls = new Dictionary<string, Func<IWorkflowHandle<ISeeing>, Task>>
         {
@@ -58,15 +55,12 @@ public sealed class AmbientTests(TestDatabase database) : IClassFixture<TestData
             await SeeAsync(Surrounding.Kinds[kind], workflows.Get<ISeeing>($"{kind}-{call}"), make, rest: null);
             await SeeAsync(Surrounding.Kinds[kind], workflows.Get<ISeeing>($"{kind}-{call}-rests"), make, rest: id => engine.ReleaseAsync(id));
         }
-
-        await host.StopAsync(TestContext.Current.CancellationToken);
     }
 
     /// <summary>The most ordinary mistakes: a scope of one thread around an await, a culture that is set and not set back.</summary>
     [Fact]
     public async Task Nothing_that_one_workflow_s_code_leaves_behind_is_seen_by_another_s()
     {
-        using var host = await StartAsync();
         var workflows = host.Services.GetRequiredService<IWorkflowClient>();
         Seeing.Sightings.Clear();
         for (var i = 0; i < 20; i++)
@@ -86,7 +80,6 @@ public sealed class AmbientTests(TestDatabase database) : IClassFixture<TestData
             return transaction ?? Transaction.Current;
         })));
         Assert.All(left, Assert.Null); // The threads are the whole process's.
-        await host.StopAsync(TestContext.Current.CancellationToken);
     }
 
     private static async Task SeeAsync(Func<Func<Task>, Task> around, IWorkflowHandle<ISeeing> handle, Func<IWorkflowHandle<ISeeing>, Task> call, Func<WorkflowId, Task>? rest)
@@ -101,18 +94,34 @@ public sealed class AmbientTests(TestDatabase database) : IClassFixture<TestData
         Assert.Superset(new HashSet<string> { "constructor", "code", "handler", "condition", "step", "transaction" }, Seeing.Places);
     }
 
-    private async Task<IHost> StartAsync()
+    public sealed class OneHost : IAsyncLifetime
     {
-        var builder = Host.CreateApplicationBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
-        builder.AddActors(database.ConnectionString, actors =>
+        private IHost _host = null!;
+
+        internal TestDatabase Database { get; } = new();
+
+        internal IServiceProvider Services => _host.Services;
+
+        public async ValueTask InitializeAsync()
         {
-            actors.AddWorkflow<Seeing>().AddWorkflow<Littering>();
-            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
-        });
-        var host = builder.Build();
-        await host.StartAsync(TestContext.Current.CancellationToken);
-        return host;
+            await Database.InitializeAsync();
+            var builder = Host.CreateApplicationBuilder();
+            builder.Logging.SetMinimumLevel(LogLevel.Warning);
+            builder.AddActors(Database.ConnectionString, actors =>
+            {
+                actors.AddWorkflow<Seeing>().AddWorkflow<Littering>();
+                (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
+            });
+            _host = builder.Build();
+            await _host.StartAsync(TestContext.Current.CancellationToken);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _host.StopAsync(TestContext.Current.CancellationToken);
+            _host.Dispose();
+            await Database.DisposeAsync();
+        }
     }
 }
 

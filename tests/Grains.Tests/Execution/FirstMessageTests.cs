@@ -186,6 +186,49 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
     }
 
     [Fact]
+    public async Task A_transaction_that_is_repeated_with_its_handle_sends_its_signal_once()
+    {
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            await w.WaitUntil(() => w.Heard.Contains("end"));
+            return string.Join(",", w.Heard);
+        });
+        var handle = new WorkflowClient(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1)).Get<IScripted>("twice").WithSignal(w => w.Poke("once"));
+        for (var i = 0; i < 2; i++)
+        {
+            await using var connection = await database.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken);
+            await using var transaction = await connection.BeginTransactionAsync(TestContext.Current.CancellationToken);
+            await handle.StartAsync("", transaction, TestContext.Current.CancellationToken);
+            await transaction.CommitAsync(TestContext.Current.CancellationToken);
+        }
+
+        await engine.WakeAsync("twice");
+        await engine.PokeAsync("twice", "end");
+        Assert.Equal("once,end", await engine.ResultAsync<string>("twice"));
+    }
+
+    [Fact]
+    public async Task What_a_handler_s_own_command_refuses_fails_the_run()
+    {
+        await using var engine = await database.ScriptAsync(new Script(async w =>
+        {
+            await w.WaitUntil(() => w.Heard.Count > 0);
+            return "";
+        })
+        {
+            OnPoke = (w, text) =>
+            {
+                w.Publish("topic", "key", text);
+                return Task.CompletedTask;
+            },
+        });
+        await engine.StartAsync("publishes");
+        await database.ExecuteAsync("select actors.send('default', 'publishes', 'm', 'Poke', '[\"a\\u0000b\"]')");
+        await engine.WakeAsync("publishes");
+        Assert.Contains("U+0000", (await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.ResultAsync<string>("publishes"))).ErrorMessage, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_handler_that_throws_before_the_first_line_fails_the_run()
     {
         var began = false;

@@ -122,4 +122,13 @@ public sealed class QueryTests(TestDatabase database) : IClassFixture<TestDataba
         await engine.PokeAsync("throws", "go");
         Assert.Equal("ended", await engine.ResultAsync<string>("throws"));
     }
+
+    [Fact]
+    public async Task An_error_of_the_library_that_a_query_throws_is_the_query_s()
+    {
+        await using var engine = await database.ScriptAsync(new Script(TwoSteps) { OnLook = _ => throw new WorkflowNotFoundException("another") });
+        await engine.StartAsync("asks another");
+        var error = await Assert.ThrowsAsync<QueryFailedException>(() => engine.LookAsync("asks another"));
+        Assert.Equal(typeof(WorkflowNotFoundException).FullName, error.ErrorType);
+    }
 }

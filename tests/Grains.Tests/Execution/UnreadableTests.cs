@@ -93,13 +93,29 @@ public sealed class UnreadableTests(TestDatabase database) : IClassFixture<TestD
         Assert.Contains("It could when the history was made", await second.SetAsideAsync("read once"), StringComparison.Ordinal);
     }
 
+    /// <summary>Keys of a dictionary are the sender's words, as values are.</summary>
+    [Theory]
+    [InlineData("long key", "repeat('é', 300000)")]
+    [InlineData("nul key", "'\\u0000'")]
+    public async Task What_a_refusal_says_is_short_and_holds_nothing_of_the_message(string id, string key)
+    {
+        await using var engine = await database.ScriptAsync(async w => $"{(await w.Receive<Dictionary<string, int>>("letters")).Count}");
+        await engine.StartAsync(id);
+        await database.ExecuteAsync($"select actors.send('default', '{id}', 'unfit', 'letters', ('{{\"' || {key} || '\":\"x\"}}')::json)");
+        await engine.WakeAsync(id);
+        await UntilUndeliveredAsync(engine, id, "unfit", "Dictionary");
+        Assert.InRange((await engine.StatusAsync(id)).Undelivered[0].Reason.Length, 1, 501);
+        await engine.SendAsync(id, "letters", new Dictionary<string, int> { ["a"] = 1 });
+        Assert.Equal("1", await engine.ResultAsync<string>(id));
+    }
+
     private static Script Receives<T>(Gate gate) => new(async w =>
     {
         await w.Step("hold", _ => gate.PassAsync());
         return $"{await w.Receive<T>("letters")}";
     });
 
-    private static async Task UntilUndeliveredAsync(TestEngine engine, string id, string messageId)
+    private static async Task UntilUndeliveredAsync(TestEngine engine, string id, string messageId, string type = "Int32")
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         Actors.UndeliveredMessage[] undelivered;
@@ -110,6 +126,6 @@ public sealed class UnreadableTests(TestDatabase database) : IClassFixture<TestD
         }
 
         Assert.Equal(messageId, Assert.Single(undelivered).MessageId);
-        Assert.Contains("cannot be read as Int32", undelivered[0].Reason, StringComparison.Ordinal);
+        Assert.Contains($"cannot be read as {type}", undelivered[0].Reason, StringComparison.Ordinal);
     }
 }

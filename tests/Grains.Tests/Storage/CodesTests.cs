@@ -126,6 +126,34 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Equal("new", await database.ScalarAsync<string>("select shape from actors.codes where type = 'Awaited'"));
     }
 
+    [Fact]
+    public async Task The_first_caller_who_names_its_contract_keeps_the_name_for_it()
+    {
+        await database.ExecuteAsync("select actors.start_workflow('default', 'theirs', 'Callers', '1')");
+        await database.ExecuteAsync("select actors.start_workflow('default', 'theirs', 'Callers', '1', contracts => array['Sales.ICallers'])");
+        await using var connections = Connect();
+        await Assert.ThrowsAsync<WorkflowNameTakenException>(() => Codes(connections, new DeclaredCode("Callers", ["Stock.ICallers"], "")).RegisterAsync());
+        await Codes(connections, new DeclaredCode("Callers", ["Sales.ICallers"], "")).RegisterAsync();
+    }
+
+    [Fact]
+    public async Task A_start_that_waits_for_a_name_can_be_stopped()
+    {
+        await using var connections = Connect();
+        await using var caller = await database.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken);
+        await using var transaction = await caller.BeginTransactionAsync(TestContext.Current.CancellationToken);
+        await using (var start = new NpgsqlCommand("select actors.start_workflow('default', 'held', 'Held', '1')", caller, transaction))
+        {
+            await start.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        }
+
+        using var stop = new CancellationTokenSource();
+        var joining = Codes(connections, new DeclaredCode("Held", ["A.IHeld"], "")).RegisterAsync(stop.Token);
+        await Store.UntilBlockedAsync(database.DataSource, "actors engine %");
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => joining.WaitAsync(TimeSpan.FromSeconds(20)));
+    }
+
     private EngineDatabase Connect() => new(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), new StatementProbe());
 
     private static Codes Codes(EngineDatabase connections, params DeclaredCode[] declared) => new(connections, declared, NullLogger<Codes>.Instance);
