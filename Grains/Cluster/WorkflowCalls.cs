@@ -19,22 +19,29 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         id,
         async () =>
         {
-            var reply = await engine.StartAsync(id, request);
-            if (!reply.Started && engine.Resident(id) is null && !fetch)
+            while (true)
             {
-                return null;
-            }
+                var reply = await engine.StartAsync(id, request);
+                if (reply.Started)
+                {
+                    return reply;
+                }
 
-            if (!reply.Started && request.Signal is { } signal)
-            {
-                await engine.SignalAsync(id, signal);
-            }
-            else if (!reply.Started)
-            {
-                await engine.OpenAsync(id);
-            }
+                if (engine.Resident(id) is null && !fetch)
+                {
+                    return null;
+                }
 
-            return reply;
+                try
+                {
+                    await (request.Signal is { } signal ? engine.SignalAsync(id, signal) : engine.OpenAsync(id));
+                    return reply;
+                }
+                catch (WorkflowEndedException) when (request.Policy == StartPolicy.StartNew)
+                {
+                    // The run that was found ended before it heard the signal: the next one is told.
+                }
+            }
         },
         error => new StartReply(error, default, false));
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Actors.Calling;
+using Actors.Cluster;
 using Actors.Support;
 using Actors.Wire;
 using Xunit;
@@ -183,6 +184,34 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
         var undelivered = Assert.Single((await engine.StatusAsync("unfit")).Undelivered);
         Assert.Equal(("bad", "Poke"), (undelivered.MessageId, undelivered.Name));
         Assert.Contains("cannot be read as String", undelivered.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_further_run_is_told_what_the_one_before_it_was_too_late_for()
+    {
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            await w.WaitUntil(() => w.Heard.Count > 0);
+            return "";
+        });
+        var calls = new WorkflowCalls(engine.Engine);
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(async caller =>
+        {
+            for (var i = 0; i < 20; i++)
+            {
+                var id = $"{caller} {i}";
+                var signal = new SignalRequest("Poke", false, new Payload(JsonSerializer.SerializeToUtf8Bytes(new[] { id })), id);
+                StartReply reply;
+                do
+                {
+                    reply = await calls.StartAsync(new WorkflowId("race"), new StartRequest(Scripted.Name, new Payload("\"\""u8.ToArray()), StartPolicy.StartNew, signal, id));
+                }
+                while (reply.Error?.ToException() is WorkflowUnavailableException);
+                Assert.Null(reply.Error);
+            }
+        }));
+        Assert.Equal(160, await database.ScalarAsync<int>(
+            "select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'race' and j.message_id is not null"));
     }
 
     [Fact]
