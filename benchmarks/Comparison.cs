@@ -15,7 +15,7 @@ internal sealed record Comparison(
     public int Rounds => Commit.Count;
 
     /// <summary>Durable steps a second by single transactions, at pgbench's best number of clients.</summary>
-    public double P1 => Clients.Max(clients => Median(Single[clients], f => f.PerSecond));
+    public double P1 => Single.Values.Max(figures => Median(figures, f => f.PerSecond));
 
     /// <summary>The same with fifty steps in a transaction.</summary>
     public double P50 => Batch50.Values.Max(figures => 50 * Median(figures, f => f.PerSecond));

@@ -157,7 +157,7 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
             throw new PayloadTooLargeException($"{what}: {json.Length:N0} bytes of JSON, the limit is {SizeMax:N0}. Store large data elsewhere and pass a reference.");
         }
 
-        if (HoldsNul(json))
+        if (codec is null && HoldsNul(json))
         {
             throw new PayloadException($"{what}: the JSON holds the character U+0000, which Postgres cannot hold as text. Remove it, or use a codec.");
         }
