@@ -1,0 +1,35 @@
+using Actors.Storage;
+using Actors.Wire;
+
+namespace Actors.Execution;
+
+/// <summary>Queries read the object between two turns: the code stands still, and gives no commands.</summary>
+internal sealed partial class WorkflowCode
+{
+    private bool _inQuery;
+
+    /// <summary>The value of a query on the object as it rests.</summary>
+    /// <exception cref="UnknownMethodException">The contract has no such query.</exception>
+    public Payload Query(string name, Payload arguments)
+    {
+        var method = _type.Queries.GetValueOrDefault(name)
+            ?? throw new UnknownMethodException($"Workflow '{Id}' ({_type.Name}) has no query '{name}'.");
+        var values = Arguments(arguments, method, $"Query {name} of workflow '{Id}'");
+        _inQuery = true;
+        Ambient.Drop();
+        try
+        {
+            return _payloads.Write(Invoke(method, values), method.ReturnType, $"Value of query {name} of workflow '{Id}'");
+        }
+        catch (ActorsException error) when (error is not WorkflowCodeException)
+        {
+            // Its type would tell the caller about this call what it was to tell about another.
+            throw new QueryFailedException($"Query '{name}' of workflow '{Id}' threw {error.GetType().Name}: {error.Message}", error.GetType().FullName!);
+        }
+        finally
+        {
+            _inQuery = false;
+            Ambient.Drop(); // What the code has left is not for whoever has this thread next.
+        }
+    }
+}
