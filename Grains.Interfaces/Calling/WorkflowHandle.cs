@@ -13,7 +13,7 @@ internal sealed class WorkflowHandle<TContract>(
     private static readonly Contract Contract = Contract.Of(typeof(TContract));
 
     // A transaction that is repeated with this handle starts the same run and sends the same signal.
-    private readonly string _inTransaction = Guid.NewGuid().ToString("N");
+    private string? _inTransaction;
 
     public WorkflowId Id { get; } = id;
 
@@ -37,7 +37,7 @@ internal sealed class WorkflowHandle<TContract>(
         try
         {
             await command.ExecuteNonQueryAsync(cancellation);
-            if (SignalOf(_inTransaction) is { } signal)
+            if (SignalOf(_inTransaction ??= Checked(null)) is { } signal)
             {
                 await SendAsync(signal, transaction, cancellation);
             }

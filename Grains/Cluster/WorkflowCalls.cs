@@ -54,18 +54,10 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         },
         error => error);
 
-    public async Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request)
-    {
-        try
-        {
-            return await AnswerAsync(id, async () => new ValueReply(null, await engine.QueryAsync(id, request)), error => new ValueReply(error, default));
-        }
-        catch (Exception error)
-        {
-            return new ValueReply(new WireError(
-                nameof(QueryFailedException), $"Query '{request.Name}' of workflow '{id}' threw {error.GetType().Name}: {error.Message}", error.GetType().FullName), default);
-        }
-    }
+    public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) => AnswerAsync(
+        id,
+        async () => new ValueReply(null, await engine.QueryAsync(id, request)),
+        error => new ValueReply(error, default));
 
     public Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string? type) => AnswerAsync(
         id,

@@ -21,9 +21,9 @@ internal sealed partial class WorkflowCode
         {
             return _payloads.Write(Invoke(method, values), method.ReturnType, $"Value of query {name} of workflow '{Id}'");
         }
-        catch (ActorsException error) when (error is not WorkflowCodeException)
+        catch (Exception error) when (error is not WorkflowCodeException)
         {
-            // Its type would tell the caller about this call what it was to tell about another.
+            // The type of one of the library's own would tell the caller about this call what it was to tell about another.
             throw new QueryFailedException($"Query '{name}' of workflow '{Id}' threw {error.GetType().Name}: {error.Message}", error.GetType().FullName!);
         }
         finally

@@ -32,7 +32,7 @@ internal static class CrashMatrix
         return code is Killed or 0 ? code == Killed : throw new DifferenceException($"The process ended with {code}: {error}");
     });
 
-    /// <summary>The same in this process, in a tenth of the time: a <see cref="Life"/> that ends.</summary>
+    /// <summary>The same in this process: a <see cref="Life"/> that ends.</summary>
     public static Task<bool> EndLifeAsync(string scenario, string at) => PlayTwiceAsync(scenario, async run =>
     {
         var life = new Life(at, run.Database.ConnectionString);

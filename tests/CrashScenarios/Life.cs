@@ -27,9 +27,11 @@ internal sealed class Life
     public Life(string at, string connectionString)
     {
         var (isBefore, left) = (at.StartsWith("before:", StringComparison.Ordinal), long.Parse(at.Split(':')[1], CultureInfo.InvariantCulture));
-        Task PassAsync(bool counts) => counts && Interlocked.Decrement(ref left) == 0 ? EndAsync() : Volatile.Read(ref _ends) ? Never : Task.CompletedTask;
         _connectionString = connectionString;
         Probe = new StatementProbe { Before = _ => PassAsync(isBefore), After = _ => PassAsync(!isBefore) };
+
+        Task PassAsync(bool counts) =>
+            counts && Interlocked.Decrement(ref left) == 0 ? EndAsync() : Volatile.Read(ref _ends) ? Never : Task.CompletedTask;
     }
 
     public StatementProbe Probe { get; }

@@ -32,14 +32,14 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
         var others = Projects().Where(name => name != Processes).ToList();
         // Silos that probe each other every second wait for much of their time. What needs the processor runs beside them, and takes what
         // they leave.
-        var (first, rest) = all ? (Program(Processes, majors[0], "-class-", CrashMatrix), Program(Processes, majors[0], "-class", CrashMatrix)) : (Program(Processes, majors[0], tier), null);
         List<TestProgram> beside =
         [
             .. others.Select(name => Program(name, majors[0], tier)),
-            .. rest is null ? [] : new[] { rest },
+            .. all ? new[] { Program(Processes, majors[0], "-class", CrashMatrix) } : [],
             .. from major in majors.Skip(1) from name in others.Append(Processes) select Program(name, major, tier),
         ];
-        return new(majors, [[first], [.. beside.Select(program => program with { YieldsToOthers = true })]]);
+        var processes = Program(Processes, majors[0], all ? ["-class-", CrashMatrix] : tier);
+        return new(majors, [[processes], [.. beside.Select(program => program with { YieldsToOthers = true })]]);
 
         TestProgram Program(string name, int? major, params string[] given) =>
             new(name, major, major == majors[0] ? given : [.. given, "-trait", EachPostgresAttribute.Trait]) { MustRun = major == majors[0] };

@@ -99,10 +99,10 @@ public sealed class QueryTests(TestDatabase database) : IClassFixture<TestDataba
         };
         await using var engine = await database.ScriptAsync(script);
         await engine.StartAsync(what, what);
-        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => engine.LookAsync(what));
+        var error = await Assert.ThrowsAsync<QueryFailedException>(() => engine.LookAsync(what));
         Assert.Contains("a query only reads", error.Message, StringComparison.Ordinal);
         await engine.RestAsync(what);
-        await Assert.ThrowsAsync<InvalidOperationException>(() => engine.LookAsync(what));
+        await Assert.ThrowsAsync<QueryFailedException>(() => engine.LookAsync(what));
         await engine.PokeAsync(what, "end");
         Assert.True(Guid.TryParse(await engine.ResultAsync<string>(what), out _));
         Assert.Equal(0, await database.CountAsync("outbox", what));
@@ -113,7 +113,7 @@ public sealed class QueryTests(TestDatabase database) : IClassFixture<TestDataba
     {
         await using var engine = await database.ScriptAsync(new Script(TwoSteps) { OnLook = _ => throw new FormatException("no") });
         await engine.StartAsync("throws");
-        await Assert.ThrowsAsync<FormatException>(() => engine.LookAsync("throws"));
+        Assert.Equal(typeof(FormatException).FullName, (await Assert.ThrowsAsync<QueryFailedException>(() => engine.LookAsync("throws"))).ErrorType);
         var unknown = await Assert.ThrowsAsync<UnknownMethodException>(() => engine.QueryAsync<string>("throws", "Peek"));
         Assert.Contains("'throws' (Scripted) has no query 'Peek'", unknown.Message, StringComparison.Ordinal);
         var arguments = new QueryRequest("Look", engine.Engine.Context.Payloads.Write(1, $"arguments"));

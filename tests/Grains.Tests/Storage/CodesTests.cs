@@ -112,11 +112,7 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
     {
         await using var connections = Connect();
         await using var caller = await database.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken);
-        await using var transaction = await caller.BeginTransactionAsync(TestContext.Current.CancellationToken);
-        await using (var start = new NpgsqlCommand("select actors.start_workflow('default', 'open', 'Awaited', '1')", caller, transaction))
-        {
-            await start.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-        }
+        await using var transaction = await NameAsync(caller, "Awaited");
 
         var joining = Codes(connections, new DeclaredCode("Awaited", ["A.IAwaited"], "old")).RegisterAsync();
         await Store.UntilBlockedAsync(database.DataSource, "actors engine %");
@@ -141,17 +137,22 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
     {
         await using var connections = Connect();
         await using var caller = await database.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken);
-        await using var transaction = await caller.BeginTransactionAsync(TestContext.Current.CancellationToken);
-        await using (var start = new NpgsqlCommand("select actors.start_workflow('default', 'held', 'Held', '1')", caller, transaction))
-        {
-            await start.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-        }
+        await using var transaction = await NameAsync(caller, "Held");
 
         using var stop = new CancellationTokenSource();
         var joining = Codes(connections, new DeclaredCode("Held", ["A.IHeld"], "")).RegisterAsync(stop.Token);
         await Store.UntilBlockedAsync(database.DataSource, "actors engine %");
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => joining.WaitAsync(TimeSpan.FromSeconds(20)));
+    }
+
+    /// <summary>A transaction that names a type for the first time, and stays open.</summary>
+    private static async Task<NpgsqlTransaction> NameAsync(NpgsqlConnection caller, string type)
+    {
+        var transaction = await caller.BeginTransactionAsync(TestContext.Current.CancellationToken);
+        await using var start = new NpgsqlCommand($"select actors.start_workflow('default', 'of {type}', '{type}', '1')", caller, transaction);
+        await start.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        return transaction;
     }
 
     private EngineDatabase Connect() => new(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), new StatementProbe());
