@@ -59,7 +59,8 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
             }
         });
 
-        output.WriteLine($"{scenario}: {roundTrips} round trips, died {cases.Count - survived - failures.Count} times, {kills.Count} of them as processes");
+        output.WriteLine(
+            $"{scenario}: {roundTrips} round trips, {cases.Count} plays, {kills.Count} of them in processes; {cases.Count - survived - failures.Count} died");
         Assert.True(failures.IsEmpty, "scenario               ACTORS_CRASH_AT\n" + string.Join('\n', failures.Order()));
         // What ran beside each other may have shared a round trip more than in the undisturbed run.
         Assert.InRange(survived, 0, Math.Min(cases.Count - 1, 2 + (roundTrips / 4)));
