@@ -1,9 +1,8 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using System.Net;
-using System.Net.Sockets;
+using System.Diagnostics;
 using Actors.Execution;
+using Actors.Hosting;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -41,7 +40,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
             actors.AddWorkflow<TenSteps>().AddWorkflow<OneStep>().AddWorkflow<Sleeper>().AddWorkflow<Listener>().AddWorkflow<Transfers>();
             actors.Outbox.Add("bench", new HandlerSink((_, _) => Task.CompletedTask), "bench");
             (actors.OutboxOptions.Delivers, actors.Execution.KeepEndedFor) = (delivers, keeps);
-            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (FreePort(), FreePort());
+            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (LoopbackPort.Free(), LoopbackPort.Free());
         });
         var host = builder.Build();
         await host.StartAsync();
@@ -159,12 +158,5 @@ internal sealed class SiloUnderTest : IAsyncDisposable
     {
         var sorted = ticks.Order().ToArray();
         return sorted.Length == 0 ? 0 : sorted[(int)((sorted.Length - 1) * share)] * 1000.0 / Stopwatch.Frequency;
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

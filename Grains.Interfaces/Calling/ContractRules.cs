@@ -12,6 +12,8 @@ internal static class ContractRules
 
     public static bool IsQuery(MethodInfo method) => method.IsDefined(typeof(QueryAttribute), inherit: false);
 
+    private static bool IsMarked(MethodInfo method) => IsSignal(method) || IsQuery(method);
+
     /// <summary>The one contract that a concrete class implements; null when there is none.</summary>
     public static Type? ContractOf(Type implementation)
     {
@@ -49,10 +51,10 @@ internal static class ContractRules
                 + $"let {other.Name} not extend IWorkflow, or declare its members in {contract.Name}.");
         }
 
-        if (Array.Find(contract.GetMethods(Declared), method => method.IsAbstract && !IsSignal(method) && !IsQuery(method)) is { } unmarked)
+        if (OwnAndExtended(contract).FirstOrDefault(method => method.IsAbstract && !IsMarked(method)) is { } unmarked)
         {
             throw new ArgumentException(
-                $"{contract.Name}.{unmarked.Name} is marked neither [Signal] nor [Query], so nobody could call it: "
+                $"{unmarked.DeclaringType!.Name}.{unmarked.Name} is marked neither [Signal] nor [Query], so nobody could call it: "
                 + "mark it, or take it out of the contract.");
         }
     }
@@ -78,6 +80,15 @@ internal static class ContractRules
             throw new ArgumentException(
                 $"{implementation.Name} and its contract {contract.Type.Name} take or return different types: "
                 + "let both name the same.");
+        }
+
+        var beside = implementation.GetInterfaces().Where(one => contract.Type == implementation || !one.IsAssignableFrom(contract.Type));
+        if (beside.SelectMany(one => one.GetMethods(Declared)).FirstOrDefault(IsMarked) is { } unseen)
+        {
+            throw new ArgumentException(
+                $"{implementation.Name} implements {unseen.DeclaringType!.Name}, whose {unseen.Name} is marked, and callers know its contract alone: "
+                + (contract.Type == implementation ? $"let {unseen.DeclaringType.Name} extend IWorkflow<{contract.Input.Name}, {contract.Result.Name}>."
+                    : $"let {contract.Type.Name} extend {unseen.DeclaringType.Name}."));
         }
 
         if (Marked(implementation).FirstOrDefault(method => !Implements(implementation, method, contract)) is { } alone)
@@ -109,8 +120,7 @@ internal static class ContractRules
     public static List<MethodInfo> Members(Type contract)
     {
         var members = new Dictionary<string, MethodInfo>(StringComparer.Ordinal);
-        var interfaces = contract.IsInterface ? contract.GetInterfaces().Append(contract) : [];
-        foreach (var method in interfaces.SelectMany(type => type.GetMethods(Declared)).Where(one => IsSignal(one) || IsQuery(one)))
+        foreach (var method in contract.IsInterface ? OwnAndExtended(contract).Where(IsMarked) : [])
         {
             var name = $"{contract.Name}.{method.Name}";
             CheckKind(method, name);
@@ -126,6 +136,10 @@ internal static class ContractRules
 
         return [.. members.Values];
     }
+
+    /// <summary>The methods of a contract and of the interfaces that it extends, IWorkflow's aside.</summary>
+    private static IEnumerable<MethodInfo> OwnAndExtended(Type contract) => contract.GetInterfaces().Where(one => one != typeof(IWorkflow) && !IsTyped(one))
+        .Append(contract).SelectMany(one => one.GetMethods(Declared));
 
     private static void CheckKind(MethodInfo method, string name)
     {
@@ -205,7 +219,7 @@ internal static class ContractRules
     private static bool IsContract(Type type) => typeof(IWorkflow).IsAssignableFrom(type) && type != typeof(IWorkflow) && !IsTyped(type);
 
     private static IEnumerable<MethodInfo> Marked(Type? implementation) => implementation is null ? []
-        : implementation.GetMethods(Declared).Where(method => IsSignal(method) || IsQuery(method)).Concat(Marked(implementation.BaseType));
+        : implementation.GetMethods(Declared).Where(IsMarked).Concat(Marked(implementation.BaseType));
 
     /// <summary>Whether a method of the class stands for one of the contract that bears the same mark.</summary>
     private static bool Implements(Type implementation, MethodInfo method, Contract contract) =>

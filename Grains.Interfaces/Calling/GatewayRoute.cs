@@ -16,7 +16,7 @@ internal sealed class GatewayRoute(IGrainFactory grains) : IWorkflowRoute
 
     public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) => Gateway(id).QueryAsync(id.GrainKey, request);
 
-    public Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string type) => Gateway(id).ResultAsync(id.GrainKey, patience, type);
+    public Task<ResultReply> ResultAsync(WorkflowId id, ResultRequest request) => Gateway(id).ResultAsync(id.GrainKey, request);
 
     private IGatewayGrain Gateway(WorkflowId id)
     {

@@ -14,5 +14,5 @@ internal interface IWorkflowRoute
 
     Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request);
 
-    Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string type);
+    Task<ResultReply> ResultAsync(WorkflowId id, ResultRequest request);
 }

@@ -26,5 +26,5 @@ internal sealed class Mailboxes(IGrainFactory grains) : IWorkflowRoute
 
     public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) => Of(id).QueryAsync(request);
 
-    public Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string type) => Of(id).ResultAsync(patience, type);
+    public Task<ResultReply> ResultAsync(WorkflowId id, ResultRequest request) => Of(id).ResultAsync(request);
 }

@@ -115,7 +115,7 @@ internal sealed class WorkflowHandle<TContract>(
 
     public async Task<TResult> ResultAsync<TResult>(CancellationToken cancellation)
     {
-        var type = Contract.Name;
+        var request = new ResultRequest(patience, Contract.Name, Contract.FullNames);
         // The route only at first: an owner that has lost its run without knowing it would keep a caller of its own silo waiting.
         for (var way = route; ; way = mailboxes)
         {
@@ -123,7 +123,7 @@ internal sealed class WorkflowHandle<TContract>(
             ResultReply reply;
             try
             {
-                reply = await way.ResultAsync(Id, patience, type).WaitAsync(cancellation);
+                reply = await way.ResultAsync(Id, request).WaitAsync(cancellation);
             }
             catch (Exception error) when (Unreachable(error, cancellation))
             {

@@ -15,5 +15,5 @@ internal interface IGatewayGrain : IGrainWithIntegerKey
     Task<ValueReply> QueryAsync(string workflow, QueryRequest request);
 
     [Alias("result")]
-    Task<ResultReply> ResultAsync(string workflow, TimeSpan patience, string type);
+    Task<ResultReply> ResultAsync(string workflow, ResultRequest request);
 }

@@ -18,10 +18,9 @@ internal interface IWorkflowGrain : IGrainWithStringKey
     [Alias("query")]
     Task<ValueReply> QueryAsync(QueryRequest request);
 
-    /// <summary>Answers when the run has ended, and with <c>Ended = false</c> after <paramref name="patience"/>, or at once when the workflow moves.</summary>
-    /// <param name="type">The name of the caller's contract; null from callers that do not tell.</param>
+    /// <summary>Answers when the run has ended, and with <c>Ended = false</c> after the caller's patience, or at once when the workflow moves.</summary>
     [Alias("result")]
-    Task<ResultReply> ResultAsync(TimeSpan patience, string? type);
+    Task<ResultReply> ResultAsync(ResultRequest request);
 
     [Alias("status")]
     Task<StatusReply> StatusAsync();

@@ -36,6 +36,12 @@ internal sealed record QueryRequest(
 [GenerateSerializer, Immutable, Alias("actors.ValueReply")]
 internal sealed record ValueReply([property: Id(0)] WireError? Error, [property: Id(1)] Payload Value);
 
+/// <param name="Patience">After which the answer is that there is none yet.</param>
+/// <param name="Type">The stored name of the caller's contract; null from callers that do not tell.</param>
+[GenerateSerializer, Immutable, Alias("actors.ResultRequest")]
+internal sealed record ResultRequest(
+    [property: Id(0)] TimeSpan Patience, [property: Id(1)] string? Type = null, [property: Id(2)] IReadOnlyList<string>? Contracts = null);
+
 /// <param name="Ended">False: nothing to tell yet, ask again.</param>
 /// <param name="Failure">The recorded error of a failed run.</param>
 [GenerateSerializer, Immutable, Alias("actors.ResultReply")]

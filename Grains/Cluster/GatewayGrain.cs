@@ -13,6 +13,5 @@ internal sealed class GatewayGrain(SiloRoute route) : Grain, IGatewayGrain
 
     public Task<ValueReply> QueryAsync(string workflow, QueryRequest request) => route.QueryAsync(WorkflowId.FromGrainKey(workflow), request);
 
-    public Task<ResultReply> ResultAsync(string workflow, TimeSpan patience, string type) =>
-        route.ResultAsync(WorkflowId.FromGrainKey(workflow), patience, type);
+    public Task<ResultReply> ResultAsync(string workflow, ResultRequest request) => route.ResultAsync(WorkflowId.FromGrainKey(workflow), request);
 }

@@ -34,8 +34,8 @@ internal sealed class SiloRoute(
     public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) =>
         IsHere(id) ? calls.QueryAsync(id, request).WaitAsync(_limit) : _mailboxes.QueryAsync(id, request);
 
-    public Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string type) =>
-        IsHere(id) ? calls.ResultAsync(id, patience, type) : _mailboxes.ResultAsync(id, patience, type);
+    public Task<ResultReply> ResultAsync(WorkflowId id, ResultRequest request) =>
+        IsHere(id) ? calls.ResultAsync(id, request) : _mailboxes.ResultAsync(id, request);
 
     private bool IsHere(WorkflowId id) => engine.Resident(id) is not null;
 }

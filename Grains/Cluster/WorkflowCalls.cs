@@ -59,9 +59,9 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         async () => new ValueReply(null, await engine.QueryAsync(id, request)),
         error => new ValueReply(error, default));
 
-    public Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string? type) => AnswerAsync(
+    public Task<ResultReply> ResultAsync(WorkflowId id, ResultRequest request) => AnswerAsync(
         id,
-        () => engine.ResultAsync(id, patience < PatienceMax ? patience : PatienceMax, type),
+        () => engine.ResultAsync(id, request.Patience < PatienceMax ? request : request with { Patience = PatienceMax }),
         error => new ResultReply(error, false, default, null));
 
     public Task<StatusReply> StatusAsync(WorkflowId id) => AnswerAsync(

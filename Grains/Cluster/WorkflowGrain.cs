@@ -28,7 +28,7 @@ internal sealed class WorkflowGrain(WorkflowEngine engine, WorkflowCalls calls) 
 
     public Task<ValueReply> QueryAsync(QueryRequest request) => FollowAsync(calls.QueryAsync(_id, request));
 
-    public Task<ResultReply> ResultAsync(TimeSpan patience, string? type) => FollowAsync(calls.ResultAsync(_id, patience, type));
+    public Task<ResultReply> ResultAsync(ResultRequest request) => FollowAsync(calls.ResultAsync(_id, request));
 
     public Task<StatusReply> StatusAsync() => FollowAsync(calls.StatusAsync(_id));
 

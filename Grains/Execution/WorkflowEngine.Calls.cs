@@ -78,17 +78,20 @@ internal sealed partial class WorkflowEngine
     });
 
     /// <summary>The outcome of the run; <c>Ended = false</c> when there is none within the patience, or the run moved.</summary>
-    public async Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string? type = null)
+    public async Task<ResultReply> ResultAsync(WorkflowId id, ResultRequest request)
     {
         var opened = await OpenAsync(id);
-        if (type is not null && (opened.Instance?.Row ?? opened.Row) is { } run && run.Type != type)
+        var type = (opened.Instance?.Row ?? opened.Row)?.Type;
+        if (type is not null && request.Type is not null && type != request.Type)
         {
-            throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {run.Type}, not a {type}: choose another id.");
+            throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {type}, not a {request.Type}: choose another id.");
         }
+
+        CheckCaller(id, type, request.Contracts);
 
         return opened switch
         {
-            { Instance: { } instance } => await instance.ResultAsync(patience),
+            { Instance: { } instance } => await instance.ResultAsync(request.Patience),
             { Row: null } => throw NotFound(id),
             { Row.Status: WorkflowStatus.SetAside } => throw new WorkflowSetAsideException($"Workflow '{id}' was set aside: {await ProblemAsync(opened.Row)}"),
             _ => await EndedAsync(opened.Row),
@@ -153,6 +156,7 @@ internal sealed partial class WorkflowEngine
 
     private async Task<bool> MailAsync(WorkflowId id, SignalRequest signal)
     {
+        var (data, encoded) = ((object?)signal.Payload.Data ?? DBNull.Value, signal.Payload.Encoded);
         var delivered = await Context.Database.QueryAsync(
             Context.Database.Engine,
             "append inbox",
@@ -163,10 +167,20 @@ internal sealed partial class WorkflowEngine
                 Text(id.Id),
                 Text(signal.MessageId),
                 Text(signal.Name),
-                new NpgsqlParameter { Value = (object?)(signal.Payload.Encoded ? null : signal.Payload.Data) ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Json },
-                new NpgsqlParameter { Value = (object?)(signal.Payload.Encoded ? signal.Payload.Data : null) ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bytea }),
-            async reader => await reader.ReadAsync() && reader.GetBoolean(0));
-        return delivered ? true : throw new WorkflowEndedException($"Workflow '{id}' has ended; the signal '{signal.Name}' was not delivered.");
+                new NpgsqlParameter { Value = encoded ? DBNull.Value : data, NpgsqlDbType = NpgsqlDbType.Json },
+                new NpgsqlParameter { Value = encoded ? data : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bytea },
+                new NpgsqlParameter
+                {
+                    Value = (object?)signal.Contracts?.ToArray() ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text,
+                }),
+            async reader => !await reader.ReadAsync() ? false : reader.IsDBNull(0) ? (bool?)null : reader.GetBoolean(0));
+        return delivered switch
+        {
+            true => true,
+            false => throw new WorkflowEndedException($"Workflow '{id}' has ended; the signal '{signal.Name}' was not delivered."),
+            null => throw new WorkflowTypeMismatchException(
+                $"Workflow '{id}' belongs to another contract than the caller's {signal.Contracts![0]}: use the workflow's own contract."),
+        };
     }
 
     /// <summary>What a repeat of this id is told, or null when the workflow has not taken it.</summary>

@@ -33,7 +33,7 @@ internal sealed class Rig : IAsyncDisposable
     private readonly List<SiloSlot> _silos = [];
     private readonly ConcurrentQueue<string> _crashes = new();
     private readonly CancellationTokenSource _stop = new();
-    private readonly int _sinkPort = ReadyProcess.FreePort();
+    private readonly int _sinkPort = LoopbackPort.Free();
     private FaultProxy? _front; // The rig's own way to Postgres, which nobody harms: it leads to whichever server there is.
     private ReadyProcess? _sink;
     private IHost? _client;
@@ -126,7 +126,7 @@ internal sealed class Rig : IAsyncDisposable
     /// <summary>A silo like slot number one, with its name, on other ports.</summary>
     public ReadyProcess StartTwin(SiloSlot of)
     {
-        var (siloPort, gatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
+        var (siloPort, gatewayPort) = (LoopbackPort.Free(), LoopbackPort.Free());
         return StartSilo(of.Name, of.Proxy, siloPort, siloPort, gatewayPort, gatewayPort);
     }
 
@@ -193,10 +193,10 @@ internal sealed class Rig : IAsyncDisposable
             create index on wakes (workflow);
             """);
         await StartSinkAsync();
-        Webhooks = new WebhookReceiver(WebhooksFile, ReadyProcess.FreePort());
+        Webhooks = new WebhookReceiver(WebhooksFile, LoopbackPort.Free());
         for (var number = 0; number < SiloCount; number++)
         {
-            var (name, siloPort, gatewayPort) = ($"silo-{number}", ReadyProcess.FreePort(), ReadyProcess.FreePort());
+            var (name, siloPort, gatewayPort) = ($"silo-{number}", LoopbackPort.Free(), LoopbackPort.Free());
             var (proxy, between, gateway) = (new FaultProxy(() => Servers.Port), new FaultProxy(() => siloPort), new FaultProxy(() => gatewayPort));
             _silos.Add(new SiloSlot(name, proxy, between, gateway, () => StartSilo(name, proxy, between.Port, siloPort, gateway.Port, gatewayPort)));
             await _silos[0].Process.ReadyAsync(); // The first one makes the schema.

@@ -50,24 +50,6 @@ public sealed class ReadyProcess : IDisposable
         }
     }
 
-    /// <summary>A port of the loopback address that was free just now, and that the system gives to no connection by itself: a process that comes back finds it free.</summary>
-    public static int FreePort()
-    {
-        while (true)
-        {
-            using var listener = new TcpListener(IPAddress.Loopback, Random.Shared.Next(15_000, 32_000));
-            try
-            {
-                listener.Start();
-                return ((IPEndPoint)listener.LocalEndpoint).Port;
-            }
-            catch (SocketException)
-            {
-                // Another has it.
-            }
-        }
-    }
-
     public async Task ReadyAsync()
     {
         try

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Actors.Hosting;
 
 namespace Actors.Support;
 
@@ -41,8 +42,8 @@ public sealed class SiloProcess : IAsyncDisposable
     /// <param name="watches">False: it acts on the death of others by its reminders alone.</param>
     public static SiloProcess Begin(string connectionString, string cluster, string name, int heapLimitMiB = 0, bool watches = true) => new(
         [
-            connectionString, cluster, name, ReadyProcess.FreePort().ToString(CultureInfo.InvariantCulture),
-            ReadyProcess.FreePort().ToString(CultureInfo.InvariantCulture), .. watches ? [] : new[] { "unwatching" },
+            connectionString, cluster, name, LoopbackPort.Free().ToString(CultureInfo.InvariantCulture),
+            LoopbackPort.Free().ToString(CultureInfo.InvariantCulture), .. watches ? [] : new[] { "unwatching" },
         ],
         heapLimitMiB);
 

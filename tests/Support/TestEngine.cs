@@ -46,10 +46,10 @@ internal sealed class TestEngine : IAsyncDisposable
     public async Task<TResult> ResultAsync<TResult>(string id, TimeSpan? patience = null)
     {
         var (limit, watch) = (patience ?? TimeSpan.FromSeconds(30), Stopwatch.StartNew());
-        var reply = await Engine.ResultAsync(new WorkflowId(id), limit);
+        var reply = await Engine.ResultAsync(new WorkflowId(id), new ResultRequest(limit));
         while (!reply.Ended && watch.Elapsed < limit)
         {
-            reply = await Engine.ResultAsync(new WorkflowId(id), limit - watch.Elapsed); // It moved: asked again, as a handle does.
+            reply = await Engine.ResultAsync(new WorkflowId(id), new ResultRequest(limit - watch.Elapsed)); // It moved: asked again, as a handle does.
         }
 
         return !reply.Ended ? throw new TimeoutException($"Workflow '{id}' did not end.")
@@ -57,10 +57,10 @@ internal sealed class TestEngine : IAsyncDisposable
             : Engine.Context.Payloads.Read<TResult>(reply.Result, $"result");
     }
 
-    public async Task<TResult> RunAsync<TInput, TResult>(string id, string type, TInput input)
+    public async Task<TResult> RunAsync<TInput, TResult>(string id, string type, TInput input, TimeSpan? patience = null)
     {
         await StartWorkflowAsync(id, type, input);
-        return await ResultAsync<TResult>(id);
+        return await ResultAsync<TResult>(id, patience);
     }
 
     public Task SignalAsync(string id, string name, object?[] arguments, string? messageId = null) => Engine.SignalAsync(

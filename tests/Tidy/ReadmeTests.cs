@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
+using Actors.Hosting;
 using Actors.Support;
 using Xunit;
 
@@ -56,7 +57,7 @@ public sealed partial class ReadmeTests(TestDatabase database) : IClassFixture<T
         {
             File.WriteAllText(Path.Combine(folder, Path.GetFileName(file)), Block(file).Replace(
                 "actors.AddWorkflow<Checkout>();",
-                $"actors.AddWorkflow<Checkout>(); (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = ({ReadyProcess.FreePort()}, {ReadyProcess.FreePort()});",
+                $"actors.AddWorkflow<Checkout>(); (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = ({LoopbackPort.Free()}, {LoopbackPort.Free()});",
                 StringComparison.Ordinal));
         }
 

@@ -22,10 +22,9 @@ public static class EmbeddedPostgres
         }
         say ??= _ => { };
         var home = await PostgresHome.ChooseAsync(settings.RootFolder, say, cancellation);
-        using var alone = await FileLock.TakeAsync(home.LockFile, cancellation);
-        var source = PostgresSource.OfThisMachine(home.Folder);
-        var binaries = await source.FindAsync(settings.Major, say, cancellation);
+        var binaries = await FindAsync(home, settings.Major, say, cancellation);
         var cluster = new PostgresCluster(Path.Combine(home.Folder, $"{settings.Name}-{binaries.Major}"), home.User);
+        using var alone = await cluster.LockAsync(cancellation);
         var adopted = await cluster.TryAdoptAsync(cancellation);
         if (!adopted)
         {
@@ -49,16 +48,27 @@ public static class EmbeddedPostgres
         {
             return [];
         }
-        using var alone = await FileLock.TakeAsync(home.LockFile, cancellation);
         var stopped = new List<string>();
         foreach (var folder in Directory.EnumerateDirectories(home.Folder, $"{settings.Name}-{settings.Major?.ToString() ?? "*"}"))
         {
-            if (int.TryParse(Path.GetFileName(folder)[(settings.Name.Length + 1)..], out _)
-                && await new PostgresCluster(folder, home.User).StopAsync(cancellation))
+            if (!int.TryParse(Path.GetFileName(folder)[(settings.Name.Length + 1)..], out _))
+            {
+                continue;       // a server whose name begins with this one's
+            }
+            var cluster = new PostgresCluster(folder, home.User);
+            using var alone = await cluster.LockAsync(cancellation);
+            if (await cluster.StopAsync(cancellation))
             {
                 stopped.Add(folder);
             }
         }
         return stopped;
+    }
+
+    /// <summary>One process at a time: it may fetch them.</summary>
+    private static async Task<PostgresBinaries> FindAsync(PostgresHome home, int? major, Action<string> say, CancellationToken cancellation)
+    {
+        using var alone = await FileLock.TakeAsync(home.LockFile, cancellation);
+        return await PostgresSource.OfThisMachine(home.Folder).FindAsync(major, say, cancellation);
     }
 }

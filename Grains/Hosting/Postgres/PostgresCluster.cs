@@ -1,12 +1,10 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using Npgsql;
 
 namespace Actors.Hosting;
 
-/// <summary>One embedded server by its folder (data/, log, password, port) and the user that it runs as. Callers hold the lock.</summary>
+/// <summary>One embedded server by its folder (data/, lock, log, password, port) and the user that it runs as. Callers hold the lock.</summary>
 internal sealed class PostgresCluster(string folder, string? user)
 {
     private const string Settings =
@@ -20,10 +18,16 @@ internal sealed class PostgresCluster(string folder, string? user)
     private string PortFile => Path.Combine(folder, "port");
     private string PidFile => Path.Combine(Data, "postmaster.pid");
 
+    /// <summary>Alone with this server until the stream is disposed of. A slow start of one server holds up no other.</summary>
+    internal Task<FileStream> LockAsync(CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(folder);
+        return FileLock.TakeAsync(Path.Combine(folder, "lock"), cancellation);
+    }
+
     /// <summary>Makes the data folder unless it is there: UTF-8, bytes as collation, a random password.</summary>
     internal async Task InitializeAsync(PostgresBinaries binaries, CancellationToken cancellation)
     {
-        Directory.CreateDirectory(folder);
         if (Directory.Exists(Data))
         {
             await OwnAsync(cancellation);
@@ -185,17 +189,6 @@ internal sealed class PostgresCluster(string folder, string? user)
     private int FreePort()
     {
         var last = File.Exists(PortFile) ? int.Parse(File.ReadAllText(PortFile)) : 0;
-        try
-        {
-            using var listener = new TcpListener(IPAddress.Loopback, last);
-            listener.Start();
-            return ((IPEndPoint)listener.LocalEndpoint).Port;
-        }
-        catch (SocketException)
-        {
-            using var listener = new TcpListener(IPAddress.Loopback, 0);
-            listener.Start();
-            return ((IPEndPoint)listener.LocalEndpoint).Port;
-        }
+        return last > 0 && LoopbackPort.IsFree(last) ? last : LoopbackPort.Free();
     }
 }

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Transactions;
 using Actors.Execution;
 using Actors.Grains.Tests.Execution;
+using Actors.Hosting;
 using Actors.Storage;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
@@ -110,7 +111,7 @@ public sealed class AmbientTests(AmbientTests.OneHost host) : IClassFixture<Ambi
             builder.AddActors(Database.ConnectionString, actors =>
             {
                 actors.AddWorkflow<Seeing>().AddWorkflow<Littering>();
-                (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
+                (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (LoopbackPort.Free(), LoopbackPort.Free());
             });
             _host = builder.Build();
             await _host.StartAsync(TestContext.Current.CancellationToken);

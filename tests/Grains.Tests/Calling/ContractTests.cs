@@ -29,6 +29,9 @@ public sealed class ContractTests
         { typeof(IOverloaded), typeof(Overloaded), "IOverloaded.Take is overloaded" },
         { typeof(IBoth), typeof(Both), "IBoth.Take is marked [Signal] and [Query]" },
         { typeof(IUnmarked), typeof(Unmarked), "IUnmarked.Take is marked neither [Signal] nor [Query]" },
+        { typeof(IExtending), typeof(Extending), "INamed.Name is marked neither [Signal] nor [Query]" },
+        { typeof(BesideContract), typeof(BesideContract), "BesideContract implements IPausable, whose Pause is marked, and callers know its contract alone: let IPlain extend IPausable." },
+        { typeof(BesideNone), typeof(BesideNone), "BesideNone implements IPausable, whose Pause is marked, and callers know its contract alone: let IPausable extend IWorkflow<Int32, Int32>." },
         { typeof(IProperty), typeof(Property), "IProperty.get_Count is an accessor" },
         { typeof(IStatic), typeof(Static), "IStatic.Count is static" },
         { typeof(IHidden), typeof(Hidden), "IHidden.Count is not public" },
@@ -129,6 +132,8 @@ public sealed class ContractTests
     [WorkflowName("")] public interface IEmpty : IWorkflow<int, int>;
     [WorkflowName("Import", Formerly = ["Sales.IImport, Sales"])] public interface IAssembly : IWorkflow<int, int>;
     public interface IPlain : IWorkflow<int, int> { [Query] int Count(); }
+    public interface INamed { string Name(); }
+    public interface IExtending : IWorkflow<int, int>, INamed;
     public interface IPausable { [Signal] Task Pause(); }
 
     [WorkflowName("Import", Formerly = ["Sales.IImport", "Stock.Old+IImport"])]
@@ -159,6 +164,9 @@ public sealed class ContractTests
     public sealed class Overloaded : Zero, IOverloaded { public Task Take(int taken) => Task.CompletedTask; public int Take() => 0; }
     public sealed class Both : Zero, IBoth { public Task Take() => Task.CompletedTask; }
     public sealed class Unmarked : Zero, IUnmarked { public Task Take() => Task.CompletedTask; }
+    public sealed class Extending : Zero, IExtending { public string Name() => ""; }
+    public sealed class BesideContract : Zero, IPlain, IPausable { public int Count() => 0; public Task Pause() => Task.CompletedTask; }
+    public sealed class BesideNone : Zero, IPausable { public Task Pause() => Task.CompletedTask; }
     public sealed class Property : Zero, IProperty { public int Count => 0; }
     public sealed class Static : Zero, IStatic;
     public sealed class Hidden : Zero, IHidden;

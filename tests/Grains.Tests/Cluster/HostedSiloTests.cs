@@ -1,4 +1,5 @@
 using Actors.Grains.Tests.Execution;
+using Actors.Hosting;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -61,7 +62,7 @@ public sealed class HostedSiloTests(TestDatabase database) : IClassFixture<TestD
         builder.AddActors(database.ConnectionString, actors =>
         {
             configure(actors);
-            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
+            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (LoopbackPort.Free(), LoopbackPort.Free());
         });
         var host = builder.Build();
         await host.StartAsync(Cancel);

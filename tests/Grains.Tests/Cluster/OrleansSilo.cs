@@ -1,4 +1,5 @@
 using System.Net;
+using Actors.Hosting;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -31,7 +32,7 @@ internal sealed class OrleansSilo : IAsyncDisposable
         builder.UseOrleans(silo => silo
             .Configure<ClusterOptions>(options => (options.ClusterId, options.ServiceId) = (cluster, Service))
             .Configure<ClusterMembershipOptions>(Tight)
-            .ConfigureEndpoints(IPAddress.Loopback, ReadyProcess.FreePort(), ReadyProcess.FreePort())
+            .ConfigureEndpoints(IPAddress.Loopback, LoopbackPort.Free(), LoopbackPort.Free())
             .UseAdoNetClustering(options => (options.Invariant, options.DataSource) = ("Npgsql", dataSource))
             .UseAdoNetReminderService(options => (options.Invariant, options.DataSource) = ("Npgsql", dataSource))
             .AddAdoNetGrainStorageAsDefault(options => (options.Invariant, options.DataSource) = ("Npgsql", dataSource))

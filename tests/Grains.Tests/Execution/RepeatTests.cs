@@ -189,7 +189,7 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
 
         public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) => throw new NotSupportedException();
 
-        public Task<ResultReply> ResultAsync(WorkflowId id, TimeSpan patience, string type) => throw new NotSupportedException();
+        public Task<ResultReply> ResultAsync(WorkflowId id, ResultRequest request) => throw new NotSupportedException();
 
         private WireError? Try(string? id)
         {

@@ -1,4 +1,5 @@
 using Actors.Support;
+using Actors.Wire;
 using Xunit;
 
 namespace Actors.Grains.Tests.Execution;
@@ -139,7 +140,7 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
         await leaving.StartAsync(works, "works");
         await leaving.StartAsync(waits, "waits");
         await began.Reached;
-        var waiter = leaving.Engine.ResultAsync(new WorkflowId(works), TimeSpan.FromSeconds(20));
+        var waiter = leaving.Engine.ResultAsync(new WorkflowId(works), new ResultRequest(TimeSpan.FromSeconds(20)));
         await give(leaving);
         Assert.Equal(0, leaving.Engine.ResidentCount);
         Assert.False((await waiter).Ended); // "Moved": asked elsewhere.

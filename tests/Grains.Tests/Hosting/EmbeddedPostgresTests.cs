@@ -113,6 +113,33 @@ public sealed class EmbeddedPostgresTests(OwnPostgres own) : IClassFixture<OwnPo
     }
 
     [Fact]
+    public async Task Its_port_is_none_that_the_system_gives_to_an_outgoing_connection_while_it_is_away()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Linux says which ports those are.");
+        var given = (await File.ReadAllTextAsync("/proc/sys/net/ipv4/ip_local_port_range", Cancellation)).Split('\t').Select(int.Parse).ToArray();
+
+        var server = await own.StartAsync(cancellation: Cancellation);
+
+        Assert.NotInRange(new NpgsqlConnectionStringBuilder(server.ConnectionString).Port, given[0], given[1]);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_slow_to_start_holds_up_no_other()
+    {
+        var server = await own.StartAsync(cancellation: Cancellation);
+        await own.StopAsync(Cancellation);
+        await using var other = new OwnPostgres();
+        Task<PostgresServer> waiting;
+        using (await new PostgresCluster(server.Folder!, null).LockAsync(Cancellation))     // as the one that starts it
+        {
+            waiting = own.StartAsync(cancellation: Cancellation);
+            await other.StartAsync(cancellation: Cancellation);
+            Assert.False(waiting.IsCompleted);
+        }
+        Assert.False((await waiting).Adopted);
+    }
+
+    [Fact]
     public async Task Started_by_root_where_its_user_cannot_reach_the_folder_it_says_where_its_files_are()
     {
         CloseFolder();

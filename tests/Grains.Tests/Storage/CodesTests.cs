@@ -1,3 +1,4 @@
+using System.Text;
 using Actors.Calling;
 using Actors.Grains.Tests.Execution;
 using Actors.Storage;
@@ -64,6 +65,8 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         var moved = new WorkflowId("moved caller");
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.SignalAsync(moved, new SignalRequest("go", true, payload, "m", ["Elsewhere.IImport"])));
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.QueryAsync(moved, new QueryRequest("Count", payload, ["Elsewhere.IImport"])));
+        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
+            () => sales.Engine.ResultAsync(moved, new ResultRequest(TimeSpan.FromSeconds(1), "Import", ["Elsewhere.IImport"])));
 
         var client = new WorkflowClient(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1));
         await using var connection = await own.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken);
@@ -72,6 +75,23 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
             () => client.StartManyAsync<IImport, int>([KeyValuePair.Create("many", 1)], transaction, cancellation: TestContext.Current.CancellationToken));
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
             () => client.Get<IImport>("foreign").StartAsync(1, transaction, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task A_silo_that_lacks_the_type_refuses_the_signal_of_another_contract_too()
+    {
+        await using var own = await TestDatabase.CreateAsync();
+        await using var sales = await TestEngine.StartAsync(own.ConnectionString, actors => actors.AddWorkflow<Sales.Import>());
+        await sales.StartWorkflowAsync("mailed", "Import", 20);
+        await sales.Engine.ReleaseAsync(new WorkflowId("mailed"));
+        await using var lacking = await TestEngine.StartAsync(own.ConnectionString, actors => actors.AddWorkflow<Cluster.Counting>());
+        SignalRequest Go(string value, string contract) => new("go", true, new Payload(Encoding.UTF8.GetBytes(value)), value, [contract]);
+
+        var error = await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
+            () => lacking.Engine.SignalAsync(new WorkflowId("mailed"), Go("100", "Elsewhere.IImport")));
+        Assert.Contains("Elsewhere.IImport", error.Message, StringComparison.Ordinal);
+        await lacking.Engine.SignalAsync(new WorkflowId("mailed"), Go("3", typeof(Sales.Import).FullName!));
+        Assert.Equal(23, await sales.ResultAsync<int>("mailed"));
     }
 
     [Fact]

@@ -45,7 +45,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
     public async Task A_silo_waits_for_a_database_that_is_not_there_yet_and_goes_on_by_itself()
     {
         await using var empty = await TestDatabase.CreateAsync();
-        var port = ReadyProcess.FreePort();
+        var port = LoopbackPort.Free();
         var settings = new NpgsqlConnectionStringBuilder(empty.ConnectionString) { Host = "127.0.0.1", Port = port };
         var waits = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var host = Build(settings.ConnectionString, new Listener(waits));
@@ -139,7 +139,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         await using var empty = await TestDatabase.CreateAsync();
         using var silo = Build(empty.ConnectionString);
         await silo.StartAsync(Cancel);
-        var port = ReadyProcess.FreePort();
+        var port = LoopbackPort.Free();
         var settings = new NpgsqlConnectionStringBuilder(empty.ConnectionString) { Host = "127.0.0.1", Port = port };
         var waits = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var client = Client(settings.ConnectionString, new Listener(waits));
@@ -202,7 +202,7 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         builder.AddActors(connectionString, actors =>
         {
             actors.AddWorkflow<Counting>();
-            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (ReadyProcess.FreePort(), ReadyProcess.FreePort());
+            (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (LoopbackPort.Free(), LoopbackPort.Free());
             cluster?.Invoke(actors.Cluster);
         });
         return builder.Build();

@@ -36,7 +36,8 @@ public sealed class PostgresRestartTests : IAsyncLifetime
             stepped.Release();
             return Task.CompletedTask;
         };
-        var runs = Task.WhenAll(Enumerable.Range(0, Runs).Select(i => engine.RunAsync<string, int>($"r{i}", "Alternating", $"r{i}")));
+        var runs = Task.WhenAll(Enumerable.Range(0, Runs).Select(
+            i => engine.RunAsync<string, int>($"r{i}", "Alternating", $"r{i}", patience: TimeSpan.FromMinutes(5))));
 
         await CommitsAsync(stepped, 20);
         await _own.StopAsync(Cancel);
@@ -48,7 +49,7 @@ public sealed class PostgresRestartTests : IAsyncLifetime
             await postmaster.WaitForExitAsync(Cancel);
         }
 
-        await _own.StartAsync(cancellation: Cancel);
+        Assert.Equal(_server, await _own.StartAsync(cancellation: Cancel));
         Assert.All(await runs.WaitAsync(TimeSpan.FromSeconds(60), Cancel), result => Assert.Equal(10, result));
         await using var source = NpgsqlDataSource.Create(_server.ConnectionString);
         Assert.Equal(Runs * 10L, await Store.ScalarAsync<long>(source, "select count(distinct note) from business"));

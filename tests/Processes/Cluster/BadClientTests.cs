@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Actors.Hosting;
 using Actors.Support;
 using Actors.TestSilo;
 using Actors.Wire;
@@ -69,9 +70,9 @@ public sealed class BadClientTests(ITestOutputHelper output)
     public async Task Random_bytes_at_the_HTTP_door_harm_nobody()
     {
         await using var database = await TestDatabase.CreateAsync();
-        var port = ReadyProcess.FreePort();
+        var port = LoopbackPort.Free();
         var start = new ProcessStartInfo(BuiltProgram.Silo,
-            ["silo", "--silo-port", $"{ReadyProcess.FreePort()}", "--gateway-port", $"{ReadyProcess.FreePort()}", "--http", $"http://127.0.0.1:{port}", "--cluster-id", database.Name]);
+            ["silo", "--silo-port", $"{LoopbackPort.Free()}", "--gateway-port", $"{LoopbackPort.Free()}", "--http", $"http://127.0.0.1:{port}", "--cluster-id", database.Name]);
         (start.Environment["ACTORS_POSTGRES"], start.Environment["ACTORS_WEBHOOK_SECRET"]) = (database.ConnectionString, Convert.ToBase64String(new byte[32]));
         using var silo = new ReadyProcess(start);
         await silo.ReadyAsync();
