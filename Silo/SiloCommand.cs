@@ -119,5 +119,5 @@ internal static class SiloCommand
     };
 
     private static string Secret() => Environment.GetEnvironmentVariable(JobVariables.WebhookSecret)
-        ?? throw new InvalidOperationException($"Set {JobVariables.WebhookSecret} to Base64 of 24 to 64 random bytes.");
+        ?? throw new ArgumentException($"Set {JobVariables.WebhookSecret} to Base64 of 24 to 64 random bytes.");
 }

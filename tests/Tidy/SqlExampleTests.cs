@@ -5,7 +5,7 @@ using Xunit;
 namespace Actors.Tidy;
 
 /// <summary>
-/// Every SQL example of the documents runs on a real database that holds runs of each state, in the order of the text. A row comes from
+/// Every SQL example of the documents runs on a real database that holds a run, a message and a dead letter, in the order of the text. A row comes from
 /// each select, and its first value says something. Of what a reader fills in, <c>instance = …</c> becomes the run that was set aside; in
 /// JSON the … may stand.
 /// </summary>
@@ -25,6 +25,9 @@ public sealed partial class SqlExampleTests(TestDatabase database) : IClassFixtu
         var instance = await ScalarAsync("select instance from actors.workflows where id = 'set aside'");
 
         await ScalarAsync($"insert into actors.inbox (instance, at, undelivered, message_id, name, reason) values ({instance}, now(), true, 'm', 'Ship', 'late') on conflict do nothing");
+        await ScalarAsync(
+            "insert into actors.dead_letters (id, instance, at, died_at, ordinal, attempts, destination, topic, key, reason) "
+            + $"values (1, {instance}, now(), now(), 1, 16, 'shop', 'orders', '', '503') on conflict do nothing");
 
         var examples = SqlPattern().Matches(Repository.Text(document)).SelectMany(block => StatementPattern().Matches(block.Groups[1].Value)).Select(match => match.Value.Trim());
         foreach (var example in examples)

@@ -176,6 +176,22 @@ create table actors.dead_letters (
 );
 create index dead_letters_destination on actors.dead_letters (destination, id);
 
+-- Moves a destination's oldest dead letters back, at most so many, with all their attempts before them. They get new ids: they go in their
+-- old order, and behind what their lanes hold now. Returns how many.
+create function actors.redrive(destination text, most integer default 1000) returns bigint language sql as $$
+    with oldest as (
+        select d.id from actors.dead_letters d where d.destination = redrive.destination order by d.id limit most for update
+    ), back as (
+        delete from actors.dead_letters d using oldest o where d.id = o.id returning d.*
+    ), moved as (
+        insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload, bytes)
+        select b.instance, actors.lane_of(b.instance, b.destination, b.key), b.at, b.ordinal, b.destination, b.topic, b.key, b.payload, b.bytes
+        from back b order by b.id
+        returning 1
+    )
+    select count(*) from moved
+$$;
+
 -- One row a silo process. It renews alive_until; whoever learns that it is dead sets dead_at, and its runs are claimed.
 create table actors.silos (
     id          uuid        not null primary key,
