@@ -39,6 +39,7 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
     public Payload Write(object? value, Type type, FormattableString what)
     {
         byte[] json;
+        using var outside = OutsideTurn.Begin();
         try
         {
             json = JsonSerializer.SerializeToUtf8Bytes(value, type, _options);
@@ -55,6 +56,7 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
     /// <summary>The arguments of a call as one JSON array.</summary>
     public Payload WriteArguments(MethodInfo method, object?[] arguments, FormattableString what)
     {
+        using var outside = OutsideTurn.Begin();
         var parameters = method.GetParameters();
         var elements = new JsonElement[arguments.Length];
         for (var i = 0; i < arguments.Length; i++)
@@ -77,6 +79,7 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
 
     public object? Read(Payload payload, Type type, FormattableString what)
     {
+        using var outside = OutsideTurn.Begin();
         try
         {
             return JsonSerializer.Deserialize(Json(payload), type, _options);
@@ -98,6 +101,7 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
     /// <exception cref="PayloadException">One is missing that has no default, or cannot be read as its parameter's type.</exception>
     public object?[] ReadArguments(Payload payload, MethodInfo method, FormattableString what, out int surplus)
     {
+        using var outside = OutsideTurn.Begin();
         var parameters = method.GetParameters();
         var elements = Read<JsonElement[]?>(payload, what) ?? throw new PayloadException($"{what}: no arguments were given, not even an empty array of them.");
         surplus = Math.Max(0, elements.Length - parameters.Length);

@@ -12,7 +12,8 @@ public sealed record Retry
     /// <summary>The default of a Step: five attempts, 1 s, 2 s, 4 s, 8 s apart.</summary>
     public static Retry Default { get; } = Exponential(5);
 
-    /// <summary>One attempt. The default of a Transaction, whose conflicts and lost connections are retried in any case.</summary>
+    /// <summary>One attempt. The default of a Transaction, whose conflicts and lost connections are retried in any case, ten times or for half a
+    /// minute at most.</summary>
     public static Retry None { get; } = new();
 
     private Retry()
@@ -31,7 +32,7 @@ public sealed record Retry
     /// <summary>Longest pause.</summary>
     public TimeSpan Cap { get; private init; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>Time for one attempt, after which its token is cancelled and the attempt has failed; null: none.</summary>
+    /// <summary>Time for one attempt, after which its token is cancelled and the attempt has failed; null: ExecutionOptions.AttemptTimeout.</summary>
     public TimeSpan? AttemptTimeout { get; private init; }
 
     private Func<Exception, bool> IsRetryable { get; init; } = static _ => true;
@@ -62,7 +63,7 @@ public sealed record Retry
     public Retry Except<TException>()
         where TException : Exception => Only(error => error is not TException);
 
-    /// <summary>Only exceptions for which the predicate holds are tried again.</summary>
+    /// <summary>Only exceptions for which the predicate holds are tried again; one that throws has not said yes.</summary>
     public Retry Only(Func<Exception, bool> retryable)
     {
         var before = IsRetryable;

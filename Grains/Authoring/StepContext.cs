@@ -1,12 +1,14 @@
+using Actors.Execution;
+
 namespace Actors;
 
 /// <summary>What the body of a step is given. Valid until the body returns.</summary>
 public sealed class StepContext
 {
-    internal StepContext(string idempotencyKey, int attempt, MessageBuffer messages, CancellationToken cancellation)
-    {
-        (IdempotencyKey, Attempt, Messages, Cancellation) = (idempotencyKey, attempt, messages, cancellation);
-    }
+    private readonly Attempt _attempt;
+
+    internal StepContext(Attempt attempt, string idempotencyKey, MessageBuffer messages) =>
+        (_attempt, IdempotencyKey, Attempt, Messages) = (attempt, idempotencyKey, attempt.Command.Failures + 1, messages);
 
     /// <summary>The same for every attempt of this step in this run, whatever crashes, and of no other step: give it to whoever must not do the work twice.</summary>
     public string IdempotencyKey { get; }
@@ -15,7 +17,7 @@ public sealed class StepContext
     public int Attempt { get; }
 
     /// <summary>Cancelled when the attempt's time is up, when the run ends, or when this silo gives the workflow away.</summary>
-    public CancellationToken Cancellation { get; }
+    public CancellationToken Cancellation => _attempt.Token;
 
     internal MessageBuffer Messages { get; }
 

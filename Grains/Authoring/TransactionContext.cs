@@ -1,4 +1,5 @@
 using System.Data;
+using Actors.Execution;
 using Npgsql;
 
 namespace Actors;
@@ -9,10 +10,13 @@ namespace Actors;
 /// </summary>
 public sealed class TransactionContext
 {
+    private readonly Attempt _attempt;
+
     internal TransactionContext(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, string idempotencyKey, int attempt, MessageBuffer messages, CancellationToken cancellation)
+        Attempt attempt, NpgsqlConnection connection, NpgsqlTransaction transaction, string idempotencyKey, MessageBuffer messages)
     {
-        (Connection, Transaction, IdempotencyKey, Attempt, Messages, Cancellation) = (connection, transaction, idempotencyKey, attempt, messages, cancellation);
+        (_attempt, Connection, Transaction) = (attempt, connection, transaction);
+        (IdempotencyKey, Attempt, Messages) = (idempotencyKey, attempt.Command.Failures + 1, messages);
     }
 
     /// <summary>Open, and inside <see cref="Transaction"/>: what is written over it commits with the workflow's state. Never close
@@ -25,11 +29,12 @@ public sealed class TransactionContext
     /// <summary>The same for every attempt of this transaction in this run.</summary>
     public string IdempotencyKey { get; }
 
-    /// <summary>1 for the first attempt. Conflicts (40001, 40P01) and lost connections repeat an attempt without counting.</summary>
+    /// <summary>1 for the first attempt. Conflicts (40001, 40P01) and lost connections repeat an attempt without counting, ten times or for
+    /// half a minute at most.</summary>
     public int Attempt { get; }
 
     /// <summary>Cancelled when the attempt's time is up, when the run ends, or when this silo gives the workflow away.</summary>
-    public CancellationToken Cancellation { get; }
+    public CancellationToken Cancellation => _attempt.Token;
 
     internal MessageBuffer Messages { get; }
 

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Net;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
@@ -19,10 +20,15 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
     /// <summary>Longer than a live silo needs to renew its lease after Postgres came back.</summary>
     private readonly TimeSpan _watch = sweepInterval + TimeSpan.FromSeconds(3);
 
+    /// <summary>Longer than a live silo needs between two renewals.</summary>
+    private readonly TimeSpan _alone = (2 * sweepInterval) + TimeSpan.FromSeconds(1);
+
     public async Task RetireDeadMembersAsync(SiloAddress here, CancellationToken cancellation)
     {
-        var members = await ListedAsync();
+        var listed = await ListedAsync();
+        var members = listed.ConvertAll(member => member.Address);
         var first = await MembershipWatch.FindAsync(database, members);
+        await RequireAloneAsync(here.Endpoint, [.. listed.Where(m => m.Host != Dns.GetHostName()).Select(m => m.Address)], first, cancellation);
         var certain = members.Where(m => m.Endpoint.Equals(here.Endpoint) || first.Find(l => l.Address == m.ToParsableString()) is null or { Dead: true }).ToList();
         var unsure = members.Except(certain).ToList();
         if (unsure.Count > 0 && await AllExpireAsync(first, unsure, cancellation))
@@ -37,6 +43,24 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
             foreach (var lease in first.Where(lease => lease.Address == member.ToParsableString()))
             {
                 await SiloRegistry.DeclareDeadAsync(database.Users, lease.Id, cancellation);
+            }
+        }
+    }
+
+    /// <summary>No process of another host renews the lease of this endpoint: two machines with an address that is each one's own, as 127.0.0.1 is, would
+    /// retire each other by turns. On one machine the ports tell.</summary>
+    /// <exception cref="ValidationException">One does.</exception>
+    private async Task RequireAloneAsync(IPEndPoint here, List<SiloAddress> elsewhere, List<SiloLease> first, CancellationToken cancellation)
+    {
+        var same = elsewhere.Where(m => m.Endpoint.Equals(here)).ToList();
+        var alive = first.Where(lease => lease is { Dead: false, Expired: false } && same.Exists(m => m.ToParsableString() == lease.Address)).ToList();
+        for (var began = TimeProvider.System.GetTimestamp(); alive.Count > 0 && TimeProvider.System.GetElapsedTime(began) < _alone; await Task.Delay(Look, cancellation))
+        {
+            var now = await MembershipWatch.FindAsync(database, same);
+            if (now.Exists(lease => lease.AliveUntil > alive.Find(before => before.Id == lease.Id)?.AliveUntil))
+            {
+                throw new ValidationException(
+                    $"AdvertisedAddress: another silo is alive at {here}, on another machine. Give each an address that the others reach it at.");
             }
         }
     }
@@ -62,18 +86,18 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
         }
     }
 
-    private async Task<List<SiloAddress>> ListedAsync() => await database.QueryAsync(
+    private async Task<List<(SiloAddress Address, string Host)>> ListedAsync() => await database.QueryAsync(
         database.Engine,
         "read members",
         batch => GroupBatch.Statement(batch, ReadMembers, new NpgsqlParameter<string> { TypedValue = clusterId }),
         async reader =>
         {
-            var members = new List<SiloAddress>();
+            var members = new List<(SiloAddress, string)>();
             while (await reader.ReadAsync())
             {
                 if ((SiloStatus)reader.GetInt32(4) != SiloStatus.Dead)
                 {
-                    members.Add(SiloAddress.New(IPAddress.Parse(reader.GetString(0)), reader.GetInt32(1), reader.GetInt32(2)));
+                    members.Add((SiloAddress.New(IPAddress.Parse(reader.GetString(0)), reader.GetInt32(1), reader.GetInt32(2)), reader.GetString(6)));
                 }
             }
 

@@ -138,9 +138,9 @@ internal sealed partial class MembershipWatch(
                 await action();
                 return;
             }
-            catch (Exception error) when (PostgresFaults.IsUnreachable(error))
+            catch (Exception error) when (!stop.IsCancellationRequested)
             {
-                LogRetry(error.Message);
+                LogRetry(tries, error.Message);
                 await Task.Delay(PostgresFaults.Pause(tries), stop);
             }
         }
@@ -152,8 +152,8 @@ internal sealed partial class MembershipWatch(
     [LoggerMessage(612, LogLevel.Warning, "Partition range {Range} could not be placed now: {Reason}")]
     private partial void LogRangeFailed(int range, string reason);
 
-    [LoggerMessage(613, LogLevel.Warning, "Postgres cannot be reached ({Reason}); trying again.")]
-    private partial void LogRetry(string reason);
+    [LoggerMessage(613, LogLevel.Warning, "The silos that died cannot be declared dead now, {Tries} time(s) by now ({Reason}); trying again.")]
+    private partial void LogRetry(int tries, string reason);
 }
 
 /// <summary>A row of actors.silos.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Actors.Execution;
 using Actors.Outbox;
 using Actors.Partitions;
@@ -87,18 +88,31 @@ internal sealed partial class SiloLife(
     {
         FullHeap.EndsTheProcess();
         turns.Start();
-        _running = [BeginAsync(sweeper.RunAsync), options.WatchesMembership ? BeginAsync(watch.RunAsync) : Task.CompletedTask,
-            relays.Delivers ? BeginAsync(relay.RunAsync) : Task.CompletedTask, BeginAsync(RestAsync), BeginAsync(retention.RunAsync)];
+        _running = [BeginAsync("sweep", sweeper.RunAsync), options.WatchesMembership ? BeginAsync("membership watch", watch.RunAsync) : Task.CompletedTask,
+            relays.Delivers ? BeginAsync("relay", relay.RunAsync) : Task.CompletedTask, BeginAsync("rest", RestAsync), BeginAsync("retention", retention.RunAsync)];
         health.Active = true;
         return Task.CompletedTask;
     }
 
-    /// <summary>What these do for the life of the silo has nothing of whoever started the host around it.</summary>
-    private Task<bool> BeginAsync(Func<CancellationToken, Task> loop) => Ambient.LeaveAsync(async () =>
+    /// <summary>What these do for the life of the silo has nothing of whoever started the host around it. None ends before the silo does: one that
+    /// throws is logged, shown by the health for a minute, and begun anew.</summary>
+    private Task<bool> BeginAsync(string name, Func<CancellationToken, Task> loop) => Ambient.LeaveAsync(async () =>
     {
         await Task.Yield();
-        await loop(_stop.Token);
-        return true;
+        for (var failures = 1; ; failures++)
+        {
+            try
+            {
+                await loop(_stop.Token);
+                return true;
+            }
+            catch (Exception error) when (!_stop.IsCancellationRequested)
+            {
+                health.Failed(name);
+                LogLoopFailed(name, failures, error);
+                await Task.Delay(PostgresFaults.Pause(failures), _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
     });
 
     private async Task RestAsync(CancellationToken stop)
@@ -150,6 +164,9 @@ internal sealed partial class SiloLife(
     [LoggerMessage(633, LogLevel.Warning, "Postgres runs with {Setting} = off: when its machine stops, what was acknowledged may be lost or damaged. Switch it on.")]
     private partial void LogNotDurable(string setting);
 
+    [LoggerMessage(634, LogLevel.Error, "The {Loop} of this silo failed, {Failures} time(s) by now; it begins anew.")]
+    private partial void LogLoopFailed(string loop, int failures, Exception error);
+
     [LoggerMessage(632, LogLevel.Critical, "This silo was declared dead by the others. It ends; start it anew.")]
     private partial void LogLeaseLost();
 }
@@ -159,4 +176,18 @@ internal sealed class SiloHealth
 {
     public volatile bool Active;
     public volatile bool Draining;
+
+    private readonly ConcurrentDictionary<string, long> _failed = new();
+
+    /// <summary>The loops that failed in the last minute, or null.</summary>
+    public string? FailedLoops
+    {
+        get
+        {
+            var failed = _failed.Where(loop => Environment.TickCount64 - loop.Value < 60_000).Select(loop => loop.Key).Order(StringComparer.Ordinal).ToList();
+            return failed.Count == 0 ? null : $"Failed within a minute, and began anew: {string.Join(", ", failed)}.";
+        }
+    }
+
+    public void Failed(string loop) => _failed[loop] = Environment.TickCount64;
 }

@@ -34,8 +34,14 @@ internal abstract class BodyCommand(int seq, string name, Retry retry, SourceLin
     /// <summary>Recorded failures so far.</summary>
     public int Failures { get; set; }
 
+    /// <summary>The attempt under way; null between two.</summary>
+    public Attempt? Attempt { get; set; }
+
     /// <summary>Attempts in a row that a conflict or a lost connection ended: they do not count, but they wait longer each time.</summary>
     public int Interruptions { get; set; }
+
+    /// <summary>When the first of them was, by the process's own clock.</summary>
+    public long InterruptedAt { get; set; }
 
     /// <summary>When the next attempt may begin; null: at once.</summary>
     public DateTimeOffset? RetryAt { get; set; }

@@ -6,7 +6,7 @@ internal sealed class DueTimers : IDisposable
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(30);
 
     private readonly DatabaseClock _clock;
-    private readonly PriorityQueue<Action, DateTimeOffset> _due = new();
+    private readonly PriorityQueue<DueTimer, DateTimeOffset> _due = new();
     private readonly Lock _lock = new();
     private readonly ITimer _timer;
 
@@ -18,16 +18,19 @@ internal sealed class DueTimers : IDisposable
     }
 
     /// <param name="callback">Must not block. May come more than once per timer's purpose: the receiver looks whether it still matters.</param>
-    public void Schedule(DateTimeOffset due, Action callback)
+    public DueTimer Schedule(DateTimeOffset due, Action callback)
     {
+        var timer = new DueTimer(callback);
         lock (_lock)
         {
-            _due.Enqueue(callback, due);
-            if (ReferenceEquals(_due.Peek(), callback))
+            _due.Enqueue(timer, due);
+            if (ReferenceEquals(_due.Peek(), timer))
             {
                 Arm();
             }
         }
+
+        return timer;
     }
 
     public void Dispose()
@@ -38,7 +41,7 @@ internal sealed class DueTimers : IDisposable
 
     private void Fire()
     {
-        List<Action> now = [];
+        List<DueTimer> now = [];
         lock (_lock)
         {
             var time = _clock.Now;
@@ -50,9 +53,9 @@ internal sealed class DueTimers : IDisposable
             Arm();
         }
 
-        foreach (var callback in now)
+        foreach (var timer in now)
         {
-            callback();
+            timer.Fire();
         }
     }
 
@@ -65,4 +68,14 @@ internal sealed class DueTimers : IDisposable
             _timer.Change(wait < TimeSpan.Zero ? TimeSpan.Zero : wait > LookAgain ? LookAgain : wait, Timeout.InfiniteTimeSpan);
         }
     }
+}
+
+/// <summary>A callback to come. Given up it holds nothing any more, though its place in the line goes with its time.</summary>
+internal sealed class DueTimer(Action callback)
+{
+    private Action? _callback = callback;
+
+    public void GiveUp() => Volatile.Write(ref _callback, null);
+
+    public void Fire() => Interlocked.Exchange(ref _callback, null)?.Invoke();
 }

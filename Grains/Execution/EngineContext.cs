@@ -17,6 +17,7 @@ internal sealed record EngineContext(
     MessagePreparer Messages,
     DatabaseClock Clock,
     DueTimers Timers,
+    TransactionSessions Sessions,
     IServiceScopeFactory Services,
     ILoggerFactory Loggers,
     ExecutionOptions Options,

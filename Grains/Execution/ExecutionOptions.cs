@@ -72,7 +72,16 @@ public sealed class ExecutionOptions
     [Range(1, 1_000)]
     public int TransactionConnectionsMax { get; set; } = 30;
 
-    /// <summary>Postgres ends a transaction of user code that sends nothing for this long: a stopped process gives its locks back.</summary>
+    /// <summary>
+    /// Time for one attempt of a step or transaction whose Retry sets none, by the process's clock: then its token is cancelled, and it has failed, whatever its
+    /// body still does. A hung body ends so; the status says "runs since" long before. Set it longer than the longest body, or give that one a time of its own.
+    /// </summary>
+    /// <value>1 s to 365 days. Default 6 hours.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "365.00:00:00")]
+    public TimeSpan AttemptTimeout { get; set; } = TimeSpan.FromHours(6);
+
+    /// <summary>Postgres ends a transaction of user code that sends nothing for this long, and its attempt has failed: who waits for others in
+    /// a transaction cannot hold its connection and its locks for ever, nor can a stopped process.</summary>
     /// <value>1 s to an hour. Default 1 minute.</value>
     [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
     public TimeSpan IdleTransactionTimeout { get; set; } = TimeSpan.FromMinutes(1);

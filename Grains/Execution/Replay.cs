@@ -10,9 +10,9 @@ internal static class Replay
 {
     /// <summary>The value of a query on the object as its history left it.</summary>
     /// <exception cref="WorkflowCodeException">The code does not match the history.</exception>
-    public static Payload Query(EngineContext engine, LoadedRun loaded, QueryRequest query)
+    public static async Task<Payload> QueryAsync(EngineContext engine, LoadedRun loaded, QueryRequest query)
     {
-        using var scope = engine.Services.CreateScope();
+        await using var scope = engine.Services.CreateAsyncScope();
         return Code(engine, loaded, scope.ServiceProvider).Query(query.Name, query.Arguments);
     }
 

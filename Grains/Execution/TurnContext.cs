@@ -19,7 +19,7 @@ internal sealed class TurnContext(Action foreignContinuation, Action<Exception> 
     /// <summary>Runs the action and everything that it made ready.</summary>
     public void Run(Action action)
     {
-        Ambient.Drop(); // What others have set would not be there when this turn is alone in a replay.
+        Ambient.EnterCode(); // What others have set would not be there when this turn is alone in a replay.
         var (outerContext, outerTurn) = (Current, _current);
         SetSynchronizationContext(this);
         _current = this;

@@ -22,21 +22,33 @@ internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch
     {
         while (!_stop.Wait(Look))
         {
-            var running = new HashSet<WorkflowInstance>();
-            foreach (var instance in engine.Residents)
+            try
             {
-                if (instance.TurnStamp is not 0 and var turn)
-                {
-                    running.Add(instance);
-                    Count(instance, turn);
-                }
+                LookAround();
             }
+            catch (Exception error)
+            {
+                LogFailed(error); // An error that escaped would end the process.
+            }
+        }
+    }
 
-            foreach (var gone in _seen.Keys.Where(instance => !running.Contains(instance)).ToList())
+    private void LookAround()
+    {
+        var running = new HashSet<WorkflowInstance>();
+        foreach (var instance in engine.Residents)
+        {
+            if (instance.TurnStamp is not 0 and var turn)
             {
-                _seen.Remove(gone);
-                gone.Problem = null;
+                running.Add(instance);
+                Count(instance, turn);
             }
+        }
+
+        foreach (var gone in _seen.Keys.Where(instance => !running.Contains(instance)).ToList())
+        {
+            _seen.Remove(gone);
+            gone.TurnProblem = null;
         }
     }
 
@@ -46,11 +58,14 @@ internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch
         _seen[instance] = (turn, looks);
         if (looks == (int)(Limit / Look))
         {
-            instance.Problem = $"A turn of its code has blocked a thread for more than {Limit.TotalSeconds:0} s{instance.Whereabouts}: "
+            instance.TurnProblem = $"A turn of its code has blocked a thread for more than {Limit.TotalSeconds:0} s{instance.Whereabouts}: "
                 + "do not block in workflow code (.Result, .Wait(), Thread.Sleep, long loops); await, or move the work into a Step.";
-            LogBlocked(instance.Id, instance.Problem);
+            LogBlocked(instance.Id, instance.TurnProblem);
         }
     }
+
+    [LoggerMessage(502, LogLevel.Error, "The turns under way cannot be looked at now.")]
+    private partial void LogFailed(Exception error);
 
     [LoggerMessage(501, LogLevel.Error, "Workflow '{Id}': {Problem}")]
     private partial void LogBlocked(WorkflowId id, string problem);

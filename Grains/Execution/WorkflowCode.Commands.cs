@@ -22,7 +22,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         get
         {
             AssertInTurn(default, "Random");
-            return _random ??= new Random(BitConverter.ToInt32(Run.ToByteArray()));
+            return _random ??= new WorkflowRandom(Run, () => AssertInTurn(default, "A number of Random"));
         }
     }
 
@@ -66,27 +66,18 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
 
     public Task Sleep(TimeSpan duration, SourceLine line) => duration == Timeout.InfiniteTimeSpan
         ? throw new ArgumentOutOfRangeException(nameof(duration), "A sleep must end: to wait without an end, use WaitUntil or Receive.")
-        : SleepUntil(In(duration), line);
+        : SleepUntil(DueTime.After(Now, duration), line);
 
     public Task SleepUntil(DateTimeOffset due, SourceLine line)
     {
         var seq = NextSeq(line);
-        var command = new TimerCommand(seq, "sleep", RecordedDue(seq) ?? Storable(due), line);
+        var command = new TimerCommand(seq, "sleep", RecordedDue(seq) ?? DueTime.Storable(due), line);
         Issue(command);
         return command.Task;
     }
 
-    private DateTimeOffset In(TimeSpan duration) => duration <= LatestDue - Now
-        ? Now + duration
-        : throw new ArgumentOutOfRangeException(nameof(duration), duration, "The timer would be due after the year 9999.");
-
     // A timer that the history holds stays as it is, whatever the code computes now.
     private DateTimeOffset? RecordedDue(int seq) => _expected.GetValueOrDefault(seq)?.DueAt;
-
-    private static readonly DateTimeOffset LatestDue = DateTimeOffset.MaxValue.AddDays(-1);
-
-    // Postgres keeps microseconds: rounded up, so that no timer is early by what it cannot keep.
-    private static DateTimeOffset Storable(DateTimeOffset due) => due.Ticks % 10 is 0 ? due : due.AddTicks(10 - (due.Ticks % 10));
 
     public Task<bool> WaitUntil(Func<bool> condition, TimeSpan? timeout, SourceLine line)
     {
@@ -97,10 +88,10 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         }
 
         var wait = new Wait(condition);
-        if (timeout is { } limit && limit != Timeout.InfiniteTimeSpan)
+        if (timeout is { } limit)
         {
             wait.TimerSeq = NextSeq(line);
-            Issue(new TimerCommand(wait.TimerSeq.Value, "wait", RecordedDue(wait.TimerSeq.Value) ?? Storable(In(limit)), line) { Wait = wait });
+            Issue(new TimerCommand(wait.TimerSeq.Value, "wait", RecordedDue(wait.TimerSeq.Value) ?? DueTime.After(Now, limit), line) { Wait = wait });
         }
 
         _waits.Add(wait);

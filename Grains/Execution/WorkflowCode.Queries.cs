@@ -16,7 +16,7 @@ internal sealed partial class WorkflowCode
             ?? throw new UnknownMethodException($"Workflow '{Id}' ({_type.Name}) has no query '{name}'.");
         var values = Arguments(arguments, method, $"Query {name} of workflow '{Id}'");
         _inQuery = true;
-        Ambient.Drop();
+        Ambient.EnterCode();
         try
         {
             return _payloads.Write(Invoke(method, values), method.ReturnType, $"Value of query {name} of workflow '{Id}'");
@@ -24,7 +24,7 @@ internal sealed partial class WorkflowCode
         catch (Exception error) when (error is not WorkflowCodeException)
         {
             // The type of one of the library's own would tell the caller about this call what it was to tell about another.
-            throw new QueryFailedException($"Query '{name}' of workflow '{Id}' threw {error.GetType().Name}: {error.Message}", error.GetType().FullName!);
+            throw new QueryFailedException($"Query '{name}' of workflow '{Id}' threw {error.GetType().Name}: {ErrorText.MessageOf(error)}", error.GetType().FullName!);
         }
         finally
         {

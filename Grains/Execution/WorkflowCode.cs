@@ -25,7 +25,7 @@ internal sealed partial class WorkflowCode
     private readonly List<int> _givenUpTimers = [];
     private readonly List<Wait> _waits = [];
     private readonly Dictionary<int, JournalRow> _expected = [];
-    private Random? _random;
+    private WorkflowRandom? _random;
     private Command? _lastCommand;
     private int _lastSeq;
     private int _guids;
@@ -42,7 +42,7 @@ internal sealed partial class WorkflowCode
         (_log, _escaped) = (logger, escaped);
         _turn = new TurnContext(() => escaped(
             $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, Task.WhenEach, I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep and WhenAny."),
-            error => Violate($"an async void method threw {error.GetType().Name} ({error.Message}){After}, and nobody can await it: make it async Task, and await it."));
+            error => Violate($"an async void method threw {error.GetType().Name} ({ErrorText.MessageOf(error)}){After}, and nobody can await it: make it async Task, and await it."));
         Logger = new ReplaySafeLogger(logger, this);
         Workflow = _workflow = type.Create(services);
         _workflow.Runtime = this;
@@ -373,14 +373,23 @@ internal sealed partial class WorkflowCode
     private sealed class ReplaySafeLogger(ILogger inner, WorkflowCode code) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => inner.BeginScope(state);
+            where TState : notnull
+        {
+            using var outside = OutsideTurn.Begin();
+            return inner.BeginScope(state);
+        }
 
-        public bool IsEnabled(LogLevel logLevel) => !code.IsReplaying && inner.IsEnabled(logLevel);
+        public bool IsEnabled(LogLevel logLevel)
+        {
+            using var outside = OutsideTurn.Begin();
+            return !code.IsReplaying && inner.IsEnabled(logLevel);
+        }
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
             if (!code.IsReplaying)
             {
+                using var outside = OutsideTurn.Begin();
                 inner.Log(logLevel, eventId, state, exception, formatter);
             }
         }

@@ -74,7 +74,7 @@ internal sealed partial class WorkflowEngine
         }
 
         CheckCaller(id, loaded.Row.Type, query.Contracts);
-        return await Task.Run(() => Replay.Query(Context, loaded, query));
+        return await Task.Run(() => Replay.QueryAsync(Context, loaded, query));
     });
 
     /// <summary>The outcome of the run; <c>Ended = false</c> when there is none within the patience, or the run moved.</summary>
@@ -224,7 +224,7 @@ internal sealed partial class WorkflowEngine
     {
         WorkflowStatus.SetAside => Answers.Recorded(await LastRowAsync(row, JournalKind.SetAside), Context.Payloads, $"Reason").Message,
         WorkflowStatus.Failed when Answers.Recorded(await LastRowAsync(row, JournalKind.Failed), Context.Payloads, $"Error") is var error => $"{error.Type}: {error.Message}",
-        _ => Resident(row.Id)?.Problem,
+        _ => Resident(row.Id) is { } instance ? await instance.ProblemAsync() : null,
     };
 
     private async Task<UndeliveredMessage[]> UndeliveredAsync(StoredRun row) => await Context.Database.QueryAsync(

@@ -17,6 +17,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     private readonly ConcurrentDictionary<WorkflowId, WorkflowInstance> _residents = new();
     private readonly ConcurrentDictionary<WorkflowId, Lazy<Task<Opened>>> _opening = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _unsure = new();
+    private BodyWatch? _bodies;
     private volatile bool _stopping;
 
     /// <summary>Asks the live owner of a run to give it away. Set by the cluster; without one, the run is waited for and then taken.</summary>
@@ -27,7 +28,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     public EngineContext Context { get; } = context;
 
-    public IEnumerable<WorkflowInstance> Residents => _residents.Values;
+    public IEnumerable<WorkflowInstance> Residents => _residents.Select(resident => resident.Value);
 
     public int ResidentCount => _residents.Count;
 
@@ -52,6 +53,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             async reader => await reader.ReadAsync() ? reader.GetTime(0) : default,
             cancellation));
         await Context.Codes.RegisterAsync(cancellation);
+        _bodies ??= new BodyWatch(this, Context.Loggers.CreateLogger<BodyWatch>());
     }
 
     /// <summary>The run in memory, or what the database says of it: null when there is none, its row when it has ended or was set aside.</summary>
@@ -214,6 +216,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     public async ValueTask DisposeAsync()
     {
+        _bodies?.Dispose();
         await Context.Journal.DisposeAsync();
         await Context.Claims.DisposeAsync();
         Context.Timers.Dispose();
@@ -314,7 +317,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         }
         catch (Exception error)
         {
-            var reason = $"Workflow '{run.Id}': {type.Implementation.Name} cannot be made ({error.Message}): register what its constructor takes, then resume it.";
+            var reason = $"Workflow '{run.Id}': {type.Implementation.Name} cannot be made ({ErrorText.MessageOf(error)}): register what its constructor takes, then resume it.";
             await SetAsideAsync(run, reason);
             throw new WorkflowSetAsideException($"Workflow '{run.Id}' was set aside: {reason}");
         }

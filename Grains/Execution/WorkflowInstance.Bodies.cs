@@ -9,6 +9,7 @@ internal sealed partial class WorkflowInstance
 {
     private readonly Queue<ReadyTransaction> _readyTransactions = new();
     private readonly Queue<BodyCommand> _exclusive = new();
+    private readonly Dictionary<int, DueTimer> _wakes = []; // By the command's seq.
     private int _running;
 
     /// <summary>Sets a command going that the code gave live, or that the replay left open.</summary>
@@ -22,10 +23,10 @@ internal sealed partial class WorkflowInstance
         switch (command)
         {
             case BodyCommand { RetryAt: { } due } body:
-                WakeAt(due, () => Attempt(body));
+                WakeAt(body, due, () => Begin(body));
                 break;
             case BodyCommand body:
-                Attempt(body);
+                Begin(body);
                 break;
             case TimerCommand timer:
                 if (!timer.Recorded)
@@ -34,7 +35,7 @@ internal sealed partial class WorkflowInstance
                     _draft.Add(new JournalRow(JournalKind.TimerSet, timer.Seq, timer.Name, default) { DueAt = timer.DueAt });
                 }
 
-                WakeAt(timer.DueAt, () => Fire(timer));
+                WakeAt(timer, timer.DueAt, () => Fire(timer));
                 break;
             case PublishCommand { Recorded: false, Message: { } message } publish:
                 publish.Recorded = true;
@@ -57,37 +58,46 @@ internal sealed partial class WorkflowInstance
         foreach (var seq in _code.TakeGivenUpTimers())
         {
             _draft.ClearTimer(seq);
+            if (_wakes.Remove(seq, out var wake))
+            {
+                wake.GiveUp();
+            }
         }
     }
 
     private static bool NeedsTimerRow(Command command) => command is TimerCommand || command is BodyCommand { RetryAt: not null };
 
-    /// <summary>Looks again at the time, and at least every half minute, so that a run that left memory is not held by its timers.</summary>
-    private void WakeAt(DateTimeOffset due, Action action)
+    /// <summary>Looks again at the time, and at least every half minute: the database's clock may be moved.</summary>
+    private void WakeAt(Command command, DateTimeOffset due, Action action)
     {
         var look = _engine.Clock.Now + TimeSpan.FromSeconds(30);
-        _engine.Timers.Schedule(due < look ? due : look, () =>
+        _wakes[command.Seq] = _engine.Timers.Schedule(due < look ? due : look, () => Post(() =>
         {
-            if (!Volatile.Read(ref _gone))
+            if (_gone)
             {
-                Post(() =>
-                {
-                    if (_gone)
-                    {
-                        return;
-                    }
-
-                    if (_engine.Clock.Now < due)
-                    {
-                        WakeAt(due, action);
-                    }
-                    else
-                    {
-                        action();
-                    }
-                });
+                return;
             }
-        });
+
+            if (_engine.Clock.Now < due)
+            {
+                WakeAt(command, due, action);
+            }
+            else
+            {
+                _wakes.Remove(command.Seq);
+                action();
+            }
+        }));
+    }
+
+    private void GiveUpWakes()
+    {
+        foreach (var wake in _wakes.Values)
+        {
+            wake.GiveUp();
+        }
+
+        _wakes.Clear();
     }
 
     private void Fire(TimerCommand timer)
@@ -99,9 +109,9 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    private void Attempt(BodyCommand command)
+    private void Begin(BodyCommand command)
     {
-        if (!_code.Outstanding.ContainsKey(command.Seq) || _code.HasEnded || _givingAway)
+        if (_gone || command.Attempt is not null || !_code.Outstanding.ContainsKey(command.Seq) || _code.HasEnded || _givingAway)
         {
             return;
         }
@@ -118,23 +128,26 @@ internal sealed partial class WorkflowInstance
 
     private void Run(BodyCommand command)
     {
+        var attempt = command.Attempt = new Attempt(command, _engine.Time.GetTimestamp());
         _running++;
+        Interlocked.Increment(ref _bodies);
+        Watch(attempt);
         if (_takesBody && _nextBody is null)
         {
-            _nextBody = command;
+            _nextBody = attempt;
         }
         else
         {
-            RunElsewhere(command);
+            RunElsewhere(attempt);
         }
     }
 
-    private void RunElsewhere(BodyCommand command) => _ = Task.Run(() => RunBodyAsync(command));
+    private void RunElsewhere(Attempt attempt) => _ = Task.Run(() => RunBodyAsync(attempt));
 
-    private Task RunBodyAsync(BodyCommand command)
+    private Task RunBodyAsync(Attempt attempt)
     {
         Ambient.Drop();
-        var running = command is IStepBody step ? RunStepAsync(command, step) : RunTransactionAsync(command, (ITransactionBody)command);
+        var running = attempt.Command is IStepBody step ? RunStepAsync(attempt, step) : RunTransactionAsync(attempt, (ITransactionBody)attempt.Command);
         Ambient.Drop(); // What the body has left is not for whoever has this thread next.
         return running;
     }
@@ -147,57 +160,57 @@ internal sealed partial class WorkflowInstance
         Run(command);
     }
 
-    private async Task RunStepAsync(BodyCommand command, IStepBody step)
+    private async Task RunStepAsync(Attempt attempt, IStepBody step)
     {
+        var command = attempt.Command;
         var messages = new MessageBuffer(_engine.Messages);
         try
         {
-            var result = await WithinAttemptAsync(command, token =>
-                step.RunAsync(new StepContext(IdempotencyKey(command), command.Failures + 1, messages, token), _engine.Payloads));
+            var result = await step.RunAsync(new StepContext(attempt, IdempotencyKey(command), messages), _engine.Payloads);
             var published = messages.Messages;
             CheckSize(command, result, published);
             PostHere(() =>
             {
-                _running--;
-                Complete(command, new JournalRow(command.CompletedKind, command.Seq, command.Name, result), published);
+                if (End(attempt))
+                {
+                    Complete(command, new JournalRow(command.CompletedKind, command.Seq, command.Name, result), published);
+                }
             });
         }
         catch (Exception error)
         {
             PostHere(() =>
             {
-                _running--;
-                Failed(command, error);
+                if (End(attempt))
+                {
+                    Failed(command, error);
+                }
             });
-        }
-    }
-
-    /// <param name="abandon">Told of a body that goes on although its time is up.</param>
-    private async Task<T> WithinAttemptAsync<T>(BodyCommand command, Func<CancellationToken, Task<T>> body, Action<Task>? abandon = null)
-    {
-        if (command.Retry.AttemptTimeout is not { } limit)
-        {
-            return await body(_stop.Token);
-        }
-
-        using var attempt = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        attempt.CancelAfter(limit);
-        var running = Task.Run(() => body(attempt.Token), CancellationToken.None); // It may block before it first awaits.
-        try
-        {
-            return await running.WaitAsync(limit, _engine.Time, _stop.Token);
-        }
-        catch (Exception error) when (error is TimeoutException or OperationCanceledException && attempt.IsCancellationRequested && !_stop.IsCancellationRequested)
-        {
-            throw new TimeoutException($"{command} of workflow '{Id}' did not end within {limit} (attempt {command.Failures + 1}).", error);
         }
         finally
         {
-            if (!running.IsCompleted)
-            {
-                abandon?.Invoke(running);
-            }
+            BodyEnded();
         }
+    }
+
+    /// <summary>The attempt is over. False when that was known, or nothing that comes of it counts: its run is given away or gone.</summary>
+    private bool End(Attempt attempt)
+    {
+        var command = attempt.Command;
+        if (command.Attempt != attempt)
+        {
+            return false;
+        }
+
+        command.Attempt = null;
+        attempt.Timer?.Dispose();
+        _running--;
+        if (_exclusiveUnderWay == command)
+        {
+            (_exclusiveUnderWay, _inFlight) = (null, null);
+        }
+
+        return !_gone && !_givingAway;
     }
 
     private void CheckSize(BodyCommand command, Payload result, IReadOnlyList<OutgoingMessage> messages)
@@ -219,21 +232,30 @@ internal sealed partial class WorkflowInstance
     /// <summary>A failed attempt: planned again, or the command's final outcome. Either is a row like any other.</summary>
     private void Failed(BodyCommand command, Exception error)
     {
-        if (_gone || _stop.IsCancellationRequested)
-        {
-            return;
-        }
-
+        (command.Interruptions, command.InterruptedAt) = (0, 0);
         var payload = ErrorPayload(error, $"Error of {command}");
-        var pause = error is PayloadException or PayloadTooLargeException or UnknownTopicException ? null : command.Retry.PauseAfter(command.Failures + 1, error);
-        if (pause is { } wait)
+        if (PauseAfter(command, error) is { } wait)
         {
-            LogAttemptFailed(Id, command.Failures + 1, command.ToString(), wait, error);
-            Complete(command, new JournalRow(JournalKind.AttemptFailed, command.Seq, command.Name, payload) { DueAt = _engine.Clock.Now + wait }, null);
+            LogAttemptFailed(Id, command.Failures + 1, command.ToString(), wait, ErrorText.Loggable(error));
+            Complete(command, new JournalRow(JournalKind.AttemptFailed, command.Seq, command.Name, payload) { DueAt = DueTime.After(_engine.Clock.Now, wait) }, null);
         }
         else
         {
             Complete(command, new JournalRow(command.FailedKind, command.Seq, command.Name, payload), null);
+        }
+    }
+
+    /// <summary>Null: it is not tried again. What cannot be stored would not fit the next time either, and a predicate that throws has not said yes.</summary>
+    private TimeSpan? PauseAfter(BodyCommand command, Exception error)
+    {
+        try
+        {
+            return error is PayloadException or PayloadTooLargeException or UnknownTopicException ? null : command.Retry.PauseAfter(command.Failures + 1, error);
+        }
+        catch (Exception thrown)
+        {
+            LogPredicateThrew(Id, command.ToString(), ErrorText.Loggable(thrown));
+            return null;
         }
     }
 

@@ -101,7 +101,7 @@ internal sealed partial class WorkflowInstance
         Post(() =>
         {
             _givingAway = true;
-            _ = _stop.CancelAsync();
+            CancelAttempts();
         });
         return Left;
     }
@@ -151,14 +151,15 @@ internal sealed partial class WorkflowInstance
                 });
                 return;
             }
-            catch (Exception error) when (PostgresFaults.IsUnreachable(error) && !_gone)
+            catch (Exception) when (_gone)
             {
-                await Task.Delay(PostgresFaults.Pause(tries));
-            }
-            catch (Exception)
-            {
-                Post(() => _readingMail = false);
                 return;
+            }
+            catch (Exception error)
+            {
+                var pause = PostgresFaults.Pause(tries);
+                LogMailUnread(Id, tries, pause, ErrorText.MessageOf(error));
+                await Task.Delay(pause);
             }
         }
     }

@@ -175,7 +175,7 @@ internal sealed partial class WorkflowInstance
             if (_code.Outstanding.GetValueOrDefault(seq) is TimerCommand timer)
             {
                 timer.Fired = false;
-                WakeAt(timer.DueAt, () => Fire(timer));
+                WakeAt(timer, timer.DueAt, () => Fire(timer));
             }
         }
     }

@@ -7,101 +7,82 @@ namespace Actors.Execution;
 internal sealed partial class WorkflowInstance
 {
     private sealed record ReadyTransaction(
-        BodyCommand Command, TransactionCommit Session, Payload Result, IReadOnlyList<OutgoingMessage> Messages, TaskCompletionSource<TransactionReply> Done);
+        Attempt Attempt, TransactionCommit Session, Payload Result, IReadOnlyList<OutgoingMessage> Messages, TaskCompletionSource<TransactionReply> Done);
 
-    private async Task RunTransactionAsync(BodyCommand command, ITransactionBody transaction)
+    private async Task RunTransactionAsync(Attempt attempt, ITransactionBody transaction)
     {
-        var reply = await TryTransactionAsync(command, transaction);
-        if (reply.Outcome == TransactionOutcome.Again)
-        {
-            // A conflict, or Postgres is away: not the body's failure, so it does not count as an attempt.
-            await Task.Delay(PostgresFaults.Pause(++command.Interruptions), CancellationToken.None);
-        }
-
+        var (reply, hadBody) = await TryTransactionAsync(attempt, transaction);
+        BodyEnded();
         Post(() =>
         {
-            _running--;
-            if (_exclusiveUnderWay == command)
+            if (!End(attempt))
             {
-                (_exclusiveUnderWay, _inFlight) = (null, null);
+                return;
             }
 
-            if (reply.Outcome == TransactionOutcome.Again && !_gone)
+            if (reply.Outcome == TransactionOutcome.Again)
             {
-                Attempt(command);
+                Interrupted(attempt.Command, hadBody, reply.Error);
             }
             else if (reply.Outcome == TransactionOutcome.Failed)
             {
-                Failed(command, reply.Error!);
+                Failed(attempt.Command, reply.Error!);
             }
         });
     }
 
-    private async Task<TransactionReply> TryTransactionAsync(BodyCommand command, ITransactionBody transaction)
+    private async Task<(TransactionReply Reply, bool HadBody)> TryTransactionAsync(Attempt attempt, ITransactionBody transaction)
     {
         TransactionCommit? session = null;
-        Task? abandoned = null;
         try
         {
-            session = await TransactionCommit.BeginAsync(_engine.Database, _engine.Journal, transaction.Options.Isolation, _stop.Token);
+            session = await _engine.Sessions.BeginAsync(this, attempt, transaction.Options.Isolation);
             var messages = new MessageBuffer(_engine.Messages);
-            var result = await WithinAttemptAsync(
-                command,
-                token => transaction.RunAsync(
-                    new TransactionContext(session.Connection, session.Transaction, IdempotencyKey(command), command.Failures + 1, messages, token), _engine.Payloads),
-                body => abandoned = body);
-            CheckSize(command, result, messages.Messages);
+            var result = await transaction.RunAsync(
+                new TransactionContext(attempt, session.Connection, session.Transaction, IdempotencyKey(attempt.Command), messages), _engine.Payloads);
+            CheckSize(attempt.Command, result, messages.Messages);
             if (session.HasEnded)
             {
-                return new TransactionReply(TransactionOutcome.Failed, default, new InvalidOperationException(
-                    $"The body of {command} ended its transaction: the engine commits it. Throw to roll back."));
+                return (new TransactionReply(TransactionOutcome.Failed, default, new InvalidOperationException(
+                    $"The body of {attempt.Command} ended its transaction: the engine commits it. Throw to roll back.")), true);
             }
 
-            var done = new TaskCompletionSource<TransactionReply>(TaskCreationOptions.RunContinuationsAsynchronously);
-            Post(() =>
-            {
-                if (_gone || _code.HasEnded)
-                {
-                    done.SetResult(new TransactionReply(TransactionOutcome.Fenced, default));
-                    return;
-                }
-
-                var ready = new ReadyTransaction(command, session, result, messages.Messages, done);
-                if (_exclusiveUnderWay == command)
-                {
-                    CommitTransaction(ready);
-                }
-                else
-                {
-                    _readyTransactions.Enqueue(ready);
-                }
-            });
-            return await done.Task;
+            return (await ReadyAsync(new ReadyTransaction(
+                attempt, session, result, messages.Messages, new TaskCompletionSource<TransactionReply>(TaskCreationOptions.RunContinuationsAsynchronously))), true);
         }
         catch (Exception error)
         {
-            return TransactionCommit.Aborted(session, null, error);
+            return (TransactionCommit.Aborted(session, null, error), session is not null);
         }
         finally
         {
-            if (session is not null)
-            {
-                await CloseAsync(session, abandoned);
-            }
+            await _engine.Sessions.EndAsync(session);
         }
     }
 
-    /// <summary>A body that was given up for its time may still use the connection: it is closed, and rolled back, when the body has ended.</summary>
-    private async ValueTask CloseAsync(TransactionCommit session, Task? abandoned)
+    /// <summary>Waits for the run's turn to commit, and for the commit.</summary>
+    private Task<TransactionReply> ReadyAsync(ReadyTransaction ready)
     {
-        if (abandoned is null)
+        Post(() =>
         {
-            await session.DisposeAsync();
-        }
-        else
-        {
-            _ = abandoned.ContinueWith(_ => session.DisposeAsync().AsTask(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
-        }
+            var attempt = ready.Attempt;
+            if (_gone || _code.HasEnded || attempt.Command.Attempt != attempt || attempt.IsCancelled)
+            {
+                ready.Done.SetResult(new TransactionReply(TransactionOutcome.Fenced, default)); // Nothing that ends after its token counts.
+                return;
+            }
+
+            attempt.IsReady = true;
+            if (_exclusiveUnderWay == attempt.Command)
+            {
+                CommitTransaction(ready);
+            }
+            else
+            {
+                _readyTransactions.Enqueue(ready);
+            }
+        });
+        return ready.Done.Task;
     }
 
     /// <summary>Bodies whose commit will not come: their transactions are rolled back at once.</summary>
@@ -118,7 +99,8 @@ internal sealed partial class WorkflowInstance
     /// <summary>Commits the transaction with everything that is ready; if it fails, only the transaction does.</summary>
     private void CommitTransaction(ReadyTransaction ready)
     {
-        if (Complete(ready.Command, new JournalRow(ready.Command.CompletedKind, ready.Command.Seq, ready.Command.Name, ready.Result), ready.Messages) is not { } row)
+        var command = ready.Attempt.Command;
+        if (Complete(command, new JournalRow(command.CompletedKind, command.Seq, command.Name, ready.Result), ready.Messages) is not { } row)
         {
             ready.Done.SetResult(new TransactionReply(TransactionOutcome.Fenced, default)); // Nobody asks for it any more.
             return;
@@ -143,16 +125,21 @@ internal sealed partial class WorkflowInstance
 
         Post(() =>
         {
-            if (!_gone)
+            try
             {
-                TransactionReplied(ready, entry, reply);
+                if (!_gone)
+                {
+                    TransactionReplied(entry, reply);
+                }
             }
-
-            ready.Done.SetResult(reply);
+            finally
+            {
+                ready.Done.SetResult(reply); // Whatever the reply leads to, body and connection are done with.
+            }
         });
     }
 
-    private void TransactionReplied(ReadyTransaction ready, Entry entry, TransactionReply reply)
+    private void TransactionReplied(Entry entry, TransactionReply reply)
     {
         var (draft, row) = _inFlight!;
         _exclusiveUnderWay = null;

@@ -18,7 +18,6 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     private readonly AsyncServiceScope _scope;
     private readonly ILogger _log;
     private readonly Action<WorkflowInstance> _left;
-    private readonly CancellationTokenSource _stop = new();
     private readonly Queue<Action> _mail = new();
     private readonly HashSet<string> _seenMessages = new(StringComparer.Ordinal);
     private readonly Told<ResultReply> _ended = new();
@@ -28,7 +27,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     private int _messages;
     private bool _handling;
     private bool _takesBody;
-    private BodyCommand? _nextBody;
+    private Attempt? _nextBody;
     private bool _gone;
     private int _waiters;
     private long _turnStartedAt;
@@ -56,8 +55,8 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
     public int Position => _position;
 
-    /// <summary>What a look at the process found wrong with the run, or null.</summary>
-    public string? Problem { get; set; }
+    /// <summary>What a look at the process found wrong with the turn under way, or null.</summary>
+    public string? TurnProblem { get; set; }
 
     /// <summary>True once another owner was found to have the run.</summary>
     public bool WasFenced { get; private set; }
@@ -167,7 +166,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         while (true)
         {
             Action? next;
-            BodyCommand? body;
+            Attempt? body;
             lock (_mail)
             {
                 (body, _nextBody) = (_nextBody, null);
@@ -203,7 +202,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         catch (Exception error)
         {
             // Not the user's: those are caught where they are called. The run is untouched in the database; let it be loaded anew.
-            LogEngineFault(Id, error);
+            LogEngineFault(Id, ErrorText.Loggable(error));
             GiveUp(error);
         }
         finally
@@ -220,12 +219,12 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         {
             try
             {
-                SetAside($"the engine failed {FaultLimit} times with it, last with {error.GetType().Name}: {error.Message}");
+                SetAside($"the engine failed {FaultLimit} times with it, last with {error.GetType().Name}: {ErrorText.MessageOf(error)}");
                 return;
             }
             catch (Exception again)
             {
-                LogEngineFault(Id, again);
+                LogEngineFault(Id, ErrorText.Loggable(again));
             }
         }
 
@@ -268,7 +267,8 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
         _gone = true;
         WasFenced = reason is MovedException { Fenced: true };
-        _ = _stop.CancelAsync(); // Callbacks are users': they may throw, and must not hold this up.
+        CancelAttempts();
+        GiveUpWakes();
         _left(this); // Before anyone is told: what they ask next finds the database's word.
         if (outcome is null)
         {
@@ -285,7 +285,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         _inFlight?.Draft.Fail(answer);
         _draft.Fail(answer);
         _leftMemory.TrySetResult();
-        _ = DisposeScopeAsync();
+        BodyEnded();
     }
 
     private async Task DisposeScopeAsync()
@@ -296,7 +296,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         }
         catch (Exception error)
         {
-            LogEngineFault(Id, error);
+            LogScopeFailed(Id, ErrorText.Loggable(error));
         }
     }
 
@@ -311,6 +311,18 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
     [LoggerMessage(205, LogLevel.Warning, "Workflow '{Id}' cannot read message '{MessageId}' and leaves it in its inbox as undelivered: {Reason}")]
     private partial void LogRefusedMail(WorkflowId id, string messageId, string reason);
+
+    [LoggerMessage(206, LogLevel.Warning, "Workflow '{Id}': a service of its scope threw when it was disposed of.")]
+    private partial void LogScopeFailed(WorkflowId id, Exception error);
+
+    [LoggerMessage(EventId = 207, Message = "Workflow '{Id}': {Step} was interrupted, {Count} time(s) by now, and runs again in {Pause}: {Reason}")]
+    private partial void LogInterrupted(LogLevel level, WorkflowId id, Command step, int count, TimeSpan pause, string reason);
+
+    [LoggerMessage(208, LogLevel.Warning, "Workflow '{Id}': the predicate of the Retry of {Step} threw: the step is not tried again.")]
+    private partial void LogPredicateThrew(WorkflowId id, string step, Exception error);
+
+    [LoggerMessage(209, LogLevel.Warning, "Workflow '{Id}': its inbox cannot be read, {Count} time(s) by now; again in {Pause}: {Reason}")]
+    private partial void LogMailUnread(WorkflowId id, int count, TimeSpan pause, string reason);
 
     [LoggerMessage(204, LogLevel.Debug, "Workflow '{Id}': attempt {Attempt} of {Step} failed, next in {Pause}.")]
     private partial void LogAttemptFailed(WorkflowId id, int attempt, string step, TimeSpan pause, Exception error);

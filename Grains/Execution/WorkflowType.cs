@@ -36,7 +36,7 @@ internal sealed class WorkflowType
 
     public Workflow Create(IServiceProvider services)
     {
-        Ambient.Drop();
+        Ambient.EnterCode();
         return (Workflow)_factory(services, null);
     }
 }

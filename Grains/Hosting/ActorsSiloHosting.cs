@@ -196,9 +196,12 @@ public static class ActorsSiloHosting
         }
     }
 
-    private sealed class SiloReadyCheck(SiloHealth health) : IHealthCheck
+    private sealed class SiloReadyCheck(SiloHealth health, WorkflowEngine engine) : IHealthCheck
     {
         public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(
-            health is { Active: true, Draining: false } ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy(health.Draining ? "The silo is leaving." : "The silo has not joined yet."));
+            health.Draining ? HealthCheckResult.Unhealthy("The silo is leaving.")
+            : !health.Active ? HealthCheckResult.Unhealthy("The silo has not joined yet.")
+            : (health.FailedLoops ?? engine.Context.Sessions.Problem) is { } problem ? HealthCheckResult.Degraded(problem)
+            : HealthCheckResult.Healthy());
     }
 }

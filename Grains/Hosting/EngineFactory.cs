@@ -20,9 +20,10 @@ internal static class EngineFactory
         var time = Time(services);
         var clock = new DatabaseClock(time);
         var codes = new Codes(database, types.Declared, loggers.CreateLogger<Codes>());
+        var journal = new JournalWriter(database, options.JournalLanes, options.GroupSizeMax, loggers.CreateLogger<JournalWriter>());
         var context = new EngineContext(
             database,
-            new JournalWriter(database, options.JournalLanes, options.GroupSizeMax, loggers.CreateLogger<JournalWriter>()),
+            journal,
             new Claims(database, codes, options.GroupSizeMax),
             codes,
             types,
@@ -30,6 +31,7 @@ internal static class EngineFactory
             (topic, key, message, type) => Prepare(settings.Outbox, payloads, topic, key, message, type),
             clock,
             new DueTimers(clock, time),
+            new TransactionSessions(database, journal, options, time, loggers.CreateLogger<TransactionSessions>()),
             services.GetRequiredService<IServiceScopeFactory>(),
             loggers,
             options,

@@ -17,5 +17,5 @@ internal static class BackOff
     }
 
     /// <summary>Type and message, as text that Postgres can hold.</summary>
-    public static string Reason(Exception error) => StoredText.Shortened($"{error.GetType().FullName}: {error.Message}", ReasonLengthMax);
+    public static string Reason(Exception error) => StoredText.Shortened($"{error.GetType().FullName}: {ErrorText.MessageOf(error)}", ReasonLengthMax);
 }

@@ -188,11 +188,11 @@ internal sealed partial class DestinationRelay(
         (gaveUp ? _buried : _postponed).Add((lane, failure));
         if (gaveUp)
         {
-            LogDeadLetter(logger, destination, LaneSender.MessageId(row), attempts, error);
+            LogDeadLetter(logger, destination, LaneSender.MessageId(row), attempts, ErrorText.Loggable(error));
         }
         else
         {
-            LogAttemptFailed(logger, destination, LaneSender.MessageId(row), attempts, failure.BackOff, error);
+            LogAttemptFailed(logger, destination, LaneSender.MessageId(row), attempts, failure.BackOff, ErrorText.Loggable(error));
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Transactions;
 
 namespace Actors.Storage;
@@ -8,7 +9,10 @@ namespace Actors.Storage;
 /// </summary>
 internal static class Ambient
 {
-    private static readonly ExecutionContext Nothing = CaptureNothing();
+    private static readonly ExecutionContext Nothing = Capture(() => { });
+
+    private static readonly ExecutionContext Invariant = Capture(
+        () => (CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture) = (CultureInfo.InvariantCulture, CultureInfo.InvariantCulture));
 
     /// <summary>Nothing surrounds the calling code: the engine may go on here.</summary>
     public static bool IsNothing => (ReferenceEquals(ExecutionContext.Capture(), Nothing) && IsFree)
@@ -45,20 +49,29 @@ internal static class Ambient
         return task;
     }
 
-    /// <summary>On a thread of the engine or the thread pool, before user code: whatever other code has left there goes.</summary>
-    public static void Drop()
+    /// <summary>On a thread of the engine or the thread pool, before and after user code: whatever other code has left there goes.</summary>
+    public static void Drop() => Restore(Nothing);
+
+    /// <summary>The same before a workflow's own code, which runs under the invariant culture: a run that moves writes numbers and dates as before.</summary>
+    public static void EnterCode() => Restore(Invariant);
+
+    private static void Restore(ExecutionContext context)
     {
-        ExecutionContext.Restore(Nothing);
+        ExecutionContext.Restore(context);
         if (HasTransaction)
         {
             Transaction.Current = null; // Of a scope that was made for one thread, and whose code has gone on on another.
         }
     }
 
-    private static ExecutionContext CaptureNothing()
+    private static ExecutionContext Capture(Action set)
     {
         ExecutionContext? captured = null;
-        var thread = new Thread(() => captured = ExecutionContext.Capture());
+        var thread = new Thread(() =>
+        {
+            set();
+            captured = ExecutionContext.Capture();
+        });
         thread.UnsafeStart(); // Takes nothing of this thread's along.
         thread.Join();
         return captured!;

@@ -136,8 +136,6 @@ internal sealed class EngineDatabase : IAsyncDisposable
             ApplicationName = application,
             MaxPoolSize = connectionsMax,
             MinPoolSize = Math.Min(given.MinPoolSize, connectionsMax),
-            MaxAutoPrepare = 64,
-            AutoPrepareMinUsages = 2,
             Options = $"{lockTimeout}{given.Options} -c default_transaction_isolation=read\\ committed {options}",
             IncludeErrorDetail = true,
             Enlist = false, // What one caller's transaction scope undoes was done for many.
@@ -152,6 +150,12 @@ internal sealed class EngineDatabase : IAsyncDisposable
         // The engine never gives up on a COMMIT: a time-out here would leave its outcome unknown.
         var ours = !application.StartsWith("actors user", StringComparison.Ordinal);
         settings.CommandTimeout = ours ? 0 : settings.CommandTimeout;
+        // Bodies' statements are prepared too, unless the connection string says how many are.
+        if (ours || !given.ShouldSerialize("Max Auto Prepare"))
+        {
+            (settings.MaxAutoPrepare, settings.AutoPrepareMinUsages) = (64, 2);
+        }
+
         // The engine's statements leave nothing behind in a session; resetting it would cost the server more than a step does.
         settings.NoResetOnClose = ours || settings.NoResetOnClose;
         // A group of hundreds goes out in one piece instead of one for each 8 KiB.

@@ -23,17 +23,20 @@ internal readonly record struct TransactionReply(TransactionOutcome Outcome, Com
 /// <summary>An open transaction of user code, which ends with an entry of the journal: one round trip, fence, entry and COMMIT.</summary>
 internal sealed class TransactionCommit : IAsyncDisposable
 {
-    private static readonly string HoldPlans = SqlText.Get("hold_plans");
+    private static readonly string BeforeEntry = SqlText.Get("before_entry");
 
     private readonly EngineDatabase _database;
     private readonly JournalWriter _journal;
 
     private TransactionCommit(EngineDatabase database, JournalWriter journal, NpgsqlConnection connection, NpgsqlTransaction transaction) =>
-        (_database, _journal, Connection, Transaction) = (database, journal, connection, transaction);
+        (_database, _journal, Connection, Transaction, ProcessId) = (database, journal, connection, transaction, connection.ProcessID);
 
     public NpgsqlConnection Connection { get; }
 
     public NpgsqlTransaction Transaction { get; }
+
+    /// <summary>The server's process that has it.</summary>
+    public int ProcessId { get; }
 
     /// <summary>True when the body has committed, rolled back or closed the connection by itself, in whatever way.</summary>
     public bool HasEnded
@@ -97,6 +100,11 @@ internal sealed class TransactionCommit : IAsyncDisposable
             return Aborted(this, entry, new InvalidOperationException(
                 "The body caught an error of Postgres and went on, but a statement that fails ends its transaction: let it throw, or use a savepoint.", error));
         }
+        catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction && Connection.State == ConnectionState.Open)
+        {
+            return Aborted(this, entry, new InvalidOperationException(
+                "The body made its transaction read only, and the engine writes the result into it: leave it read-write.", error));
+        }
         catch (PostgresException error) when (PostgresFaults.IsCertainAbort(error) && PostgresFaults.MayCommitLater(error))
         {
             return new(TransactionOutcome.Again, new CommitReply(CommitOutcome.Rejected, default, entry.Epoch), error);
@@ -140,12 +148,13 @@ internal sealed class TransactionCommit : IAsyncDisposable
     }
 
     /// <summary>
-    /// What an error before the end of COMMIT means, when nothing can have been committed. Not the error's type tells (a body may throw
-    /// any), but whether the connection was had and is still there. One that the server ended because the body let it idle is the body's fault.
+    /// What an error before the end of COMMIT means, when nothing can have been committed. A conflict or a plan that no longer fits may run again, and so may
+    /// what lost its connection: that is gone, and the error says by what. One that Npgsql closed over a value, or the server because the body let it idle, is the body's fault.
     /// </summary>
     public static TransactionReply Aborted(TransactionCommit? session, Entry? entry, Exception error) => new(
-        !PostgresFaults.IsIdleTimeout(error) && !PostgresFaults.IsUnsendable(error)
-            && (PostgresFaults.IsConflict(error) || (session is null ? PostgresFaults.IsUnreachable(error) : session.Connection.State != ConnectionState.Open))
+        !PostgresFaults.IsIdleTimeout(error)
+            && (PostgresFaults.IsConflict(error) || PostgresFaults.IsStalePlan(error)
+                || (session is null ? PostgresFaults.IsUnreachable(error) : session.Connection.State != ConnectionState.Open && PostgresFaults.IsLost(error)))
             ? TransactionOutcome.Again : TransactionOutcome.Failed,
         new CommitReply(CommitOutcome.Rejected, default, entry?.Epoch ?? 0),
         error);
@@ -155,7 +164,8 @@ internal sealed class TransactionCommit : IAsyncDisposable
         await using var batch = Connection.CreateBatch();
         // No token and no time-out: a COMMIT that is on its way is waited for.
         (batch.Transaction, batch.Timeout) = (Transaction, 0);
-        GroupBatch.Statement(batch, HoldPlans);
+        GroupBatch.Statement(batch, "reset role"); // Without the engine's rights the next one would not run.
+        GroupBatch.Statement(batch, BeforeEntry);
         GroupBatch.AddEntries(batch, [entry], _database.Silo);
         GroupBatch.Statement(batch, "commit");
         using var doubts = new CommitDoubts(Connection);

@@ -211,6 +211,23 @@ begin
     return true;
 end $$;
 
+-- What a body has set of its session, and could touch the entry or the commit, is as the session began; the entry's statements take the
+-- plans that they have in a group, whatever the tables held when they were prepared. Ends with the transaction.
+-- Whatever role, database or the body itself said of synchronous_commit, the commit is on the disk of Postgres before it is answered.
+create function actors.before_entry() returns void language plpgsql as $$
+begin
+    reset search_path;
+    reset statement_timeout;
+    reset lock_timeout;
+    if current_setting('transaction_timeout', true) <> '0' then  -- PostgreSQL 17
+        execute 'reset transaction_timeout';
+    end if;
+    reset synchronous_commit;
+    perform set_config('synchronous_commit', case current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end, true),
+        set_config('plan_cache_mode', 'force_generic_plan', true), set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
+        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_bitmapscan', 'off', true);
+end $$;
+
 -- One run's ordinary transition in one statement: fence, one journal row, at most one message. What advance_workflows, append_journal and
 -- append_outbox do for a group, for the entry that is alone in it; three statements would cost the server and the silo more than they do.
 -- "is not distinct from" is no condition for an index: whatever the statistics say, the run is found by its key, not among its silo's.

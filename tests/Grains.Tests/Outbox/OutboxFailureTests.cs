@@ -269,6 +269,16 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
         Assert.True(sink.Delivered[0].Attempt > 1);
     }
 
+    [Fact]
+    public async Task A_failure_that_throws_when_it_is_asked_is_one_like_any_other()
+    {
+        await scene.PublishAsync(await scene.WorkflowAsync(), "k", 7);
+        var sink = new RecordingSink((message, _) => message.Attempt == 1 ? throw new Grains.Tests.Execution.MisbehaviourTests.Unspeakable() : Task.CompletedTask);
+        await using var running = scene.Run(OutboxScene.Route(sink));
+        await sink.UntilDeliveredAsync(1);
+        Assert.Equal(2, sink.Delivered[0].Attempt);
+    }
+
     // Two relays may deliver twice.
     private static async Task UntilAsync(RecordingSink sink, params string[] texts)
     {

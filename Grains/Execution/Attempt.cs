@@ -1,0 +1,46 @@
+namespace Actors.Execution;
+
+/// <summary>
+/// One try of a body, with a cancellation of its own. Whatever ends it first is its outcome: what its body returns or throws later is not
+/// heard. All but <see cref="Token"/> belongs to the run's thread.
+/// </summary>
+internal sealed class Attempt(BodyCommand command, long startedAt)
+{
+    private CancellationTokenSource? _cancellation; // Made when a body asks for it: most never do.
+    private int _cancelled;
+
+    public BodyCommand Command => command;
+
+    /// <summary>By the process's own clock.</summary>
+    public long StartedAt => startedAt;
+
+    /// <summary>Looks at the attempt when its time is up, where that is soon.</summary>
+    public ITimer? Timer { get; set; }
+
+    public bool IsCancelled => _cancelled != 0;
+
+    /// <summary>True once the body of a transaction has returned: what is left is the engine's, and has no limit.</summary>
+    public bool IsReady { get; set; }
+
+    public CancellationToken Token
+    {
+        get
+        {
+            var cancellation = _cancellation ?? Interlocked.CompareExchange(ref _cancellation, new CancellationTokenSource(), null) ?? _cancellation;
+            if (Volatile.Read(ref _cancelled) != 0)
+            {
+                cancellation.Cancel();
+            }
+
+            return cancellation.Token;
+        }
+    }
+
+    public void Cancel()
+    {
+        if (Interlocked.Exchange(ref _cancelled, 1) == 0)
+        {
+            _ = _cancellation?.CancelAsync(); // Callbacks are users': they may throw, and must not hold this up.
+        }
+    }
+}

@@ -1,0 +1,63 @@
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Execution;
+
+/// <summary>Looks four times a second at bodies whose time is up, and once a second at sessions that Postgres has ended.</summary>
+internal sealed partial class BodyWatch : IDisposable
+{
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
+
+    private readonly WorkflowEngine _engine;
+    private readonly ILogger _log;
+    private readonly ITimer _timer;
+    private int _looks;
+    private int _looking;
+
+    public BodyWatch(WorkflowEngine engine, ILogger log)
+    {
+        (_engine, _log) = (engine, log);
+        using var nothing = ExecutionContext.SuppressFlow();
+        _timer = engine.Context.Time.CreateTimer(_ => LookAround(), null, Look, Look);
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    private void LookAround()
+    {
+        try
+        {
+            foreach (var run in _engine.Residents)
+            {
+                run.LookAtBodies();
+            }
+        }
+        catch (Exception error)
+        {
+            LogFailed(error.Message); // In a quarter of a second once more.
+        }
+
+        if (Interlocked.Increment(ref _looks) % 4 == 0 && Interlocked.Exchange(ref _looking, 1) == 0)
+        {
+            _ = LookAtSessionsAsync();
+        }
+    }
+
+    private async Task LookAtSessionsAsync()
+    {
+        try
+        {
+            await _engine.Context.Sessions.LookAsync();
+        }
+        catch (Exception error)
+        {
+            LogFailed(error.Message); // In a second once more.
+        }
+        finally
+        {
+            Volatile.Write(ref _looking, 0);
+        }
+    }
+
+    [LoggerMessage(512, LogLevel.Warning, "The bodies under way cannot be looked at now: {Reason}")]
+    private partial void LogFailed(string reason);
+}

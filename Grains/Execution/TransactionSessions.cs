@@ -1,0 +1,112 @@
+using System.Collections.Concurrent;
+using System.Data;
+using Actors.Storage;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Actors.Execution;
+
+/// <summary>
+/// The open transactions of users' bodies. Postgres ends one that sends nothing for IdleTransactionTimeout, and its body would not learn of it while it
+/// waits for something else: whoever looks here ends the attempt, and the place in the pool is free again.
+/// </summary>
+internal sealed partial class TransactionSessions(EngineDatabase database, JournalWriter journal, ExecutionOptions options, TimeProvider time, ILogger log)
+{
+    private static readonly string LivingSessions = SqlText.Get("living_sessions");
+    private static readonly TimeSpan LongAfter = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<TransactionCommit, Holder> _open = new();
+    private readonly ConcurrentDictionary<Attempt, long> _waiting = new();
+
+    /// <summary>Why transactions do not begin, for the health of the silo; null while they do.</summary>
+    public string? Problem { get; private set; }
+
+    /// <summary>Waits for a connection as long as the connection string's Timeout says.</summary>
+    public async Task<TransactionCommit> BeginAsync(WorkflowInstance run, Attempt attempt, IsolationLevel isolation)
+    {
+        var beginning = TransactionCommit.BeginAsync(database, journal, isolation, attempt.Token);
+        if (!beginning.IsCompleted)
+        {
+            _waiting[attempt] = time.GetTimestamp();
+        }
+
+        try
+        {
+            var session = await beginning;
+            _open[session] = new Holder(run, attempt, time.GetTimestamp());
+            return session;
+        }
+        finally
+        {
+            _waiting.TryRemove(attempt, out _);
+        }
+    }
+
+    /// <summary>Once for each: what is not committed is rolled back.</summary>
+    public async ValueTask EndAsync(TransactionCommit? session)
+    {
+        if (session is not null && _open.TryRemove(session, out _))
+        {
+            await session.DisposeAsync();
+        }
+    }
+
+    /// <summary>Ends the attempts whose sessions Postgres has ended, and says so when none is free.</summary>
+    public async Task LookAsync()
+    {
+        SayWhenEmpty();
+        var old = _open.Where(open => !open.Value.Attempt.IsReady && time.GetElapsedTime(open.Value.Since) > options.IdleTransactionTimeout).ToList();
+        if (old.Count == 0)
+        {
+            return;
+        }
+
+        var living = await database.QueryAsync(
+            database.Engine,
+            "living sessions",
+            batch => GroupBatch.Statement(
+                batch, LivingSessions, new NpgsqlParameter<string> { TypedValue = EngineDatabase.ApplicationName(database.Silo), NpgsqlDbType = NpgsqlDbType.Text }),
+            async reader =>
+            {
+                var ids = new HashSet<int>();
+                while (await reader.ReadAsync())
+                {
+                    ids.Add(reader.GetInt32(0));
+                }
+
+                return ids;
+            });
+        foreach (var (session, (run, attempt, _)) in old.Where(open => !living.Contains(open.Key.ProcessId)))
+        {
+            run.Abandon(attempt, new TimeoutException(
+                $"Postgres ended the transaction of {attempt.Command}: its body sent nothing for {options.IdleTransactionTimeout} (IdleTransactionTimeout, 25P03). "
+                + "Wait for others outside of a transaction."));
+            await EndAsync(session);
+        }
+    }
+
+    private void SayWhenEmpty()
+    {
+        var longest = _waiting.Values.Select(since => time.GetElapsedTime(since)).DefaultIfEmpty().Max();
+        if (longest < LongAfter || _open.Count < options.TransactionConnectionsMax)
+        {
+            Problem = null;
+            return;
+        }
+
+        var oldest = _open.MinBy(open => open.Value.Since).Value;
+        var before = Problem;
+        Problem = $"{_waiting.Count} transaction(s) wait for a connection, the longest for {longest.TotalSeconds:0} s: all {options.TransactionConnectionsMax} "
+            + $"(TransactionConnectionsMax) are in use, the longest for {time.GetElapsedTime(oldest.Since).TotalSeconds:0} s by {oldest.Attempt.Command} of workflow '{oldest.Run.Id}'.";
+        if (before is null)
+        {
+            LogEmpty(log, Problem);
+        }
+    }
+
+    [LoggerMessage(511, LogLevel.Warning, "{Problem}")]
+    private static partial void LogEmpty(ILogger log, string problem);
+
+    private sealed record Holder(WorkflowInstance Run, Attempt Attempt, long Since);
+}

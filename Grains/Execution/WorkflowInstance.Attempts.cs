@@ -1,0 +1,167 @@
+using Actors.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace Actors.Execution;
+
+/// <summary>Attempts that go on and on: limits on their time, interruptions, and what the status says of them.</summary>
+internal sealed partial class WorkflowInstance
+{
+    private const int InterruptionsMax = 10;
+    private const int InterruptionsBeforeProblem = 3;
+    private static readonly TimeSpan InterruptedMax = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LongAfter = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Soon = TimeSpan.FromMinutes(1);
+
+    private long _firstLimit = long.MaxValue;
+    private int _bodies = 1; // The run itself, until it leaves.
+
+    /// <summary>Called from outside now and then: attempts whose time is up end.</summary>
+    public void LookAtBodies()
+    {
+        if (_engine.Time.GetTimestamp() >= Volatile.Read(ref _firstLimit))
+        {
+            Post(EndLateAttempts);
+        }
+    }
+
+    /// <summary>Why the run does not get on although it runs, or null. Its own thread knows, unless a turn blocks that.</summary>
+    public async Task<string?> ProblemAsync()
+    {
+        if (TurnProblem is { } blocked)
+        {
+            return blocked;
+        }
+
+        var done = new Told<string?>();
+        PostCall(() => done.Tell(AttemptProblem()), done.Fail);
+        try
+        {
+            return await done.Ask().WaitAsync(AnswerWithin, _engine.Time);
+        }
+        catch (Exception error) when (error is TimeoutException or MovedException)
+        {
+            return TurnProblem;
+        }
+    }
+
+    /// <summary>The body's time is up, or its session is: it may go on, but the attempt has failed, and with it the turn to commit is free again.</summary>
+    public void Abandon(Attempt attempt, Exception error) => Post(() => AbandonHere(attempt, error));
+
+    private void Watch(Attempt attempt)
+    {
+        var limit = Limit(attempt);
+        Volatile.Write(ref _firstLimit, Math.Min(_firstLimit, OverAt(attempt)));
+        if (limit < Soon)
+        {
+            attempt.Timer = _engine.Time.CreateTimer(_ => LookAtBodies(), null, limit, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private void EndLateAttempts()
+    {
+        var first = long.MaxValue;
+        foreach (var attempt in Attempts().Where(attempt => !attempt.IsReady).ToList())
+        {
+            if (OverAt(attempt) is var over && over > _engine.Time.GetTimestamp())
+            {
+                first = Math.Min(first, over);
+            }
+            else
+            {
+                AbandonHere(attempt, new TimeoutException(
+                    $"{attempt.Command} of workflow '{Id}' did not end within {Limit(attempt)} (attempt {attempt.Command.Failures + 1})."));
+            }
+        }
+
+        Volatile.Write(ref _firstLimit, first);
+    }
+
+    private void AbandonHere(Attempt attempt, Exception error)
+    {
+        if (attempt.IsReady)
+        {
+            return; // A commit is on its way, and is waited for.
+        }
+
+        attempt.Cancel();
+        if (End(attempt))
+        {
+            Failed(attempt.Command, error);
+        }
+    }
+
+    private void CancelAttempts()
+    {
+        foreach (var attempt in Attempts())
+        {
+            attempt.Cancel();
+        }
+    }
+
+    private IEnumerable<Attempt> Attempts() => _code.Outstanding.Values.OfType<BodyCommand>().Select(body => body.Attempt).OfType<Attempt>();
+
+    private TimeSpan Limit(Attempt attempt) => attempt.Command.Retry.AttemptTimeout ?? _engine.Options.AttemptTimeout;
+
+    private long OverAt(Attempt attempt)
+    {
+        var ticks = Limit(attempt).TotalSeconds * _engine.Time.TimestampFrequency;
+        return ticks < long.MaxValue - attempt.StartedAt ? attempt.StartedAt + (long)ticks : long.MaxValue;
+    }
+
+    /// <summary>An attempt that lost a conflict or its connection runs again without counting, for a while: from then on it has failed like any other.</summary>
+    private void Interrupted(BodyCommand command, bool hadBody, Exception? error)
+    {
+        if (command.Interruptions++ == 0)
+        {
+            command.InterruptedAt = _engine.Time.GetTimestamp();
+        }
+
+        if (PostgresFaults.IsStalePlan(error))
+        {
+            _engine.Database.Users.Clear(); // Each of its connections has that plan.
+        }
+
+        error ??= new InvalidOperationException("the database's fence did not let it pass");
+        var since = _engine.Time.GetElapsedTime(command.InterruptedAt);
+        if (hadBody && (command.Interruptions > InterruptionsMax || since > InterruptedMax))
+        {
+            Failed(command, error);
+            return;
+        }
+
+        var (pause, reason) = (PostgresFaults.Pause(command.Interruptions), ErrorText.MessageOf(error));
+        var level = command.Interruptions < InterruptionsBeforeProblem ? LogLevel.Information : LogLevel.Warning;
+        LogInterrupted(level, Id, command, command.Interruptions, pause, reason);
+        _ = Task.Delay(pause, _engine.Time).ContinueWith(_ => Post(() => Begin(command)), TaskScheduler.Default);
+    }
+
+    private string? AttemptProblem()
+    {
+        foreach (var command in _code.Outstanding.Values.OfType<BodyCommand>())
+        {
+            if (command.Interruptions >= InterruptionsBeforeProblem
+                || (command.Interruptions > 0 && _engine.Time.GetElapsedTime(command.InterruptedAt) > LongAfter))
+            {
+                return $"{command} was interrupted {command.Interruptions} times, for {_engine.Time.GetElapsedTime(command.InterruptedAt).TotalSeconds:0} s: "
+                    + "conflicts, or Postgres is away.";
+            }
+
+            if (command.Attempt is { } attempt && _engine.Time.GetElapsedTime(attempt.StartedAt) is var running && running > LongAfter)
+            {
+                return $"{command} runs since {_engine.Clock.Now - running:u} (attempt {command.Failures + 1}); its time ends after {Limit(attempt)}.";
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>What the workflow was given lives as long as a body may use it.</summary>
+    private void BodyEnded()
+    {
+        if (Interlocked.Decrement(ref _bodies) == 0)
+        {
+            _ = DisposeScopeAsync();
+        }
+    }
+}
