@@ -1,14 +1,12 @@
-using Actors.Execution;
-
 namespace Actors;
 
 /// <summary>What the body of a step is given. Valid until the body returns.</summary>
 public sealed class StepContext
 {
-    private readonly Attempt _attempt;
+    private readonly IAttempt _attempt;
 
-    internal StepContext(Attempt attempt, string idempotencyKey, MessageBuffer messages) =>
-        (_attempt, IdempotencyKey, Attempt, Messages) = (attempt, idempotencyKey, attempt.Command.Failures + 1, messages);
+    internal StepContext(IAttempt attempt, string idempotencyKey, MessageBuffer messages) =>
+        (_attempt, IdempotencyKey, Attempt, Messages) = (attempt, idempotencyKey, attempt.Number, messages);
 
     /// <summary>The same for every attempt of this step in this run, whatever crashes, and of no other step: give it to whoever must not do the work twice.</summary>
     public string IdempotencyKey { get; }

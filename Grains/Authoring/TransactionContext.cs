@@ -1,5 +1,4 @@
 using System.Data;
-using Actors.Execution;
 using Npgsql;
 
 namespace Actors;
@@ -10,13 +9,13 @@ namespace Actors;
 /// </summary>
 public sealed class TransactionContext
 {
-    private readonly Attempt _attempt;
+    private readonly IAttempt _attempt;
 
     internal TransactionContext(
-        Attempt attempt, NpgsqlConnection connection, NpgsqlTransaction transaction, string idempotencyKey, MessageBuffer messages)
+        IAttempt attempt, NpgsqlConnection connection, NpgsqlTransaction transaction, string idempotencyKey, MessageBuffer messages)
     {
         (_attempt, Connection, Transaction) = (attempt, connection, transaction);
-        (IdempotencyKey, Attempt, Messages) = (idempotencyKey, attempt.Command.Failures + 1, messages);
+        (IdempotencyKey, Attempt, Messages) = (idempotencyKey, attempt.Number, messages);
     }
 
     /// <summary>Open, and inside <see cref="Transaction"/>: what is written over it commits with the workflow's state. Never close

@@ -21,6 +21,8 @@ internal sealed partial class MembershipWatch(
     // Of a call that does nothing but look. Orleans would wait for half a minute on one that a silo took with it.
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan BuryLimit = TimeSpan.FromSeconds(10);
+
     private readonly Nudge _changed = new();
     private readonly ConcurrentDictionary<SiloAddress, bool> _buried = [];
 
@@ -80,6 +82,14 @@ internal sealed partial class MembershipWatch(
         }
 
         dead.ForEach(silo => _buried[silo] = true);
+    }
+
+    /// <summary>A silo whose lease expired: Orleans forgets it, so that its calls go elsewhere, and the database does, so that its runs may be claimed.</summary>
+    public async Task BuryAsync(Guid silo, SiloAddress address)
+    {
+        await members.TryKill(address).WaitAsync(BuryLimit);
+        await SiloRegistry.DeclareDeadAsync(database.Users, silo);
+        sweeper.Nudge();
     }
 
     private Task EnsurePartitionsAsync(CancellationToken stop) => Task.WhenAll(Enumerable.Range(0, PartitionSet.RangeCount).Select(range => EnsureAsync(range, stop)));

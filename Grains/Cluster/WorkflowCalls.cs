@@ -74,8 +74,14 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         async () => new ValueReply(null, engine.Context.Payloads.Write(await engine.ResumeAsync(id, requestId), $"Reply to resume")),
         error => new ValueReply(error, default));
 
-    private static async Task<T> AnswerAsync<T>(WorkflowId id, Func<Task<T>> call, Func<WireError, T> refuse)
+    private async Task<T> AnswerAsync<T>(WorkflowId id, Func<Task<T>> call, Func<WireError, T> refuse)
     {
+        if (engine.Context.Lease.IsLost)
+        {
+            return refuse(new WireError(
+                nameof(WorkflowUnavailableException), $"Workflow '{id}': this silo cannot reach Postgres, and others may take its runs. Repeat the call with the same ids."));
+        }
+
         try
         {
             return await Ambient.LeaveAsync(call).ConfigureAwait(false);

@@ -4,12 +4,14 @@ namespace Actors.Execution;
 /// One try of a body, with a cancellation of its own. Whatever ends it first is its outcome: what its body returns or throws later is not
 /// heard. All but <see cref="Token"/> belongs to the run's thread.
 /// </summary>
-internal sealed class Attempt(BodyCommand command, long startedAt)
+internal sealed class Attempt(BodyCommand command, long startedAt) : IAttempt
 {
     private CancellationTokenSource? _cancellation; // Made when a body asks for it: most never do.
     private int _cancelled;
 
     public BodyCommand Command => command;
+
+    public int Number { get; } = command.Failures + 1;
 
     /// <summary>By the process's own clock.</summary>
     public long StartedAt => startedAt;

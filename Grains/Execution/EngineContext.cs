@@ -23,6 +23,8 @@ internal sealed record EngineContext(
     ExecutionOptions Options,
     TimeProvider Time)
 {
+    public OwnLease Lease { get; } = new();
+
     /// <summary>How often runs met a fault of the engine in this process.</summary>
     public ConcurrentDictionary<WorkflowId, int> Faults { get; } = new();
 }

@@ -17,7 +17,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     private readonly ConcurrentDictionary<WorkflowId, WorkflowInstance> _residents = new();
     private readonly ConcurrentDictionary<WorkflowId, Lazy<Task<Opened>>> _opening = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _unsure = new();
-    private BodyWatch? _bodies;
+    private EngineWatch? _watch;
     private volatile bool _stopping;
 
     /// <summary>Asks the live owner of a run to give it away. Set by the cluster; without one, the run is waited for and then taken.</summary>
@@ -53,7 +53,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             async reader => await reader.ReadAsync() ? reader.GetTime(0) : default,
             cancellation));
         await Context.Codes.RegisterAsync(cancellation);
-        _bodies ??= new BodyWatch(this, Context.Loggers.CreateLogger<BodyWatch>());
+        _watch ??= new EngineWatch(this, Context.Loggers.CreateLogger<EngineWatch>());
     }
 
     /// <summary>The run in memory, or what the database says of it: null when there is none, its row when it has ended or was set aside.</summary>
@@ -216,7 +216,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     public async ValueTask DisposeAsync()
     {
-        _bodies?.Dispose();
+        _watch?.Dispose();
         await Context.Journal.DisposeAsync();
         await Context.Claims.DisposeAsync();
         Context.Timers.Dispose();

@@ -7,6 +7,8 @@ namespace Actors.Execution;
 /// <summary>The effects of commands: bodies of steps and transactions, timers, messages.</summary>
 internal sealed partial class WorkflowInstance
 {
+    private static readonly TimeSpan LookAtLease = TimeSpan.FromMilliseconds(250);
+
     private readonly Queue<ReadyTransaction> _readyTransactions = new();
     private readonly Queue<BodyCommand> _exclusive = new();
     private readonly Dictionary<int, DueTimer> _wakes = []; // By the command's seq.
@@ -114,6 +116,12 @@ internal sealed partial class WorkflowInstance
         if (_gone || command.Attempt is not null || !_code.Outstanding.ContainsKey(command.Seq) || _code.HasEnded || _givingAway)
         {
             return;
+        }
+
+        if (_engine.Lease.IsLost)
+        {
+            _ = Task.Delay(LookAtLease, _engine.Time).ContinueWith(_ => Post(() => Begin(command)), TaskScheduler.Default);
+            return; // Another silo may have begun it.
         }
 
         if (command is ITransactionBody { Options.Isolation: not IsolationLevel.ReadCommitted and not IsolationLevel.ReadUncommitted and not IsolationLevel.Unspecified })

@@ -48,10 +48,15 @@ public sealed class ActorsClusterOptions
     /// <summary>Bring the schema up to date when the silo starts. Default true; on Kubernetes a Job does it first.</summary>
     public bool Migrate { get; set; } = true;
 
-    /// <summary>A silo that has not renewed its lease for this long may be found dead by a cluster that starts anew.</summary>
+    /// <summary>
+    /// A silo that has not renewed its lease for this long takes no calls and begins no bodies until it can, and may be found dead by a cluster that starts anew.
+    /// Silos that renew theirs meanwhile declare it dead after as long again (Tight), or four times as long (Default).
+    /// </summary>
     /// <value>2 s to 5 minutes. Default 6 s.</value>
     [Range(typeof(TimeSpan), "00:00:02", "00:05:00")]
     public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromSeconds(6);
+
+    internal TimeSpan BuryAfter => Membership == MembershipProfile.Tight ? LeaseDuration : 4 * LeaseDuration;
 
     /// <summary>Pause between two looks at the database for work that nobody was told of.</summary>
     /// <value>100 ms to a minute. Default 500 ms.</value>

@@ -119,13 +119,20 @@ public static class ActorsSiloHosting
                 engine.Context.Database,
                 provider.GetRequiredService<PartitionSet>(),
                 engine.Context.Codes,
-                new SweepSettings(settings.Cluster.SweepInterval, settings.Cluster.LeaseDuration, settings.Execution.LookAhead),
+                new SweepSettings(settings.Cluster.SweepInterval, settings.Cluster.LeaseDuration, settings.Execution.LookAhead)
+                {
+                    BuryAfter = settings.Cluster.BuryAfter,
+                },
                 WakeAsync,
                 () => settings.Execution.ResidentsMax - engine.ResidentCount,
                 () => engine.Unsure,
                 engine.Context.Clock.Hear,
                 () => provider.GetRequiredService<SiloLife>().LeaseLost(),
-                provider.GetRequiredService<ILogger<Sweeper>>());
+                provider.GetRequiredService<ILogger<Sweeper>>())
+            {
+                Lease = engine.Context.Lease,
+                Bury = (silo, address) => provider.GetRequiredService<MembershipWatch>().BuryAsync(silo, SiloAddress.FromParsableString(address)),
+            };
 
             async Task WakeAsync(WorkflowId id)
             {
@@ -201,6 +208,8 @@ public static class ActorsSiloHosting
         public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(
             health.Draining ? HealthCheckResult.Unhealthy("The silo is leaving.")
             : !health.Active ? HealthCheckResult.Unhealthy("The silo has not joined yet.")
+            : engine.Context.Lease.IsLost ? HealthCheckResult.Unhealthy("The silo could not renew its lease: it takes no calls until Postgres answers.")
+            : engine.Context.Database.Probe.Silence is { } silence ? HealthCheckResult.Unhealthy(silence)
             : (health.FailedLoops ?? engine.Context.Sessions.Problem) is { } problem ? HealthCheckResult.Degraded(problem)
             : HealthCheckResult.Healthy());
     }

@@ -31,8 +31,15 @@ internal sealed partial class Sweeper(
     private static readonly string ForgetSilos = SqlText.Get("forget_silos");
     private static readonly TimeSpan WakeLimit = TimeSpan.FromSeconds(1); // The lease hangs on the next sweep.
 
+    private readonly ExpiredLeases _expired = new(settings.BuryAfter, settings.Lease);
     private readonly Nudge _nudged = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _waking = new();
+
+    /// <summary>Is renewed by each sweep.</summary>
+    public OwnLease Lease { get; init; } = new();
+
+    /// <summary>Declares a silo dead whose lease expired, by id and address. May throw: it is asked again.</summary>
+    public Func<Guid, string, Task> Bury { get; init; } = (_, _) => Task.CompletedTask;
 
     /// <summary>Sweep now: something happened elsewhere, such as the death of a silo.</summary>
     public void Nudge() => _nudged.Give();
@@ -81,7 +88,9 @@ internal sealed partial class Sweeper(
     {
         var mine = partitions.Partitions;
         var found = new HashSet<WorkflowId>();
-        var counts = new int[5];
+        var expired = new List<(Guid Id, string Address, DateTimeOffset Until)>();
+        var counts = new int[6];
+        var asked = Stopwatch.GetTimestamp();
         await database.QueryAsync(database.Engine, "sweep", batch => Build(batch, mine, looksFar), async reader =>
         {
             while (await reader.ReadAsync())
@@ -90,6 +99,11 @@ internal sealed partial class Sweeper(
                 if (reader.GetInt32(0) == 0)
                 {
                     hear(reader.GetTime(3));
+                    Lease.Renewed(asked, settings.Lease);
+                }
+                else if (reader.GetInt32(0) == 5)
+                {
+                    expired.Add((Guid.Parse(reader.GetString(2)), reader.GetString(1), reader.GetTime(3)));
                 }
                 else
                 {
@@ -104,6 +118,11 @@ internal sealed partial class Sweeper(
             leaseLost();
         }
 
+        foreach (var (id, address) in _expired.Dead(expired))
+        {
+            await BuryAsync(id, address);
+        }
+
         found.UnionWith(unsure().Take(FoundMax));
         var waking = found.Where(id => _waking.TryAdd(id, true)).Select(WakeAsync).ToList();
         if (waking.Count > 0)
@@ -113,7 +132,20 @@ internal sealed partial class Sweeper(
         }
 
         // What is still being woken would be found again: then look later, not at once.
-        return waking.Count > 0 && counts.Max() >= FoundMax;
+        return waking.Count > 0 && counts[..5].Max() >= FoundMax;
+    }
+
+    private async Task BuryAsync(Guid silo, string address)
+    {
+        LogExpired(silo, address, settings.BuryAfter);
+        try
+        {
+            await Bury(silo, address);
+        }
+        catch (Exception error)
+        {
+            LogBuryFailed(silo, error.Message); // It is seen again.
+        }
     }
 
     private async Task WakeAsync(WorkflowId id)
@@ -150,6 +182,12 @@ internal sealed partial class Sweeper(
     [LoggerMessage(402, LogLevel.Warning, "The sweep failed {Failures} time(s) in a row; it goes on.")]
     private partial void LogSweepFailed(int failures, Exception error);
 
+    [LoggerMessage(404, LogLevel.Warning, "Silo {Silo} ({Address}) has not renewed its lease, and {Time} after it expired it is declared dead: it cannot reach Postgres, or is gone.")]
+    private partial void LogExpired(Guid silo, string address, TimeSpan time);
+
+    [LoggerMessage(405, LogLevel.Warning, "Silo {Silo} could not be declared dead now: {Reason}")]
+    private partial void LogBuryFailed(Guid silo, string reason);
+
     [LoggerMessage(403, LogLevel.Debug, "Workflow '{Id}' could not be woken now ({Reason}); the next sweep finds it again.")]
     private partial void LogWakeFailed(WorkflowId id, string reason);
 }
@@ -157,4 +195,8 @@ internal sealed partial class Sweeper(
 /// <param name="Interval">Between two sweeps.</param>
 /// <param name="Lease">How long this silo counts as alive after a sweep.</param>
 /// <param name="LookAhead">Timers due within this time are brought to memory.</param>
-internal sealed record SweepSettings(TimeSpan Interval, TimeSpan Lease, TimeSpan LookAhead);
+internal sealed record SweepSettings(TimeSpan Interval, TimeSpan Lease, TimeSpan LookAhead)
+{
+    /// <summary>How long an expired lease of another silo is watched before that is declared dead.</summary>
+    public TimeSpan BuryAfter { get; init; } = TimeSpan.FromSeconds(30);
+}

@@ -14,6 +14,9 @@ internal sealed class EngineDatabase : IAsyncDisposable
     private const string HeldPlans =
         " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
 
+    // A silo whose machine vanished gives its locks back: the server notices within a quarter of a minute.
+    private const string VanishedClients = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 -c tcp_user_timeout=15000";
+
     private readonly string _connectionString;
     private readonly ConcurrentStack<NpgsqlDataSource> _groups = new();
     private NpgsqlDataSource? _blocking;
@@ -54,7 +57,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         NpgsqlDataSource source, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read, CancellationToken cancellation = default)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
-        return await SendAsync(connection, name, build, read, cancellation);
+        return await SendAsync(connection, name, build, read, mayBeLong: source == Patient, cancellation);
     }
 
     /// <summary>The same for statements whose commit somebody is told of: a commit with a warning throws <see cref="CommitInDoubtException"/>.</summary>
@@ -62,7 +65,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
     {
         await using var connection = await source.OpenConnectionAsync();
         using var doubts = new CommitDoubts(connection);
-        var result = await SendAsync(connection, "commit", build, read, CancellationToken.None);
+        var result = await SendAsync(connection, "commit", build, read, mayBeLong: source == Patient, CancellationToken.None);
         doubts.ThrowIfAny();
         return result;
     }
@@ -91,15 +94,19 @@ internal sealed class EngineDatabase : IAsyncDisposable
     }
 
     private async ValueTask<T> SendAsync<T>(
-        NpgsqlConnection connection, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read, CancellationToken cancellation)
+        NpgsqlConnection connection, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read, bool mayBeLong,
+        CancellationToken cancellation)
     {
         await using var batch = connection.CreateBatch();
         build(batch);
-        return await Probe.AroundAsync(name, async () =>
-        {
-            await using var reader = await batch.ExecuteReaderAsync(cancellation);
-            return await read(reader);
-        });
+        return await Probe.AroundAsync(
+            name,
+            async () =>
+            {
+                await using var reader = await batch.ExecuteReaderAsync(cancellation);
+                return await read(reader);
+            },
+            mayBeLong);
     }
 
     public async ValueTask<int> ExecuteAsync(string name, Action<NpgsqlBatch> build, CancellationToken cancellation = default)
@@ -136,10 +143,10 @@ internal sealed class EngineDatabase : IAsyncDisposable
             ApplicationName = application,
             MaxPoolSize = connectionsMax,
             MinPoolSize = Math.Min(given.MinPoolSize, connectionsMax),
-            Options = $"{lockTimeout}{given.Options} -c default_transaction_isolation=read\\ committed {options}",
+            Options = $"{lockTimeout}{VanishedClients} {given.Options} -c default_transaction_isolation=read\\ committed {options}",
             IncludeErrorDetail = true,
             Enlist = false, // What one caller's transaction scope undoes was done for many.
-            // Nothing here times out, so a server that vanished without a word must be noticed.
+            // A server that vanished without a word must be noticed while nothing is sent to it, too.
             TcpKeepAlive = true,
             TcpKeepAliveTime = given.TcpKeepAliveTime == 0 ? 10 : given.TcpKeepAliveTime,
             TcpKeepAliveInterval = given.TcpKeepAliveInterval == 0 ? 5 : given.TcpKeepAliveInterval,
@@ -147,9 +154,11 @@ internal sealed class EngineDatabase : IAsyncDisposable
 #if PLANTED_BUGS
         Planted.Do("enlists in the caller's transaction", () => settings.Enlist = true);
 #endif
-        // The engine never gives up on a COMMIT: a time-out here would leave its outcome unknown.
+        // What is not answered in time is given up with its connection, and its outcome is found out over another. Nothing is cancelled at the server:
+        // it may be gone, and a COMMIT that is cancelled while it waits for a standby has happened.
         var ours = !application.StartsWith("actors user", StringComparison.Ordinal);
-        settings.CommandTimeout = ours ? 0 : settings.CommandTimeout;
+        settings.CommandTimeout = !ours ? settings.CommandTimeout : (int)SilentSocket.Limit.TotalSeconds + (lockTimeoutMs / 1000);
+        settings.CancellationTimeout = ours ? -1 : settings.CancellationTimeout;
         // Bodies' statements are prepared too, unless the connection string says how many are.
         if (ours || !given.ShouldSerialize("Max Auto Prepare"))
         {
@@ -162,6 +171,12 @@ internal sealed class EngineDatabase : IAsyncDisposable
         settings.WriteBufferSize = ours ? 64 * 1024 : settings.WriteBufferSize;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         // Users' sessions are reset, and their bodies set what they like: their commits say it themselves (hold_plans.sql).
-        return (ours ? builder.Durable(connection => _ = blocking && BlockingSocket.TryMake(connection)) : builder).Build();
+        return (ours ? builder.Durable(Prepare) : builder.UsePhysicalConnectionInitializer(Prepare, connection => { Prepare(connection); return Task.CompletedTask; })).Build();
+
+        void Prepare(NpgsqlConnection connection)
+        {
+            SilentSocket.GiveUpInTime(connection);
+            _ = blocking && BlockingSocket.TryMake(connection);
+        }
     }
 }

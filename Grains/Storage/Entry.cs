@@ -44,7 +44,7 @@ internal sealed class Entry
     public int Next => Position + Rows.Count;
 
     /// <summary>True for what most entries are: one row that sets no timer, at most one message, and nothing else.</summary>
-    public bool IsOrdinary => Rows.Count == 1 && Outbox.Count <= 1 && Rows[0].DueAt is null && !WakesOthers
+    public bool IsOrdinary => Rows.Count == 1 && Outbox.Count <= 1 && Rows[0].DueAt is null && !WakesOthers && Status != WorkflowStatus.SetAside
         && ClearedTimers.Count + ClearedMail.Count + RefusedMail.Count + Undelivered.Count == 0;
 
     public bool Ends => Status is WorkflowStatus.Completed or WorkflowStatus.Failed;

@@ -21,6 +21,7 @@ internal static class GroupBatch
     private static readonly GroupStatement AppendOutbox = new("append_outbox");
     private static readonly GroupStatement SetTimers = new("set_timers");
     private static readonly GroupStatement AskToWake = new("ask_to_wake");
+    private static readonly GroupStatement Park = new("park");
     private static readonly GroupStatement ClearTimers = new("clear_timers");
     private static readonly string CommitTransition = SqlText.Get("commit_transition");
 
@@ -144,6 +145,12 @@ internal static class GroupBatch
         AddOutbox(batch, entries);
         AddTimers(batch, entries);
         Add(batch, ClearTimers, entries, entry => entry.ClearedTimers, timers => [Array(timers, t => t.Item, NpgsqlDbType.Integer)]);
+        List<Entry> aside = [.. entries.Where(entry => entry.Status == WorkflowStatus.SetAside)];
+        if (aside.Count > 0)
+        {
+            Statement(batch, Park.For(aside.Count), Array(aside, e => e.Instance, NpgsqlDbType.Bigint));
+        }
+
         List<Entry> wakes = [.. entries.Where(entry => entry.WakesOthers)];
         if (wakes.Count > 0)
         {

@@ -126,7 +126,7 @@ public static class Migrator
     {
         await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         foreach (var value in values) command.Parameters.Add(new NpgsqlParameter { Value = value });
-        await probe.AroundAsync("migrate", () => command.ExecuteNonQueryAsync(cancellation));
+        await probe.AroundAsync("migrate", () => command.ExecuteNonQueryAsync(cancellation), mayBeLong: true);
     }
 
     private sealed class Schema

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 
 namespace Actors.Storage;
@@ -10,6 +11,9 @@ internal sealed class StatementProbe
 {
     public const string Variable = "ACTORS_CRASH_AT";
 
+    private static readonly TimeSpan SilentAfter = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<long, (string Name, long Since)> _underWay = new();
     private readonly bool _before;
     private readonly long _at;
     private long _roundTrips;
@@ -22,6 +26,17 @@ internal sealed class StatementProbe
         }
     }
 
+    /// <summary>What Postgres has not answered for five seconds, in words; null when there is nothing. The way there may be cut, its machine gone or frozen.</summary>
+    public string? Silence
+    {
+        get
+        {
+            var (name, since) = _underWay.Values.DefaultIfEmpty(("", Stopwatch.GetTimestamp())).MinBy(trip => trip.Item2);
+            return Stopwatch.GetElapsedTime(since) is var silent && silent > SilentAfter
+                ? $"Postgres has not answered '{name}' for {silent.TotalSeconds:0} s: its machine, its disk or the way there may be gone." : null;
+        }
+    }
+
     public long RoundTrips => Interlocked.Read(ref _roundTrips);
 
     /// <summary>Told of each round trip before it is sent; for tests that hold, fail or cut one.</summary>
@@ -30,7 +45,8 @@ internal sealed class StatementProbe
     /// <summary>Told of each round trip after its answer, before the engine knows it.</summary>
     public Func<string, Task>? After { get; set; }
 
-    public async ValueTask<T> AroundAsync<T>(string name, Func<Task<T>> roundTrip)
+    /// <param name="mayBeLong">It may wait for locks or work for long, so its silence says nothing.</param>
+    public async ValueTask<T> AroundAsync<T>(string name, Func<Task<T>> roundTrip, bool mayBeLong = false)
     {
         var number = Interlocked.Increment(ref _roundTrips);
         if (Before is { } before)
@@ -39,7 +55,21 @@ internal sealed class StatementProbe
         }
 
         Crash(number, isBefore: true);
-        var result = await roundTrip();
+        if (!mayBeLong)
+        {
+            _underWay[number] = (name, Stopwatch.GetTimestamp());
+        }
+
+        T result;
+        try
+        {
+            result = await roundTrip();
+        }
+        finally
+        {
+            _underWay.TryRemove(number, out _);
+        }
+
         Crash(number, isBefore: false);
         if (After is { } after)
         {

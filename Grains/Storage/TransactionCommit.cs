@@ -182,7 +182,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
             }
             while (await reader.NextResultAsync(CancellationToken.None));
             return at;
-        });
+        }, mayBeLong: true); // Users' deferred triggers run in it.
         doubts.ThrowIfAny();
         return at;
     }

@@ -30,7 +30,7 @@ internal static class PlantedBugs
     private const string Usurp = """
         with claimed as (
             update actors.workflows set epoch = epoch + 1, owner = null where status = 0 and owner is not null and random() < 0.1 returning instance)
-        insert into actors.inbox (instance, at, message_id, name) select instance, actors.now(), '', '' from claimed on conflict do nothing
+        insert into actors.inbox (instance, at, code, message_id, name) select instance, actors.now(), code, '', '' from claimed on conflict do nothing
         """;
 
     private static readonly string[] Writers = ["only_the_owner_writes", "positions_in_order", "positions_without_gaps", "replay_gives_the_live_state"];

@@ -118,7 +118,7 @@ public sealed class ReconciliationTests : IAsyncLifetime
     [Fact]
     public async Task A_lost_signal_is_found()
     {
-        await ExecuteAsync("insert into actors.inbox (instance, at, message_id, name) values (1, now(), 'ship-o-1', 'Ship')");
+        await ExecuteAsync("insert into actors.inbox (instance, at, code, message_id, name) values (1, now(), 1, 'ship-o-1', 'Ship')");
 
         var found = await ReadAsync("o-1", "o-3");
 

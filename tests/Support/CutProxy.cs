@@ -24,6 +24,7 @@ public sealed class CutProxy : IAsyncDisposable
     private readonly List<TcpClient> _open = [];
     private readonly (string Host, int Port) _server;
     private Cut? _next;
+    private int _generation;
 
     /// <param name="port">Default: any that is free.</param>
     public CutProxy(string connectionString, int port = 0)
@@ -38,6 +39,15 @@ public sealed class CutProxy : IAsyncDisposable
     }
 
     public string ConnectionString { get; }
+
+    /// <summary>The connections that are open now hear nothing any more and are not ended, as when the server's machine has vanished. New ones go through.</summary>
+    public void Silence()
+    {
+        lock (_open)
+        {
+            _generation++;
+        }
+    }
 
     /// <summary>Requests that were cut.</summary>
     public int Cuts { get; private set; }
@@ -101,7 +111,10 @@ public sealed class CutProxy : IAsyncDisposable
 
     private sealed class Link(CutProxy proxy, TcpClient client, TcpClient server)
     {
+        private readonly int _generation = proxy._generation;
         private volatile bool _swallowing;
+
+        private bool IsSilent => proxy._generation != _generation;
 
         public Task RunAsync() => Task.WhenAll(ForwardAsync(), BackAsync());
 
@@ -113,6 +126,11 @@ public sealed class CutProxy : IAsyncDisposable
             {
                 while (await client.GetStream().ReadAsync(buffer) is var read and > 0)
                 {
+                    if (IsSilent)
+                    {
+                        continue;
+                    }
+
                     cut ??= proxy.TakeNext();
                     if (cut == Cut.Request)
                     {
@@ -144,6 +162,11 @@ public sealed class CutProxy : IAsyncDisposable
             {
                 while (await server.GetStream().ReadAsync(buffer) is var read and > 0)
                 {
+                    if (IsSilent)
+                    {
+                        continue;
+                    }
+
                     if (!_swallowing)
                     {
                         await client.GetStream().WriteAsync(buffer.AsMemory(0, read));

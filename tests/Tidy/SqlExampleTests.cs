@@ -24,7 +24,7 @@ public sealed partial class SqlExampleTests(TestDatabase database) : IClassFixtu
         await Assert.ThrowsAsync<WorkflowSetAsideException>(() => engine.ResultAsync<int>("set aside"));
         var instance = await ScalarAsync("select instance from actors.workflows where id = 'set aside'");
 
-        await ScalarAsync($"insert into actors.inbox (instance, at, undelivered, message_id, name, reason) values ({instance}, now(), true, 'm', 'Ship', 'late') on conflict do nothing");
+        await ScalarAsync($"insert into actors.inbox (instance, at, code, undelivered, message_id, name, reason) values ({instance}, now(), 1, true, 'm', 'Ship', 'late') on conflict do nothing");
         await ScalarAsync(
             "insert into actors.dead_letters (id, instance, at, died_at, ordinal, attempts, destination, topic, key, reason) "
             + $"values (1, {instance}, now(), now(), 1, 16, 'shop', 'orders', '', '503') on conflict do nothing");

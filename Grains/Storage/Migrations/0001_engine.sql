@@ -112,22 +112,27 @@ create table actors.message_ids (
     primary key (workflow, message_id, kind)
 );
 
--- Timers that have not fired: a row a sleep, however long.
+-- Timers that have not fired: a row a sleep, however long. By the run's code, so that a sweep passes over none whose type its silo lacks; those of runs
+-- that were set aside are parked until somebody resumes them.
 create table actors.timers (
     instance bigint      not null,
     due_at   timestamptz not null,
+    code     integer     not null,
     seq      integer     not null,
+    parked   boolean     not null default false,
     primary key (instance, seq)
 );
-create index timers_due on actors.timers (due_at);
+create index timers_due on actors.timers (code, due_at) where not parked;
 
 -- Mail for a run from anyone but its owner. A row is deleted in the commit that gives it a position in the journal; what arrives
--- after the end stays, marked, as the list of what was not delivered.
+-- after the end stays, marked, as the list of what was not delivered. Parked as timers are.
 create table actors.inbox (
     id          bigint generated always as identity,
     instance    bigint      not null,
     at          timestamptz not null,
+    code        integer     not null,
     undelivered boolean     not null default false,
+    parked      boolean     not null default false,
     message_id  text collate "C" not null,
     name        text        not null,            -- empty: no signal, only a reason to look
     reason      text,                            -- why it stays undelivered
@@ -135,7 +140,7 @@ create table actors.inbox (
     bytes       bytea,
     primary key (instance, message_id)
 );
-create index inbox_unread on actors.inbox (id) where not undelivered;
+create index inbox_unread on actors.inbox (code, id) where not undelivered and not parked;
 
 -- Messages of committed entries that are not delivered yet: a row a message and destination. The message's id is run:ordinal.
 -- A lane is delivered in the order of id; its rows stand together in the primary key. Two lanes of a destination whose numbers collide
@@ -367,7 +372,7 @@ begin
     -- Mail of the engine itself has neither id nor name: a reason to look, and no message.
     perform actors.require_name('namespace', namespace, octet_length(namespace), 100), actors.require_name('workflow id', id, octet_length(id), 200),
         actors.require_name('message id', message_id, length(message_id), 200), actors.require_name('name', name, length(name), 200);
-    select w.instance, w.workflow, w.position, w.status, w.epoch = 0 and actors.is_own(w.xmin, w.created_at) as own into target
+    select w.instance, w.workflow, w.code, w.position, w.status, w.epoch = 0 and actors.is_own(w.xmin, w.created_at) as own into target
     from actors.workflows w where w.namespace = send.namespace and w.id = send.id and w.latest;
     if exists (select from actors.message_ids m where m.workflow = target.workflow and m.message_id = send.message_id and m.kind = 0) then
         return true;
@@ -382,10 +387,11 @@ begin
         values (target.workflow, target.instance, started_at, target.position, 0, send.message_id);
         update actors.workflows w set position = target.position + 1 where w.instance = target.instance;
     else
-        insert into actors.inbox as i (instance, at, message_id, name, payload, bytes)
-        values (target.instance, actors.now(), send.message_id, send.name, send.payload, send.bytes)
+        insert into actors.inbox as i (instance, at, code, parked, message_id, name, payload, bytes)
+        values (target.instance, actors.now(), target.code, target.status = 3, send.message_id, send.name, send.payload, send.bytes)
         on conflict on constraint inbox_pkey do update  -- One that the run could not read is sent again, mended.
-            set at = excluded.at, name = excluded.name, payload = excluded.payload, bytes = excluded.bytes, undelivered = false, reason = null
+            set at = excluded.at, parked = excluded.parked, name = excluded.name, payload = excluded.payload, bytes = excluded.bytes, undelivered = false,
+                reason = null
             where i.undelivered;
     end if;
     return true;

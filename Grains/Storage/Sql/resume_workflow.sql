@@ -9,13 +9,17 @@ with asked as (
 ), resumed as (
     update actors.workflows set status = 0, crash_count = 0, owner = null
     where instance = (select a.instance from asked a) and status = 3 and not exists (select from repeated)
-    returning workflow, instance, epoch, position
+    returning workflow, instance, epoch, position, code
 ), noted as (
     insert into actors.message_ids (workflow, instance, at, position, kind, message_id)
     select r.workflow, r.instance, actors.now(), r.position, 2, $3 from resumed r
+), timers as (
+    update actors.timers set parked = false where instance = (select r.instance from resumed r)
+), letters as (
+    update actors.inbox set parked = false where instance = (select r.instance from resumed r)
 ), woken as (
-    insert into actors.inbox (instance, at, message_id, name)
-    select r.instance, actors.now(), 'resume-' || r.epoch, '' from resumed r
+    insert into actors.inbox (instance, at, code, message_id, name)
+    select r.instance, actors.now(), r.code, 'resume-' || r.epoch, '' from resumed r
     on conflict do nothing
 )
 select 1 from resumed union all select 1 from repeated

@@ -167,7 +167,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         {
             await using var rests = database.DataSource.CreateCommand($"""
                 update actors.workflows set epoch = 1 where id = '{what}';
-                insert into actors.timers (instance, due_at, seq) select instance, now(), 9 from actors.workflows where id = '{what}'
+                insert into actors.timers (instance, due_at, code, seq) select instance, now(), code, 9 from actors.workflows where id = '{what}'
                 """);
             await rests.ExecuteNonQueryAsync(Cancel);
         }

@@ -85,8 +85,8 @@ public sealed class DeterminismTests(TestDatabase database) : IClassFixture<Test
             var step = "";
             await using var engine = await database.ScriptAsync(new Script(async w =>
             {
-                step = await w.Step($"price {1.5m}", () => $"{1.5m}");
                 w.Heard.Add($"{2.5m}");
+                step = await w.Step($"price {1.5m}", () => $"{1.5m}");
                 await w.WaitUntil(() => $"{0.5}" == "0.5" && w.Heard.Count > 1);
                 return string.Join(" ", w.Heard);
             })

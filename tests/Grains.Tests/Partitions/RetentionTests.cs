@@ -131,7 +131,7 @@ public sealed class RetentionTests
     {
         await using var database = await TestDatabase.CreateAsync();
         await using var engine = await TestEngine.StartAsync(database.ConnectionString, actors => actors.AddWorkflow<Bulk>());
-        await ExecuteAsync(database, "insert into actors.inbox (instance, at, message_id, name) values (77, now(), 'late', 'mail')");
+        await ExecuteAsync(database, "insert into actors.inbox (instance, at, code, message_id, name) values (77, now(), (select code from actors.codes limit 1), 'late', 'mail')");
         using var stop = new CancellationTokenSource();
         var sweeping = new Sweeper(
             engine.Engine.Context.Database, new PartitionSet(), engine.Engine.Context.Codes, new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Collections.Concurrent;
 using Actors.Storage;
 using Xunit;
@@ -69,7 +70,6 @@ public sealed class OwnThreadTests : IDisposable
             OwnThread.GoNext(new Work(this, () => end.Signal()));
             Add(() => end.Signal());
             Assert.True(end.Wait(Limit)); // By what waits, which is therefore on another thread.
-            Assert.False(TryRun(() => { }));
         });
         Assert.Equal([true, false, false], new[] { IsOnIt(), IsOnIt(), IsOnIt() });
         BringUntilTaken(() => { });
@@ -149,6 +149,20 @@ public sealed class OwnThreadTests : IDisposable
         Assert.Equal([true, false], new[] { IsOnIt(), IsOnIt() });
         BringUntilTaken(() => { });
         Assert.True(IsOnIt());
+    }
+
+    [Fact]
+    public void A_thread_that_gave_away_what_waited_takes_nothing_for_a_while()
+    {
+        var taken = true;
+        for (var began = 0L; began == 0 || Stopwatch.GetElapsedTime(began) > TimeSpan.FromMilliseconds(10);) // Else the while may be over.
+        {
+            began = Stopwatch.GetTimestamp();
+            _own.GiveAway();
+            taken = _own.TryRun(new Work(this, () => { }));
+        }
+
+        Assert.False(taken);
     }
 
     [Fact]

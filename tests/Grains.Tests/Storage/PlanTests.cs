@@ -16,14 +16,14 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
     private static readonly string[] Statements =
     [
         "start_workflows", "append_starts", "retire_run", "clear_inbox", "refuse_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers",
-        "ask_to_wake", "claim_workflows", "read_workflows", "read_journals", "read_inboxes", "read_mail", "read_last_row", "resolve_entries",
+        "park", "ask_to_wake", "claim_workflows", "read_workflows", "read_journals", "read_inboxes", "read_mail", "read_last_row", "resolve_entries",
         "resume_workflow", "delete_ended", "sweep", "forget_silos", "remove_silo",
     ];
 
     private static readonly (string Name, string Sql)[] Texts =
     [
         .. Statements.Select(name => (name, SqlText.Get(name))),
-        .. Statements.Take(11).Where(name => SqlText.ForOne(name) != SqlText.Get(name)).Select(name => ($"{name}_for_one", SqlText.ForOne(name))),
+        .. Statements.Take(12).Where(name => SqlText.ForOne(name) != SqlText.Get(name)).Select(name => ($"{name}_for_one", SqlText.ForOne(name))),
     ];
 
     // Read in the order of the index, from its beginning: partial indexes that hold only what is to be done.
@@ -58,7 +58,7 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         await using var store = new Store(database.ConnectionString);
         await using var connection = await store.Database.Users.OpenConnectionAsync();
         await using var transaction = await connection.BeginTransactionAsync();
-        await using (var hold = new NpgsqlCommand(SqlText.Get("hold_plans"), connection))
+        await using (var hold = new NpgsqlCommand(SqlText.Get("before_entry"), connection))
         {
             await hold.ExecuteNonQueryAsync();
         }
@@ -178,8 +178,8 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
             returning instance)
         insert into actors.journal (instance, at, position, seq, kind, name, payload)
         select instance, now(), p, p, 1, 'step', '1' from made, generate_series(0, 2) p;
-        insert into actors.timers (instance, due_at, seq) select {runs}0 + n, now() + n * interval '1 minute', 1 from generate_series(1, {runs}) n;
-        insert into actors.inbox (instance, at, message_id, name) select {runs}0 + n, now(), 'm', 'mail' from generate_series(1, {runs}, 10) n;
+        insert into actors.timers (instance, due_at, code, seq) select {runs}0 + n, now() + n * interval '1 minute', (select actors.code_of('T')), 1 from generate_series(1, {runs}) n;
+        insert into actors.inbox (instance, at, code, message_id, name) select {runs}0 + n, now(), (select actors.code_of('T')), 'm', 'mail' from generate_series(1, {runs}, 10) n;
         insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key)
         select {runs}0 + n, actors.lane_of({runs}0 + n, 'hook', 'key'), now(), 1, 'hook', 'topic', 'key' from generate_series(1, {runs}, 3) n;
         """);

@@ -2,8 +2,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Execution;
 
-/// <summary>Looks four times a second at bodies whose time is up, and once a second at sessions that Postgres has ended.</summary>
-internal sealed partial class BodyWatch : IDisposable
+/// <summary>Looks four times a second for bodies whose time is up and for statements that Postgres has not answered, and once a second for sessions that it
+/// has ended.</summary>
+internal sealed partial class EngineWatch : IDisposable
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
 
@@ -11,9 +12,10 @@ internal sealed partial class BodyWatch : IDisposable
     private readonly ILogger _log;
     private readonly ITimer _timer;
     private int _looks;
+    private bool _silent;
     private int _looking;
 
-    public BodyWatch(WorkflowEngine engine, ILogger log)
+    public EngineWatch(WorkflowEngine engine, ILogger log)
     {
         (_engine, _log) = (engine, log);
         using var nothing = ExecutionContext.SuppressFlow();
@@ -30,6 +32,14 @@ internal sealed partial class BodyWatch : IDisposable
             {
                 run.LookAtBodies();
             }
+
+            var silence = _engine.Context.Database.Probe.Silence;
+            if (silence is not null && !_silent)
+            {
+                LogSilence(silence);
+            }
+
+            _silent = silence is not null;
         }
         catch (Exception error)
         {
@@ -58,6 +68,9 @@ internal sealed partial class BodyWatch : IDisposable
         }
     }
 
-    [LoggerMessage(512, LogLevel.Warning, "The bodies under way cannot be looked at now: {Reason}")]
+    [LoggerMessage(513, LogLevel.Warning, "{Silence}")]
+    private partial void LogSilence(string silence);
+
+    [LoggerMessage(512, LogLevel.Warning, "What is under way cannot be looked at now: {Reason}")]
     private partial void LogFailed(string reason);
 }

@@ -1,0 +1,10 @@
+namespace Actors;
+
+/// <summary>The try of a body that its context stands for.</summary>
+internal interface IAttempt
+{
+    /// <summary>1 for the first.</summary>
+    int Number { get; }
+
+    CancellationToken Token { get; }
+}
