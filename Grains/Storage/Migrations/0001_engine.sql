@@ -79,7 +79,7 @@ create table actors.workflows (
 ) with (fillfactor = 60);
 
 create unique index workflows_identity on actors.workflows (id, namespace) where latest;  -- the ids differ sooner
-create index workflows_owner on actors.workflows (owner) where owner is not null;
+create index workflows_owner on actors.workflows (owner, code) where owner is not null;
 create index workflows_ended on actors.workflows (ended_at, instance) where ended_at is not null;
 create index workflows_fresh on actors.workflows (code) where epoch = 0;  -- started by SQL, and claimed by nobody yet
 

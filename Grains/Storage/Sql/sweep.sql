@@ -54,16 +54,18 @@ order by m.letter limit $6)
 union all
 (select 3, w.namespace, w.id, null
 from actors.silos s
+cross join lateral unnest($5::integer[]) as c (code)
 cross join lateral (
     select * from actors.workflows w
-    where w.owner = s.id and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.code = any($5) limit $6) w
+    where w.owner = s.id and w.code = c.code and w.status = 0 and actors.partition_of(w.instance) = any($4) limit $6) w
 where s.dead_at is not null limit $6)
 union all
 (select 3, w.namespace, w.id, null
 from unowned u
+cross join lateral unnest($5::integer[]) as c (code)
 cross join lateral (
     select * from actors.workflows w
-    where w.owner = u.owner and w.status = 0 and actors.partition_of(w.instance) = any($4) and w.code = any($5) limit $6) w
+    where w.owner = u.owner and w.code = c.code and w.status = 0 and actors.partition_of(w.instance) = any($4) limit $6) w
 where u.owner is not null and (select s.id from actors.silos s where s.id = u.owner limit 1) is null limit $6)
 union all
 select 4, f.namespace, f.id, null from fresh f

@@ -1,0 +1,111 @@
+using Actors.Grains.Tests.Execution;
+using Actors.Storage;
+using Actors.Support;
+using Npgsql;
+using Xunit;
+
+namespace Actors.Grains.Tests.Partitions;
+
+/// <summary>A sweep costs what can be done, whatever waits for people or for another silo.</summary>
+[EachPostgres]
+public sealed class SweepCostTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Runs_that_were_set_aside_and_runs_of_types_that_the_silo_lacks_cost_a_sweep_nothing()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using var engine = await database.ScriptAsync(_ => Task.FromResult(""));
+        await database.ExecuteAsync("""
+            insert into actors.workflows (instance, workflow, created_at, run, owner, epoch, position, status, namespace, id, code)
+            select n, n, now(), gen_random_uuid(), null, case when n > 100000 and n % 4 = 1 then 0 else 1 end, 1, case when n <= 100000 then 3 else 0 end, 'default', 'r' || n,
+                actors.code_of(case when n <= 100000 then 'Scripted' else 'Foreign' end)
+            from generate_series(1, 200000) n;
+            insert into actors.timers (instance, due_at, code, seq, parked) select instance, now() - interval '1 day', code, 1, status = 3 from actors.workflows;
+            insert into actors.inbox (instance, at, code, parked, message_id, name) select instance, now(), code, status = 3, 'm', 'Poke' from actors.workflows;
+            insert into actors.silos (id, started_at, alive_until, dead_at, name, address) select gen_random_uuid(), now(), now(), now(), 'dead', n::text from generate_series(1, 2) n;
+            update actors.workflows set epoch = 1, owner = (select id from actors.silos where address = '1') where instance between 100000 and 120000 and status = 0;
+            update actors.workflows set epoch = 1, owner = 'ffffffff-ffff-ffff-ffff-ffffffffffff' where instance between 120001 and 140000;
+            """);
+        foreach (var known in new[] { false, true })
+        {
+            if (known)
+            {
+                await database.ExecuteAsync("analyze actors.workflows, actors.timers, actors.inbox");
+            }
+
+            foreach (var far in new[] { false, true })
+            {
+                Assert.InRange(await RowsReadAsync(engine, far), 0, 100);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task What_hangs_on_a_run_that_is_set_aside_is_parked_and_comes_back_when_it_is_resumed()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using (var wrong = await database.ScriptAsync(async w =>
+        {
+            var sleep = w.Sleep(TimeSpan.FromMilliseconds(1500));
+            await w.WaitUntil(() => w.Heard.Count > 0);
+            _ = w.Step("forgotten", () => 0);
+            return "";
+        }))
+        {
+            await wrong.StartAsync("parked");
+            await wrong.PokeAsync("parked", "first");
+            await Assert.ThrowsAsync<WorkflowSetAsideException>(() => wrong.ResultAsync<string>("parked"));
+        }
+
+        Assert.Equal("1 0", await StandingAsync());
+        await database.ExecuteAsync("select actors.send('default', 'parked', 'second', 'Poke', '[\"second\"]')");
+        Assert.Equal("1 1", await StandingAsync());
+        await database.ExecuteAsync("update actors.inbox set parked = false"); // As of a sender who did not see it coming.
+        await using var right = await database.ScriptAsync(async w =>
+        {
+            var sleep = w.Sleep(TimeSpan.FromMilliseconds(1500));
+            await w.WaitUntil(() => w.Heard.Count > 1);
+            await sleep;
+            return string.Join(" ", w.Heard);
+        });
+        await RowsReadAsync(right, far: false);
+        Assert.Equal("1 1", await StandingAsync());
+        Assert.True(await right.Engine.ResumeAsync(new WorkflowId("parked"), "again"));
+        Assert.Equal("first second", await right.ResultAsync<string>("parked"));
+
+        Task<string> StandingAsync() => database.ScalarAsync<string>(
+            "select (select count(*) from actors.timers where parked) || ' ' || (select count(*) from actors.inbox where parked)");
+    }
+
+    /// <summary>By one sweep, in all tables of the engine but that of the silos.</summary>
+    private static async Task<long> RowsReadAsync(TestEngine engine, bool far)
+    {
+        var database = engine.Engine.Context.Database;
+        await using var connection = await database.Engine.OpenConnectionAsync(Cancel);
+        await using var transaction = await connection.BeginTransactionAsync(Cancel);
+        await using var sweep = new NpgsqlCommand(SqlText.Get("sweep"), connection)
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<Guid> { TypedValue = database.Silo }, new NpgsqlParameter<TimeSpan> { TypedValue = TimeSpan.FromHours(1) },
+                new NpgsqlParameter<TimeSpan> { TypedValue = TimeSpan.FromSeconds(5) },
+                new NpgsqlParameter<short[]> { TypedValue = [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)] },
+                new NpgsqlParameter<int[]> { TypedValue = engine.Engine.Context.Codes.All }, new NpgsqlParameter<int> { TypedValue = 1000 },
+                new NpgsqlParameter<int> { TypedValue = 1000 }, new NpgsqlParameter<bool> { TypedValue = far },
+            },
+        };
+        await using (var reader = await sweep.ExecuteReaderAsync(Cancel))
+        {
+            Assert.True(await reader.ReadAsync(Cancel)); // Its lease.
+            Assert.False(await reader.ReadAsync(Cancel), "It found something to do.");
+        }
+
+        await using var read = new NpgsqlCommand(
+            "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_xact_user_tables where schemaname = 'actors' and relname <> 'silos'", connection);
+        var rows = (long)(await read.ExecuteScalarAsync(Cancel))!;
+        await transaction.CommitAsync(Cancel);
+        return rows;
+    }
+}
