@@ -208,7 +208,7 @@ internal static class ContractRules
 
     private static void CheckCarried(Type type, string what)
     {
-        if (CarriedTypes.Fault(type) is { } fault)
+        if (JsonLoss.Fault(type) is { } fault)
         {
             throw new ArgumentException($"{what} {fault}.");
         }

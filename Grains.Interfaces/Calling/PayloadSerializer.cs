@@ -1,7 +1,6 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using System.Text.Unicode;
 using Actors.Wire;
 
@@ -21,12 +20,9 @@ public interface IPayloadCodec
 /// <summary>Values to payloads and back, with System.Text.Json. What is written can be read again, and Postgres can hold it.</summary>
 /// <remarks>What a payload is (<c>what</c>) is put into words only for an error.</remarks>
 /// <param name="codec">Null: payloads stay JSON that SQL can read.</param>
-/// <param name="options">Null: web defaults, enums by name.</param>
-internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSerializerOptions? options = null)
+internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
 {
-    private static readonly JsonSerializerOptions Defaults = new(JsonSerializerDefaults.Web) { Converters = { new JsonStringEnumConverter() } };
-
-    private readonly JsonSerializerOptions _options = options ?? Defaults;
+    private static readonly JsonSerializerOptions Options = CarriedJson.Options;
 
     /// <summary>UTF-8 bytes before the codec; over it a payload is refused.</summary>
     /// <value>1 KiB to 64 MiB. Default 2 MiB.</value>
@@ -42,7 +38,15 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
         using var outside = OutsideTurn.Begin();
         try
         {
-            json = JsonSerializer.SerializeToUtf8Bytes(value, type, _options);
+            json = JsonSerializer.SerializeToUtf8Bytes(value, type, Options);
+            if (json.AsSpan().IndexOf("\\uFFFD"u8) >= 0)
+            {
+                json = JsonSerializer.SerializeToUtf8Bytes(value, type, CarriedJson.Strict); // Half a surrogate pair becomes that in silence.
+            }
+        }
+        catch (LostInJsonException error)
+        {
+            throw new PayloadException($"{what}: {error.Message}.");
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
@@ -63,7 +67,15 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
         {
             try
             {
-                elements[i] = JsonSerializer.SerializeToElement(arguments[i], parameters[i].ParameterType, _options);
+                elements[i] = JsonSerializer.SerializeToElement(arguments[i], parameters[i].ParameterType, Options);
+                if (elements[i].GetRawText().Contains("\\uFFFD", StringComparison.Ordinal))
+                {
+                    elements[i] = JsonSerializer.SerializeToElement(arguments[i], parameters[i].ParameterType, CarriedJson.Strict);
+                }
+            }
+            catch (LostInJsonException error)
+            {
+                throw new PayloadException($"{what}: argument '{parameters[i].Name}': {error.Message}.");
             }
             catch (Exception error) when (error is not OutOfMemoryException)
             {
@@ -82,7 +94,7 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
         using var outside = OutsideTurn.Begin();
         try
         {
-            return JsonSerializer.Deserialize(Json(payload), type, _options);
+            return JsonSerializer.Deserialize(Json(payload), type, Options);
         }
         catch (Exception error) when (error is not (PayloadException or OutOfMemoryException))
         {
@@ -117,7 +129,7 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
 
             try
             {
-                values[i] = elements[i].Deserialize(parameters[i].ParameterType, _options);
+                values[i] = elements[i].Deserialize(parameters[i].ParameterType, Options);
             }
             catch (Exception error) when (error is not OutOfMemoryException)
             {
@@ -134,7 +146,7 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null, JsonSeriali
     {
         if (parameter.IsDefined(typeof(ParamArrayAttribute)) || parameter.IsDefined(typeof(ParamCollectionAttribute)))
         {
-            return JsonSerializer.Deserialize("[]"u8, parameter.ParameterType, _options);
+            return JsonSerializer.Deserialize("[]"u8, parameter.ParameterType, Options);
         }
 
         // Reflection gives the default of a nullable enum as its number, which a call by reflection does not take.

@@ -16,6 +16,7 @@ internal static class WireErrors
         [nameof(PayloadTooLargeException)] = e => new PayloadTooLargeException(e.Message),
         [nameof(WorkflowSetAsideException)] = e => new WorkflowSetAsideException(e.Message),
         [nameof(WorkflowCodeException)] = e => new WorkflowCodeException(e.Message),
+        [nameof(ReplayDifferenceException)] = e => new ReplayDifferenceException(e.Message),
         [nameof(QueryFailedException)] = e => new QueryFailedException(e.Message, e.Type ?? "unknown"),
         [nameof(WorkflowUnavailableException)] = e => new WorkflowUnavailableException(e.Message),
     };

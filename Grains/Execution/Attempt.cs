@@ -2,19 +2,20 @@ namespace Actors.Execution;
 
 /// <summary>
 /// One try of a body, with a cancellation of its own. Whatever ends it first is its outcome: what its body returns or throws later is not
-/// heard. All but <see cref="Token"/> belongs to the run's thread.
+/// heard. All but <see cref="Token"/> and <see cref="Begin"/> belongs to the run's thread.
 /// </summary>
-internal sealed class Attempt(BodyCommand command, long startedAt) : IAttempt
+internal sealed class Attempt(BodyCommand command) : IAttempt
 {
     private CancellationTokenSource? _cancellation; // Made when a body asks for it: most never do.
     private int _cancelled;
+    private long _begunAt;
 
     public BodyCommand Command => command;
 
     public int Number { get; } = command.Failures + 1;
 
-    /// <summary>By the process's own clock.</summary>
-    public long StartedAt => startedAt;
+    /// <summary>When its body began, by the process's own clock; zero while it waits for a connection, which has no limit.</summary>
+    public long BegunAt => Volatile.Read(ref _begunAt);
 
     /// <summary>Looks at the attempt when its time is up, where that is soon.</summary>
     public ITimer? Timer { get; set; }
@@ -37,6 +38,8 @@ internal sealed class Attempt(BodyCommand command, long startedAt) : IAttempt
             return cancellation.Token;
         }
     }
+
+    public void Begin(long now) => Volatile.Write(ref _begunAt, now);
 
     public void Cancel()
     {

@@ -21,6 +21,7 @@ internal sealed record EngineContext(
     IServiceScopeFactory Services,
     ILoggerFactory Loggers,
     ExecutionOptions Options,
+    ReplayFindings Findings,
     TimeProvider Time)
 {
     public OwnLease Lease { get; } = new();

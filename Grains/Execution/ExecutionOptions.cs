@@ -30,6 +30,13 @@ public sealed class ExecutionOptions
     [Range(1, 1_000)]
     public int CrashLimit { get; set; } = 10;
 
+    /// <summary>
+    /// Whether a run is replayed in a fresh object when it rests and when it has ended, which must come to the same: code that would be set aside at its first
+    /// replay is found while it is written. Histories of more than 1,000 rows or 1 MiB are left alone.
+    /// </summary>
+    /// <value>Default null: <see cref="Actors.ReplayCheck.Throw"/> in the Development environment, else <see cref="Actors.ReplayCheck.Off"/>.</value>
+    public ReplayCheck? ReplayCheck { get; set; }
+
     /// <summary>Runs in a silo's memory beyond which runs that SQL or a bulk start made wait in the database. Calls and timers are not held up.</summary>
     /// <value>100 to 10,000,000. Default 20,000.</value>
     [Range(100, 10_000_000)]

@@ -16,7 +16,9 @@ internal static class Replay
         return Code(engine, loaded, scope.ServiceProvider).Query(query.Name, query.Arguments);
     }
 
-    private static WorkflowCode Code(EngineContext engine, LoadedRun loaded, IServiceProvider services)
+    /// <summary>The object as this history leaves it.</summary>
+    /// <exception cref="WorkflowCodeException">The code does not match the history.</exception>
+    public static WorkflowCode Code(EngineContext engine, LoadedRun loaded, IServiceProvider services)
     {
         var code = new WorkflowCode(
             loaded.Row, engine.Types.Get(loaded.Row.Type, loaded.Row.Id), services, engine.Payloads, engine.Messages, engine.Loggers.CreateLogger($"Actors.Workflow.{loaded.Row.Type}"), _ => { });

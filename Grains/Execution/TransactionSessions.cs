@@ -96,13 +96,14 @@ internal sealed partial class TransactionSessions(EngineDatabase database, Journ
         }
 
         var oldest = _open.MinBy(open => open.Value.Since).Value;
-        var before = Problem;
-        Problem = $"{_waiting.Count} transaction(s) wait for a connection, the longest for {longest.TotalSeconds:0} s: all {options.TransactionConnectionsMax} "
+        var problem = $"{_waiting.Count} transaction(s) wait for a connection, the longest for {longest.TotalSeconds:0} s: all {options.TransactionConnectionsMax} "
             + $"(TransactionConnectionsMax) are in use, the longest for {time.GetElapsedTime(oldest.Since).TotalSeconds:0} s by {oldest.Attempt.Command} of workflow '{oldest.Run.Id}'.";
-        if (before is null)
+        if (Problem is null)
         {
-            LogEmpty(log, Problem);
+            LogEmpty(log, problem);
         }
+
+        Problem = problem;
     }
 
     [LoggerMessage(511, LogLevel.Warning, "{Problem}")]

@@ -44,6 +44,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
     public Task<T> Step<T>(string name, Func<StepContext, Task<T>> body, Retry retry, SourceLine line)
     {
         ArgumentNullException.ThrowIfNull(body);
+        CheckResult<T>("Step", name, line);
         var command = new StepCommand<T>(NextSeq(line), CheckedName(name), body, retry, line);
         Issue(command);
         return command.Typed;
@@ -52,6 +53,7 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
     public Task<T> Transaction<T>(string name, Func<TransactionContext, Task<T>> body, TransactionOptions options, SourceLine line)
     {
         ArgumentNullException.ThrowIfNull(body);
+        CheckResult<T>("Transaction", name, line);
         var command = new TransactionCommand<T>(NextSeq(line), CheckedName(name), body, options, line);
         Issue(command);
         return command.Typed;
@@ -192,6 +194,20 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
         }
 
         string What() => line.File is null ? what : $"{what} at {line}";
+    }
+
+    /// <summary>Before its body has done anything: what would be lost of its result is the author's to mend.</summary>
+    private void CheckResult<T>(string what, string name, SourceLine line)
+    {
+        if (ResultOf<T>.Fault is { } fault)
+        {
+            throw new PayloadException($"Workflow '{Id}': the result of {what} '{name}' at {line} {fault}.");
+        }
+    }
+
+    private static class ResultOf<T>
+    {
+        public static readonly string? Fault = JsonLoss.Fault(typeof(T));
     }
 
     private static string CheckedName(string name) => NameRule.Checked(name, "The name of a step");

@@ -353,7 +353,7 @@ internal sealed partial class WorkflowCode
             if (_outstanding.Count == 0 && _waits.Count == 0 && _receivers.Count == 0)
             {
                 Violate($"its code waits{After} for something that is not one of its commands (Task.Run, Task.Delay, Task.WhenEach, I/O, ConfigureAwait(false), a task of its own): "
-                    + "nothing would wake it. Move that work into a Step, or use Sleep.");
+                    + "nothing would wake it. Move that work into a Step, or use Sleep; for what others bring use WaitUntil or Receive.");
             }
 
             return;

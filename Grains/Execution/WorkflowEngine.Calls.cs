@@ -64,6 +64,7 @@ internal sealed partial class WorkflowEngine
         if (_residents.TryGetValue(id, out var instance))
         {
             CheckCaller(id, instance.Row.Type, query.Contracts);
+            ThrowIfDifferent(instance.Row);
             return await instance.QueryAsync(query);
         }
 
@@ -74,6 +75,7 @@ internal sealed partial class WorkflowEngine
         }
 
         CheckCaller(id, loaded.Row.Type, query.Contracts);
+        ThrowIfDifferent(loaded.Row);
         return await Task.Run(() => Replay.QueryAsync(Context, loaded, query));
     });
 
@@ -88,6 +90,7 @@ internal sealed partial class WorkflowEngine
         }
 
         CheckCaller(id, type, request.Contracts);
+        ThrowIfDifferent(opened.Instance?.Row ?? opened.Row);
 
         return opened switch
         {
@@ -103,6 +106,7 @@ internal sealed partial class WorkflowEngine
         try
         {
             var row = await Context.Claims.LookAsync(id) ?? throw NotFound(id);
+            ThrowIfDifferent(row);
             return new StatusReply(
                 null, true, row.Run, row.Type, (int)row.Status, row.Position, row.Epoch, row.Owner, row.CreatedAt, row.EndedAt, await ProblemAsync(row),
                 await UndeliveredAsync(row));
@@ -224,7 +228,7 @@ internal sealed partial class WorkflowEngine
     {
         WorkflowStatus.SetAside => Answers.Recorded(await LastRowAsync(row, JournalKind.SetAside), Context.Payloads, $"Reason").Message,
         WorkflowStatus.Failed when Answers.Recorded(await LastRowAsync(row, JournalKind.Failed), Context.Payloads, $"Error") is var error => $"{error.Type}: {error.Message}",
-        _ => Resident(row.Id) is { } instance ? await instance.ProblemAsync() : null,
+        _ => Context.Findings.Of(row) ?? (Resident(row.Id) is { } instance ? await instance.ProblemAsync() : null),
     };
 
     private async Task<UndeliveredMessage[]> UndeliveredAsync(StoredRun row) => await Context.Database.QueryAsync(
@@ -274,6 +278,14 @@ internal sealed partial class WorkflowEngine
         {
             throw new WorkflowTypeMismatchException(
                 $"Workflow '{id}': {type} is {ours.FullName} here, and the caller's contract is {theirs[0]}: use the workflow's own contract, or give one of them another [WorkflowName].");
+        }
+    }
+
+    private void ThrowIfDifferent(StoredRun? run)
+    {
+        if (run is not null)
+        {
+            Context.Findings.ThrowIfAny(run);
         }
     }
 

@@ -270,9 +270,19 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         var row = loaded.Row;
         if (row.CrashCount < Context.Options.CrashLimit)
         {
-            return new Opened(await EnterAsync(row, Context.Types.Get(row.Type, row.Id), loaded.History, loaded.Mail), row);
+            try
+            {
+                row = row with { CrashCount = await Context.Claims.EnterAsync(row) };
+                return new Opened(await EnterAsync(row, Context.Types.Get(row.Type, row.Id), loaded.History, loaded.Mail, loaded.Replayed), row);
+            }
+            catch
+            {
+                loaded.Replayed();
+                throw;
+            }
         }
 
+        loaded.Replayed();
         // Not even its code is run: whatever brought the silos down may happen in it.
         var reason = $"Workflow '{row.Id}' was in memory of {row.CrashCount} silos that died, without a commit in between (CrashLimit {Context.Options.CrashLimit}). Find what kills the process, then resume it.";
         await SetAsideAsync(row, reason);
@@ -304,12 +314,13 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         return stored;
     }
 
-    private async Task<WorkflowInstance> EnterAsync(StoredRun run, WorkflowType type, List<JournalRow> history, List<MailRow> mail)
+    private async Task<WorkflowInstance> EnterAsync(
+        StoredRun run, WorkflowType type, List<JournalRow> history, List<MailRow> mail, Action? replayed = null)
     {
         WorkflowInstance instance;
         try
         {
-            instance = new WorkflowInstance(Context, run, type, history, mail, Left);
+            instance = new WorkflowInstance(Context, run, type, history, mail, Left, replayed);
         }
         catch (Exception) when (_stopping)
         {
@@ -331,6 +342,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         });
         if (entered != instance)
         {
+            replayed?.Invoke(); // It never will.
             return entered;
         }
 

@@ -48,24 +48,39 @@ internal sealed partial class WorkflowInstance
     /// <summary>The body's time is up, or its session is: it may go on, but the attempt has failed, and with it the turn to commit is free again.</summary>
     public void Abandon(Attempt attempt, Exception error) => Post(() => AbandonHere(attempt, error));
 
+    /// <summary>The body begins, on whatever thread.</summary>
     private void Watch(Attempt attempt)
     {
-        var limit = Limit(attempt);
-        Volatile.Write(ref _firstLimit, Math.Min(_firstLimit, OverAt(attempt)));
-        if (limit < Soon)
+        attempt.Begin(_engine.Time.GetTimestamp());
+        LookNotAfter(OverAt(attempt));
+        if (Limit(attempt) is var limit && limit < Soon)
         {
             attempt.Timer = _engine.Time.CreateTimer(_ => LookAtBodies(), null, limit, Timeout.InfiniteTimeSpan);
         }
     }
 
+    private void LookNotAfter(long time)
+    {
+        for (var first = Volatile.Read(ref _firstLimit); time < first;)
+        {
+            var found = Interlocked.CompareExchange(ref _firstLimit, time, first);
+            if (found == first)
+            {
+                return;
+            }
+
+            first = found;
+        }
+    }
+
     private void EndLateAttempts()
     {
-        var first = long.MaxValue;
+        Interlocked.Exchange(ref _firstLimit, long.MaxValue); // Before the look: what begins meanwhile says so itself.
         foreach (var attempt in Attempts().Where(attempt => !attempt.IsReady).ToList())
         {
             if (OverAt(attempt) is var over && over > _engine.Time.GetTimestamp())
             {
-                first = Math.Min(first, over);
+                LookNotAfter(over);
             }
             else
             {
@@ -73,8 +88,6 @@ internal sealed partial class WorkflowInstance
                     $"{attempt.Command} of workflow '{Id}' did not end within {Limit(attempt)} (attempt {attempt.Command.Failures + 1})."));
             }
         }
-
-        Volatile.Write(ref _firstLimit, first);
     }
 
     private void AbandonHere(Attempt attempt, Exception error)
@@ -105,8 +118,8 @@ internal sealed partial class WorkflowInstance
 
     private long OverAt(Attempt attempt)
     {
-        var ticks = Limit(attempt).TotalSeconds * _engine.Time.TimestampFrequency;
-        return ticks < long.MaxValue - attempt.StartedAt ? attempt.StartedAt + (long)ticks : long.MaxValue;
+        var (begun, ticks) = (attempt.BegunAt, Limit(attempt).TotalSeconds * _engine.Time.TimestampFrequency);
+        return begun != 0 && ticks < long.MaxValue - begun ? begun + (long)ticks : long.MaxValue;
     }
 
     /// <summary>An attempt that lost a conflict or its connection runs again without counting, for a while: from then on it has failed like any other.</summary>
@@ -147,7 +160,7 @@ internal sealed partial class WorkflowInstance
                     + "conflicts, or Postgres is away.";
             }
 
-            if (command.Attempt is { } attempt && _engine.Time.GetElapsedTime(attempt.StartedAt) is var running && running > LongAfter)
+            if (command.Attempt is { BegunAt: not 0 and var begun } attempt && _engine.Time.GetElapsedTime(begun) is var running && running > LongAfter)
             {
                 return $"{command} runs since {_engine.Clock.Now - running:u} (attempt {command.Failures + 1}); its time ends after {Limit(attempt)}.";
             }

@@ -136,10 +136,9 @@ internal sealed partial class WorkflowInstance
 
     private void Run(BodyCommand command)
     {
-        var attempt = command.Attempt = new Attempt(command, _engine.Time.GetTimestamp());
+        var attempt = command.Attempt = new Attempt(command);
         _running++;
         Interlocked.Increment(ref _bodies);
-        Watch(attempt);
         if (_takesBody && _nextBody is null)
         {
             _nextBody = attempt;
@@ -172,6 +171,7 @@ internal sealed partial class WorkflowInstance
     {
         var command = attempt.Command;
         var messages = new MessageBuffer(_engine.Messages);
+        Watch(attempt);
         try
         {
             var result = await step.RunAsync(new StepContext(attempt, IdempotencyKey(command), messages), _engine.Payloads);

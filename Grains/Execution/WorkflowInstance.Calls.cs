@@ -86,6 +86,7 @@ internal sealed partial class WorkflowInstance
                 var soon = _engine.Clock.Now + _engine.Options.LookAhead + _engine.Options.LookAhead;
                 if (IsAtRest && _waiters == 0 && !_code.Outstanding.Values.Any(c => DueAt(c) < soon))
                 {
+                    CheckReplay(last: null);
                     Release(wakeOthers: false);
                 }
             });

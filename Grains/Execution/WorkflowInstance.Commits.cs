@@ -131,7 +131,7 @@ internal sealed partial class WorkflowInstance
 
         if (entry.Ends)
         {
-            EndCommitted(entry, draft);
+            EndCommitted(entry, draft, at);
             return;
         }
 
@@ -182,10 +182,7 @@ internal sealed partial class WorkflowInstance
 
     private void End()
     {
-        var last = _code.Error is { } error
-            ? new JournalRow(JournalKind.Failed, 0, Row.Type, ErrorPayload(error, $"Error of workflow '{Id}'"))
-            : ResultRow();
-        last = _draft.Add(last);
+        var last = _draft.Add(EndRow(_code));
         foreach (var timer in _code.Outstanding.Values.Where(NeedsTimerRow))
         {
             _draft.ClearTimer(timer.Seq);
@@ -197,11 +194,16 @@ internal sealed partial class WorkflowInstance
         Submit(entry, draft, last);
     }
 
-    private JournalRow ResultRow()
+    private JournalRow EndRow(WorkflowCode code)
     {
+        if (code.Error is { } failure)
+        {
+            return new JournalRow(JournalKind.Failed, 0, Row.Type, ErrorPayload(failure, $"Error of workflow '{Id}'"));
+        }
+
         try
         {
-            var payload = _code.Result is null ? default : _engine.Payloads.Write(_code.Result, _code.Workflow.ResultType, $"Result of workflow '{Id}'");
+            var payload = code.Result is null ? default : _engine.Payloads.Write(code.Result, code.Workflow.ResultType, $"Result of workflow '{Id}'");
             return new JournalRow(JournalKind.Completed, 0, Row.Type, payload);
         }
         catch (ActorsException error)
@@ -210,11 +212,18 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    private void EndCommitted(Entry entry, Draft draft)
+    private void EndCommitted(Entry entry, Draft draft, DateTimeOffset at)
     {
         var last = entry.Rows[^1];
         var outcome = Answers.Ended(last.Kind, last.Payload, _engine.Payloads);
-        Leave(new WorkflowEndedException($"Workflow '{Id}' has ended; the signal was not delivered."), outcome);
+        foreach (var row in entry.Rows)
+        {
+            row.At = at;
+            Remember(row);
+        }
+
+        var withheld = CheckReplay(last) is { } difference && _engine.Findings.Mode == ReplayCheck.Throw ? new ReplayDifferenceException(difference) : null;
+        Leave(new WorkflowEndedException($"Workflow '{Id}' has ended; the signal was not delivered."), outcome, withheld);
         draft.Committed();
     }
 

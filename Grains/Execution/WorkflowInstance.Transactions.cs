@@ -37,6 +37,7 @@ internal sealed partial class WorkflowInstance
         try
         {
             session = await _engine.Sessions.BeginAsync(this, attempt, transaction.Options.Isolation);
+            Watch(attempt);
             var messages = new MessageBuffer(_engine.Messages);
             var result = await transaction.RunAsync(
                 new TransactionContext(attempt, session.Connection, session.Transaction, IdempotencyKey(attempt.Command), messages), _engine.Payloads);

@@ -35,15 +35,28 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 
     /// <param name="history">Is replayed first: whatever is asked of the run waits for that.</param>
     /// <param name="left">Called once, when the run is no longer in memory.</param>
+    /// <param name="replayed">Called when the history is not needed any more.</param>
     public WorkflowInstance(
-        EngineContext engine, StoredRun run, WorkflowType type, IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> mail, Action<WorkflowInstance> left)
+        EngineContext engine, StoredRun run, WorkflowType type, IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> mail, Action<WorkflowInstance> left,
+        Action? replayed = null)
     {
         (_engine, Row, _left, _epoch, _position) = (engine, run, left, run.Epoch, -1);
         _log = engine.Loggers.CreateLogger($"Actors.Workflow.{type.Name}");
         _scope = engine.Services.CreateAsyncScope();
         _code = new WorkflowCode(run, type, _scope.ServiceProvider, engine.Payloads, engine.Messages, _log, EscapedCode);
         _restedAt = engine.Time.GetTimestamp();
-        Enqueue(() => Replay(history, mail));
+        _past = engine.Findings.Mode == ReplayCheck.Off ? null : [];
+        Enqueue(() =>
+        {
+            try
+            {
+                Replay(history, mail);
+            }
+            finally
+            {
+                replayed?.Invoke();
+            }
+        });
     }
 
     /// <summary>The run as it was claimed or started; epoch and position have moved since.</summary>
@@ -237,6 +250,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     {
         _position = row.Position;
         _messages += row.Messages;
+        Remember(row);
         if (row.MessageId is { } id)
         {
             _seenMessages.Add(id);
@@ -258,7 +272,8 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     private void EscapedCode(string message) => Post(() => _code.Violate(message));
 
     /// <summary>Out of memory. Bodies are cancelled; who waits is told, and asks elsewhere or anew.</summary>
-    private void Leave(Exception reason, ResultReply? outcome = null)
+    /// <param name="withheld">Why who waits for the outcome is not told it.</param>
+    private void Leave(Exception reason, ResultReply? outcome = null, Exception? withheld = null)
     {
         if (_gone)
         {
@@ -270,9 +285,9 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         CancelAttempts();
         GiveUpWakes();
         _left(this); // Before anyone is told: what they ask next finds the database's word.
-        if (outcome is null)
+        if (outcome is null || withheld is not null)
         {
-            _ended.Fail(reason);
+            _ended.Fail(withheld ?? reason);
         }
         else
         {

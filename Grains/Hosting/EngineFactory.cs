@@ -2,6 +2,7 @@ using Actors.Calling;
 using Actors.Execution;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.Hosting;
@@ -24,7 +25,7 @@ internal static class EngineFactory
         var context = new EngineContext(
             database,
             journal,
-            new Claims(database, codes, options.GroupSizeMax),
+            new Claims(database, codes, options.GroupSizeMax, options.CrashLimit),
             codes,
             types,
             payloads,
@@ -35,12 +36,15 @@ internal static class EngineFactory
             services.GetRequiredService<IServiceScopeFactory>(),
             loggers,
             options,
+            new ReplayFindings(options.ReplayCheck ?? (IsDevelopment(services) ? ReplayCheck.Throw : ReplayCheck.Off)),
             time);
         return new WorkflowEngine(context, new InstanceNumbers(database), loggers.CreateLogger<WorkflowEngine>());
     }
 
     /// <summary>This process's clock, as the host has it registered: the engine takes its monotonic part alone, its time of day is the database's.</summary>
     public static TimeProvider Time(IServiceProvider services) => services.GetService<TimeProvider>() ?? TimeProvider.System;
+
+    private static bool IsDevelopment(IServiceProvider services) => services.GetService<IHostEnvironment>()?.IsDevelopment() is true;
 
     private static OutgoingMessage Prepare(OutboxRoutes routes, PayloadSerializer payloads, string topic, string key, object? message, Type type)
     {

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace Actors.Partitions;
 
 /// <summary>
@@ -8,16 +6,16 @@ namespace Actors.Partitions;
 /// </summary>
 /// <param name="after">How long one must be seen like that.</param>
 /// <param name="pause">Between two looks, from which on nothing was watched.</param>
-internal sealed class ExpiredLeases(TimeSpan after, TimeSpan pause)
+internal sealed class ExpiredLeases(TimeSpan after, TimeSpan pause, TimeProvider time)
 {
     private readonly Dictionary<Guid, (DateTimeOffset Until, long Since)> _seen = [];
-    private long _lookedAt = Stopwatch.GetTimestamp();
+    private long _lookedAt = time.GetTimestamp();
 
     /// <summary>Called with what each look found; returns those that have been seen long enough.</summary>
     public List<(Guid Id, string Address)> Dead(List<(Guid Id, string Address, DateTimeOffset Until)> expired)
     {
-        var now = Stopwatch.GetTimestamp();
-        if (Stopwatch.GetElapsedTime(_lookedAt, now) > pause)
+        var now = time.GetTimestamp();
+        if (time.GetElapsedTime(_lookedAt, now) > pause)
         {
             _seen.Clear();
         }
@@ -35,7 +33,7 @@ internal sealed class ExpiredLeases(TimeSpan after, TimeSpan pause)
             {
                 _seen[id] = (until, now);
             }
-            else if (Stopwatch.GetElapsedTime(seen.Since, now) >= after)
+            else if (time.GetElapsedTime(seen.Since, now) >= after)
             {
                 dead.Add((id, address));
             }

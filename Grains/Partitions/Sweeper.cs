@@ -31,7 +31,7 @@ internal sealed partial class Sweeper(
     private static readonly string ForgetSilos = SqlText.Get("forget_silos");
     private static readonly TimeSpan WakeLimit = TimeSpan.FromSeconds(1); // The lease hangs on the next sweep.
 
-    private readonly ExpiredLeases _expired = new(settings.BuryAfter, settings.Lease);
+    private readonly ExpiredLeases _expired = new(settings.BuryAfter, settings.Lease, TimeProvider.System);
     private readonly Nudge _nudged = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _waking = new();
 

@@ -17,17 +17,22 @@ internal sealed class Claims : IAsyncDisposable
     private static readonly string ReadJournals = SqlText.Get("read_journals");
     private static readonly string ReadInboxes = SqlText.Get("read_inboxes");
     private static readonly string ReadMail = SqlText.Get("read_mail");
+    private static readonly string EnterWorkflow = SqlText.Get("enter_workflow");
+    private const int HistoriesMax = 1024 * 1024; // Bytes of one answer, as Postgres keeps them.
 
     private readonly EngineDatabase _database;
     private readonly Codes _codes;
+    private readonly int _claimsCounted;
+    private readonly LoadBudget _loading = new();
     private readonly Grouping<Request<LoadedRun>> _claims;
     private readonly Grouping<Request<StoredRun>> _looks;
 
     /// <param name="codes">The workflow types that this silo has; runs of others are never claimed.</param>
-    public Claims(EngineDatabase database, Codes codes, int groupSizeMax)
+    /// <param name="crashLimit">From which on a run is set aside: claims alone do not bring it there.</param>
+    public Claims(EngineDatabase database, Codes codes, int groupSizeMax, int crashLimit)
     {
-        (_database, _codes) = (database, codes);
-        _claims = new Grouping<Request<LoadedRun>>(2, groupSizeMax, group => AnswerAsync(group, () => LoadAsync(group, claim: true)));
+        (_database, _codes, _claimsCounted) = (database, codes, Math.Clamp(crashLimit - 1, 1, 2));
+        _claims = new Grouping<Request<LoadedRun>>(2, groupSizeMax, AnswerClaimsAsync);
         _looks = new Grouping<Request<StoredRun>>(2, groupSizeMax, group => AnswerAsync(group, () => LookAsync(group)));
     }
 
@@ -39,6 +44,19 @@ internal sealed class Claims : IAsyncDisposable
     /// <summary>The run as it stands with its whole history, without claiming it.</summary>
     public async Task<LoadedRun?> ReadAsync(WorkflowId id) =>
         (await LoadAsync([new Request<LoadedRun>(id, false)], claim: false)).Values.FirstOrDefault();
+
+    /// <summary>Before the code of a run goes on that was in memory of silos that died: from its second death on, whoever dies with it is counted here, and
+    /// not by the claim, which may come to nothing before the code runs. Returns the count.</summary>
+    public async Task<int> EnterAsync(StoredRun run) => run.CrashCount < _claimsCounted || _claimsCounted == 0 ? run.CrashCount : await _database.QueryAsync(
+        _database.Engine,
+        "enter",
+        batch => GroupBatch.Statement(
+            batch,
+            EnterWorkflow,
+            new NpgsqlParameter<long> { TypedValue = run.Instance },
+            new NpgsqlParameter<int> { TypedValue = run.Epoch },
+            new NpgsqlParameter<Guid> { TypedValue = _database.Silo }),
+        async reader => await reader.ReadAsync() ? reader.GetInt16(0) : run.CrashCount);
 
     /// <summary>The run's row alone.</summary>
     public Task<StoredRun?> LookAsync(WorkflowId id) => AskAsync(_looks, new Request<StoredRun>(id, false));
@@ -66,9 +84,15 @@ internal sealed class Claims : IAsyncDisposable
     }
 
     private static Task<T?> AskAsync<T>(Grouping<Request<T>> groups, Request<T> request)
-        where T : class => groups.TryAdd(request)
-        ? request.Done.Task
-        : throw new WorkflowUnavailableException($"Workflow '{request.Id}': this silo is shutting down, ask again.");
+        where T : class
+    {
+        if (!groups.TryAdd(request))
+        {
+            request.Done.TrySetException(new WorkflowUnavailableException($"Workflow '{request.Id}': this silo is shutting down, ask again."));
+        }
+
+        return request.Done.Task;
+    }
 
     private static async Task AnswerAsync<T>(List<Request<T>> group, Func<Task<Dictionary<WorkflowId, T>>> read)
         where T : class
@@ -110,11 +134,78 @@ internal sealed class Claims : IAsyncDisposable
             });
     }
 
+    /// <summary>Those whose histories came with the claim are answered at once, the others by and by, apart from what else is claimed.</summary>
+    private async Task AnswerClaimsAsync(List<Request<LoadedRun>> group)
+    {
+        try
+        {
+            await _loading.RoomAsync();
+            var rest = HandOut(group, await LoadAsync(group, claim: true));
+            if (rest.Count > 0)
+            {
+                _ = LoadRestAsync(rest);
+            }
+        }
+        catch (Exception error)
+        {
+            group.ForEach(request => request.Done.TrySetException(error));
+        }
+    }
+
+    private async Task LoadRestAsync(List<(Request<LoadedRun> Request, LoadedRun Run)> rest)
+    {
+        try
+        {
+            while (rest.Count > 0)
+            {
+                await _loading.RoomAsync();
+                var (namespaces, ids) = Keys([.. rest.Select(r => r.Run.Row.Id)]);
+                var runs = rest.DistinctBy(r => r.Run.Row.Instance).ToDictionary(r => r.Run.Row.Instance, r => r.Run);
+                await _database.QueryAsync(
+                    _database.Engine,
+                    "read more",
+                    batch => GroupBatch.Statement(batch, ReadJournals, Text(namespaces), Text(ids), Owner(_database.Silo), Bytes(HistoriesMax)),
+                    reader => ReadHistoriesAsync(reader, runs));
+                var left = HandOut([.. rest.Select(r => r.Request)], runs.Values.ToDictionary(run => run.Row.Id));
+                if (left.Count == rest.Count)
+                {
+                    left.ForEach(r => _ = AskAsync(_claims, r.Request)); // They have other owners meanwhile.
+                    return;
+                }
+
+                rest = left;
+            }
+        }
+        catch (Exception error)
+        {
+            rest.ForEach(r => r.Request.Done.TrySetException(error));
+        }
+    }
+
+    /// <summary>Returns those that this silo has claimed and whose history has not been read.</summary>
+    private List<(Request<LoadedRun> Request, LoadedRun Run)> HandOut(List<Request<LoadedRun>> group, Dictionary<WorkflowId, LoadedRun> found)
+    {
+        var rest = new List<(Request<LoadedRun>, LoadedRun)>();
+        foreach (var request in group)
+        {
+            var run = found.GetValueOrDefault(request.Id);
+            if (run is { History.Count: 0, Row: { Status: WorkflowStatus.Running } row } && row.Owner == _database.Silo)
+            {
+                rest.Add((request, run));
+            }
+            else
+            {
+                request.Done.TrySetResult(run?.Counted(_loading));
+            }
+        }
+
+        return rest;
+    }
+
     private async Task<Dictionary<WorkflowId, LoadedRun>> LoadAsync(List<Request<LoadedRun>> group, bool claim)
     {
         var ids = group.Select(r => r.Id).Distinct().ToList();
-        string[] namespaces = [.. ids.Select(id => id.Namespace)];
-        string[] names = [.. ids.Select(id => id.Id)];
+        var (namespaces, names) = Keys(ids);
         var forced = ids.Select(id => group.Any(r => r.Id == id && r.Force)).ToArray();
         return await _database.QueryAsync(
             _database.Engine,
@@ -130,12 +221,13 @@ internal sealed class Claims : IAsyncDisposable
                         Text(names),
                         new NpgsqlParameter<bool[]> { TypedValue = forced },
                         new NpgsqlParameter<Guid> { TypedValue = _database.Silo },
-                        new NpgsqlParameter<int[]> { TypedValue = _codes.All });
+                        new NpgsqlParameter<int[]> { TypedValue = _codes.All },
+                        new NpgsqlParameter<int> { TypedValue = _claimsCounted });
                 }
 
                 var owner = claim ? _database.Silo : (Guid?)null;
                 GroupBatch.Statement(batch, ReadWorkflows, Text(namespaces), Text(names));
-                GroupBatch.Statement(batch, ReadJournals, Text(namespaces), Text(names), Owner(owner));
+                GroupBatch.Statement(batch, ReadJournals, Text(namespaces), Text(names), Owner(owner), Bytes(HistoriesMax));
                 GroupBatch.Statement(batch, ReadInboxes, Text(namespaces), Text(names), Owner(owner), new NpgsqlParameter<int> { TypedValue = MailMax });
             },
             ReadAsync);
@@ -151,12 +243,7 @@ internal sealed class Claims : IAsyncDisposable
         }
 
         await reader.NextResultAsync();
-        while (await reader.ReadAsync())
-        {
-            // Each statement sees what has committed by then: a run that came since is not there yet.
-            runs.GetValueOrDefault(reader.GetInt64(0))?.History.Add(RowReading.JournalRow(reader));
-        }
-
+        await ReadHistoriesAsync(reader, runs);
         await reader.NextResultAsync();
         while (await reader.ReadAsync())
         {
@@ -165,6 +252,21 @@ internal sealed class Claims : IAsyncDisposable
 
         return runs.Values.ToDictionary(run => run.Row.Id);
     }
+
+    private static async Task<bool> ReadHistoriesAsync(NpgsqlDataReader reader, Dictionary<long, LoadedRun> runs)
+    {
+        while (await reader.ReadAsync())
+        {
+            // Each statement sees what has committed by then: a run that came since is not there yet.
+            runs.GetValueOrDefault(reader.GetInt64(0))?.History.Add(RowReading.JournalRow(reader));
+        }
+
+        return true;
+    }
+
+    private static (string[] Namespaces, string[] Ids) Keys(List<WorkflowId> ids) => ([.. ids.Select(id => id.Namespace)], [.. ids.Select(id => id.Id)]);
+
+    private static NpgsqlParameter<int> Bytes(int count) => new() { TypedValue = count };
 
     private static NpgsqlParameter<string[]> Text(string[] values) => new() { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
 

@@ -43,7 +43,26 @@ internal sealed record StoredRun(
 }
 
 /// <summary>A run with its history and mail, read in the transaction that claimed it, or without a claim to look at it.</summary>
-internal sealed record LoadedRun(StoredRun Row, List<JournalRow> History, List<MailRow> Mail);
+internal sealed record LoadedRun(StoredRun Row, List<JournalRow> History, List<MailRow> Mail)
+{
+    private LoadBudget? _budget;
+    private long _bytes;
+
+    /// <summary>Its history takes memory from here on until it is replayed.</summary>
+    public LoadedRun Counted(LoadBudget budget)
+    {
+        if (_budget is null)
+        {
+            (_budget, _bytes) = (budget, History.Sum(row => (long)row.Payload.Size));
+            budget.Take(_bytes);
+        }
+
+        return this;
+    }
+
+    /// <summary>The first call counts.</summary>
+    public void Replayed() => _budget?.Release(Interlocked.Exchange(ref _bytes, 0));
+}
 
 internal static class RowReading
 {

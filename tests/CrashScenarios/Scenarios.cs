@@ -197,6 +197,14 @@ internal static class Scenarios
             await scene.ExpectRowsAsync("actors.inbox where message_id = 'm-unfit' and undelivered and reason is not null", 1);
             await scene.ExpectRowsAsync("actors.journal where kind = 15", 1);
         }),
+        ["taken over after two deaths"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Waits", 1);
+            await scene.Engine.Engine.ReleaseAsync(new WorkflowId("w"));
+            await scene.ExecuteAsync("update actors.workflows set crash_count = 2 where id = 'w' and owner is null and status = 0");
+            await SignalAsync(scene, "one");
+            await scene.ExpectAsync("w", "one");
+        }),
         ["set aside and resumed"] = open => InAsync(open, async scene =>
         {
             await scene.StartAsync("w", "Broken", 6);

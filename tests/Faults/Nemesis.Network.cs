@@ -12,6 +12,15 @@ internal sealed partial class Nemesis
         proxy.Heal();
     }
 
+    /// <summary>The machine of Postgres is gone for all: nothing is answered, and nothing refused.</summary>
+    private async Task VanishAsync()
+    {
+        var proxies = rig.Silos.Select(silo => silo.Proxy).ToList();
+        proxies.ForEach(proxy => proxy.Stall());
+        await Task.Delay(_random.Next(10_000, 25_000));
+        proxies.ForEach(proxy => proxy.Heal());
+    }
+
     /// <summary>No way from one silo to the others, nor back; all of them reach Postgres.</summary>
     private async Task CutOffFromSilosAsync()
     {

@@ -48,6 +48,8 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         ["cut off from postgres"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Cut(), 500, 8000)),
         ["reset"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Reset(), 0, 0)),
         ["half open"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 500, 12_000)),
+        ["one silo silent to postgres"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 20_000, 40_000)) { Goal = 20, FromBeginning = true },
+        ["postgres vanished"] = new(nemesis => nemesis.VanishAsync()),
         ["slow"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.DelayMs = 20, 1000, 6000)),
         ["answers lost"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.LoseAnswers(nemesis._random.Next(1, 20)), 500, 1500)),
         ["requests lost"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.LoseRequests(nemesis._random.Next(1, 20)), 500, 1500)),

@@ -122,7 +122,7 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
         ["retire_silo"] = "sent by a silo that starts, about Orleans' members (OrleansMembershipTests): alone, and a repeat changes nothing",
     };
 
-    [GeneratedRegex(@"insert into|update actors\.|delete from|actors\.(send|commit_transition|commit_start)\(")]
+    [GeneratedRegex(@"insert into|update actors\.|delete from|actors\.(send|commit_transition|commit_start|redrive)\(")]
     private static partial Regex WritePattern();
 
     [Fact]

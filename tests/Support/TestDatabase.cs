@@ -64,7 +64,7 @@ public class TestDatabase : IAsyncLifetime
 
         await ExecuteAsync($"create database {Name} template {Template}");
         ConnectionString = To(Name);
-        _dataSource = NpgsqlDataSource.Create(ConnectionString);
+        _dataSource = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(ConnectionString) { CommandTimeout = 180 }.ConnectionString); // Beside others.
     }
 
     /// <inheritdoc/>

@@ -32,6 +32,7 @@ internal sealed class TestEngine : IAsyncDisposable
         collection.AddLogging(logging ?? (_ => { }));
         var settings = new ActorsBuilder(collection);
         configure(settings);
+        settings.Execution.ReplayCheck ??= ReplayCheck.Throw;
         var services = collection.BuildServiceProvider();
         probe ??= new StatementProbe();
         var engine = EngineFactory.Create(connectionString, settings, services, probe, Guid.NewGuid());

@@ -1,5 +1,6 @@
 -- Called by Claims. Raises the epoch and takes ownership of runs that are released, whose owner is dead, or (forced) whose owner did
--- not answer; never of a type that this silo lacks. A claim from the dead counts as a crash. Rows are locked in the order of
+-- not answer; never of a type that this silo lacks. A claim from the dead counts as a crash, up to $6: from there on enter_workflow counts, since the silo may
+-- have died before it had even loaded the run. Rows are locked in the order of
 -- instances, as commits lock them; who owns a row is looked at after its lock is held, so of silos that come together one gets it.
 with held as materialized (
     select w.instance, w.owner, k.forced
@@ -14,6 +15,6 @@ with held as materialized (
     where h.owner is null or h.owner = $4 or d.id is null or d.dead_at is not null or h.forced
 )
 update actors.workflows w
-set epoch = w.epoch + 1, owner = $4, crash_count = least(w.crash_count + wanted.crashed::int, 30000)
+set epoch = w.epoch + 1, owner = $4, crash_count = case when wanted.crashed and w.crash_count < $6 then w.crash_count + 1 else w.crash_count end
 from wanted
 where w.instance = wanted.instance

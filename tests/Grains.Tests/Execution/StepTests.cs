@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+using System.Text.Json;
 using Actors.Support;
 using Xunit;
 
@@ -276,6 +278,21 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
         Assert.Contains("cannot be read as OneWay", await engine.SetAsideAsync("one-way"), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("step")]
+    [InlineData("transaction")]
+    public async Task A_result_of_which_something_would_be_lost_is_refused_before_its_body_runs(string kind)
+    {
+        var calls = 0;
+        await using var engine = await database.ScriptAsync(async w => $"{await (kind == "step"
+            ? w.Step("counts", _ => { calls++; return Task.FromResult(System.Numerics.BigInteger.One); })
+            : w.Transaction("counts", _ => { calls++; return Task.FromResult(System.Numerics.BigInteger.One); }))}");
+        var error = await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.RunAsync($"loses {kind}"));
+        Assert.Contains("'counts' at StepTests.cs:", error.Message, StringComparison.Ordinal);
+        Assert.Contains("is BigInteger, and BigInteger._sign would be lost in JSON", error.Message, StringComparison.Ordinal);
+        Assert.Equal(0, calls);
+    }
+
     [Fact]
     public async Task Values_of_all_kinds_come_back_as_they_were()
     {
@@ -356,12 +373,15 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
         public string Value => throw new FieldAccessException("secret");
     }
 
-    private sealed class OneWay
+    /// <summary>Its converter says that it carries it, and is wrong.</summary>
+    [JsonConverter(typeof(Converter))]
+    private sealed record OneWay(int Number)
     {
-        public OneWay(int number) => Number = number;
+        private sealed class Converter : JsonConverter<OneWay>
+        {
+            public override OneWay Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException();
 
-        public OneWay(int number, int other) => Number = number + other;
-
-        public int Number { get; }
+            public override void Write(Utf8JsonWriter writer, OneWay value, JsonSerializerOptions options) => writer.WriteNumberValue(value.Number);
+        }
     }
 }

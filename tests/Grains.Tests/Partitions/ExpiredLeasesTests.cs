@@ -28,39 +28,47 @@ public sealed class ExpiredLeasesTests(TestDatabase database) : IClassFixture<Te
     }
 
     [Fact]
-    public async Task Neither_a_late_renewal_nor_a_clock_that_jumps_nor_an_outage_for_all_declares_anybody_dead()
+    public void Neither_a_late_renewal_nor_a_pause_of_who_watches_declares_anybody_dead()
     {
-        var clock = await TestClock.CreateAsync(database);
-        await using var engine = await database.ScriptAsync(_ => Task.FromResult(""));
-        var late = await SiloAsync("actors.now() - interval '1 second'");
-        var (buried, away) = (0, false);
-        engine.Probe.Before = name => name == "sweep" && Volatile.Read(ref away) ? throw new TimeoutException("away") : Task.CompletedTask;
-        await using (Sweep(engine, (_, _) => { buried++; return Task.CompletedTask; }))
+        var (time, silo, until) = (new MovableTime(), Guid.NewGuid(), DateTimeOffset.UnixEpoch);
+        var leases = new ExpiredLeases(TimeSpan.FromSeconds(6), TimeSpan.FromSeconds(5), time);
+        List<(Guid, string)> Look(double after, DateTimeOffset seen)
         {
-            for (var i = 0; i < 10; i++)
-            {
-                await Task.Delay(Watch / 4, Cancel);
-                await database.ExecuteAsync($"update actors.silos set alive_until = actors.now() - interval '{10 - i} milliseconds' where id = '{late}'"); // Expired each time, and not the same.
-            }
-
-            await database.ExecuteAsync($"update actors.silos set alive_until = actors.now() + interval '1 minute' where id = '{late}'");
-            await clock.MoveAsync(TimeSpan.FromHours(1));
-            await Task.Delay(Watch / 2, Cancel);
-            await database.ExecuteAsync($"update actors.silos set alive_until = actors.now() + interval '100 milliseconds' where id = '{late}'");
-            Volatile.Write(ref away, true);
-            await Task.Delay(Watch * 3, Cancel);
-            Assert.True(engine.Engine.Context.Lease.IsLost); // Its own, too.
-            Volatile.Write(ref away, false);
-            while (engine.Engine.Context.Lease.IsLost)
-            {
-                await Task.Delay(10, Cancel);
-            }
-
-            await database.ExecuteAsync($"update actors.silos set alive_until = actors.now() + interval '1 minute' where id = '{late}'");
+            time.Pass(TimeSpan.FromSeconds(after));
+            return leases.Dead([(silo, "a", seen)]);
         }
 
-        Assert.Equal(0, buried);
-        await clock.MoveAsync(TimeSpan.FromHours(-1));
+        Assert.Empty(Look(1, until));
+        Assert.Empty(Look(4, until));
+        Assert.Empty(Look(4, until += TimeSpan.FromSeconds(1))); // It renewed, and has expired again.
+        Assert.Empty(Look(4, until));
+        Assert.Empty(Look(5.5, until)); // Who watches was away: it begins anew.
+        Assert.Empty(Look(4, until));
+        Assert.Empty(leases.Dead([])); // Alive in between.
+        Assert.Empty(Look(4, until));
+        Assert.Empty(Look(4, until));
+        Assert.Equal([(silo, "a")], Look(2, until));
+        Assert.Equal([(silo, "a")], Look(1, until)); // Until it is buried.
+    }
+
+    [Fact]
+    public async Task A_silo_that_cannot_renew_its_own_lease_knows_it_and_knows_when_it_can_again()
+    {
+        await using var engine = await database.ScriptAsync(_ => Task.FromResult(""));
+        var away = false;
+        engine.Probe.Before = name => name == "sweep" && Volatile.Read(ref away) ? throw new TimeoutException("away") : Task.CompletedTask;
+        await using (Sweep(engine, (_, _) => Task.CompletedTask))
+        {
+            var lease = engine.Engine.Context.Lease;
+            foreach (var lost in new[] { false, true, false })
+            {
+                Volatile.Write(ref away, lost);
+                while (lease.IsLost != lost)
+                {
+                    await Task.Delay(10, Cancel);
+                }
+            }
+        }
     }
 
     private async Task<Guid> SiloAsync(string aliveUntil)
@@ -96,5 +104,16 @@ public sealed class ExpiredLeasesTests(TestDatabase database) : IClassFixture<Te
             await _sweeping;
             _stop.Dispose();
         }
+    }
+
+    private sealed class MovableTime : TimeProvider
+    {
+        private long _now = 1;
+
+        public override long GetTimestamp() => _now;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public void Pass(TimeSpan time) => _now += time.Ticks;
     }
 }

@@ -74,7 +74,7 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
             Parameters =
             {
                 new() { Value = new[] { "default" } }, new() { Value = new[] { "claim first" } }, new() { Value = new[] { true } },
-                new() { Value = other.Silo }, new() { Value = new[] { run.Code } },
+                new() { Value = other.Silo }, new() { Value = new[] { run.Code } }, new() { Value = 2 },
             },
         })
         {

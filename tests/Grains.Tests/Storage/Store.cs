@@ -27,7 +27,7 @@ internal sealed class Store : IAsyncDisposable
         Database = new EngineDatabase(connectionString, Guid.NewGuid(), 10, TimeSpan.FromMinutes(1), Probe);
         Journal = new JournalWriter(Database, lanes, 500, NullLogger<JournalWriter>.Instance);
         _codes = new Codes(Database, [.. (types.Length == 0 ? [Type] : types).Select(type => new DeclaredCode(type, [type], ""))], NullLogger<Codes>.Instance);
-        Claims = new Claims(Database, _codes, 500);
+        Claims = new Claims(Database, _codes, 500, crashLimit: 10);
         _numbers = new InstanceNumbers(Database);
         _joined = new Lazy<Task>(JoinAsync);
     }

@@ -1,0 +1,182 @@
+using System.Collections.Concurrent;
+using System.Reflection;
+using System.Reflection.Emit;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+
+namespace Actors.Calling;
+
+/// <summary>
+/// Whether what a type holds comes back from JSON, told by its metadata once: every field of its instances is reached by a member that is written
+/// and read. Converters are trusted. What may be lost is marked [JsonIgnore] or [NonSerialized].
+/// </summary>
+internal static class JsonLoss
+{
+    private const BindingFlags Declared = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
+
+    private static readonly ConcurrentDictionary<Type, string?> Known = new();
+
+    /// <summary>The rest of a sentence that names the member and the way out; null where nothing is lost.</summary>
+    public static string? Fault(Type type) => Known.GetOrAdd(type, static type => Look(type, []));
+
+    private static string? Look(Type type, HashSet<Type> seen)
+    {
+        type = Nullable.GetUnderlyingType(type) ?? type;
+        if (!seen.Add(type) || type == typeof(object))
+        {
+            return null; // An object comes back as the JsonElement that it was written as.
+        }
+
+        if (CarriedTypes.Fault(type) is { } uncarried)
+        {
+            return uncarried;
+        }
+
+        JsonTypeInfo info;
+        try
+        {
+            info = CarriedJson.Options.GetTypeInfo(type);
+        }
+        catch (Exception error) when (error is NotSupportedException or InvalidOperationException)
+        {
+            return $"is {type.Name}, which JSON cannot carry ({error.Message})";
+        }
+
+        return info.Kind switch
+        {
+            JsonTypeInfoKind.Object => LookAtObject(info, seen),
+            JsonTypeInfoKind.Enumerable => LookAtCollection(info, "[]") ?? Look(info.ElementType!, seen),
+            JsonTypeInfoKind.Dictionary => LookAtCollection(info, "{}") ?? Look(info.KeyType!, seen) ?? Look(info.ElementType!, seen),
+            _ => null, // A converter has it.
+        };
+    }
+
+    private static string? LookAtObject(JsonTypeInfo info, HashSet<Type> seen)
+    {
+        var type = info.Type;
+        if (info.PolymorphismOptions is { DerivedTypes: { Count: > 0 } derived } && type.IsAbstract)
+        {
+            return derived.Select(one => Look(one.DerivedType, seen)).FirstOrDefault(fault => fault is not null);
+        }
+
+        if (type.IsAbstract)
+        {
+            return $"is {type.Name}, of which JSON cannot tell what it was: declare the type itself, or mark it [JsonDerivedType(…)]";
+        }
+
+        if (info.CreateObject is null && info.ConstructorAttributeProvider is null)
+        {
+            return $"is {type.Name}, which cannot be read back: give it a public constructor, or mark one [JsonConstructor]";
+        }
+
+        for (var part = type; part is not null && part != typeof(object) && part != typeof(ValueType); part = part.BaseType)
+        {
+            if (part.GetFields(Declared).FirstOrDefault(field => IsLost(field, info)) is { } lost)
+            {
+                return $"is {type.Name}, and {Name(lost)} would be lost in JSON: make it a property with a setter or a parameter of the constructor, "
+                    + "mark it [JsonInclude], or [JsonIgnore] ([NonSerialized] for a field) where it may be";
+            }
+        }
+
+        return info.Properties.Where(property => property.Get is not null && !IsExtension(property))
+            .Select(property => property.CustomConverter is null ? Look(property.PropertyType, seen) : null).FirstOrDefault(fault => fault is not null);
+    }
+
+    /// <summary>More than its elements does not come back, nor what cannot be filled.</summary>
+    private static string? LookAtCollection(JsonTypeInfo info, string empty)
+    {
+        var type = info.Type;
+        if (type.IsGenericType && type.Name.Contains("Stack`", StringComparison.Ordinal))
+        {
+            return $"is {type.Name}, which comes back upside down: use a list";
+        }
+
+        for (var part = type; part is { Namespace: not null } && !IsOfTheRuntime(part); part = part.BaseType)
+        {
+            if (part.GetFields(Declared).FirstOrDefault(field => !IsMarkedAsLost(field) && !typeof(Delegate).IsAssignableFrom(field.FieldType)) is { } lost
+                && typeof(System.Collections.IEnumerable).IsAssignableFrom(part.BaseType))
+            {
+                return $"is {type.Name}, and {Name(lost)} would be lost in JSON, which carries the elements of a collection alone: declare a type that has the collection";
+            }
+        }
+
+        try
+        {
+            JsonSerializer.Deserialize(empty, info);
+            return null;
+        }
+        catch (NotSupportedException)
+        {
+            return $"is {type.Name}, which cannot be read back: use a list, an array or a dictionary";
+        }
+        catch (Exception)
+        {
+            return null; // It wants elements.
+        }
+    }
+
+    private static bool IsLost(FieldInfo field, JsonTypeInfo info)
+    {
+        if (IsMarkedAsLost(field) || typeof(Delegate).IsAssignableFrom(field.FieldType))
+        {
+            return false; // Who listens is no state.
+        }
+
+        if (AutoProperty(field) is { } property)
+        {
+            return !property.IsDefined(typeof(JsonIgnoreAttribute)) && !info.Properties.Any(json => ComesBack(json) && IsOf(json, property));
+        }
+
+        return !info.Properties.Any(json => ComesBack(json) && (IsOf(json, field) || (json.AttributeProvider is PropertyInfo reads && Touches(reads, field))));
+    }
+
+    private static bool ComesBack(JsonPropertyInfo json) => json.Get is not null
+        && (json.Set is not null || json.AssociatedParameter is not null || json.ObjectCreationHandling == JsonObjectCreationHandling.Populate || IsExtension(json));
+
+    private static bool IsExtension(JsonPropertyInfo json) => json.IsExtensionData;
+
+    private static bool IsMarkedAsLost(FieldInfo field) => field.IsDefined(typeof(NonSerializedAttribute)) || field.IsDefined(typeof(JsonIgnoreAttribute));
+
+    private static bool IsOf(JsonPropertyInfo json, MemberInfo member) =>
+        json.AttributeProvider is MemberInfo one && one.Name == member.Name && (one.DeclaringType == member.DeclaringType || Overrides(one, member));
+
+    // Of a property that is overridden the metadata names the last one.
+    private static bool Overrides(MemberInfo one, MemberInfo member) =>
+        one is PropertyInfo last && member is PropertyInfo first && last.GetMethod?.GetBaseDefinition() == first.GetMethod?.GetBaseDefinition();
+
+    private static PropertyInfo? AutoProperty(FieldInfo field) => field.Name is ['<', ..] && field.Name.IndexOf(">k__BackingField", StringComparison.Ordinal) is > 1 and var end
+        ? field.DeclaringType!.GetProperty(field.Name[1..end], Declared) : null;
+
+    private static string Name(FieldInfo field) => $"{field.DeclaringType!.Name}.{(AutoProperty(field) is { } property ? property.Name : field.Name)}";
+
+    private static bool IsOfTheRuntime(Type type) => type.Assembly == typeof(object).Assembly || type.Namespace!.StartsWith("System", StringComparison.Ordinal);
+
+    /// <summary>Whether the getter reads the field, by its code: looked for at every byte, which may find one too many and misses none.</summary>
+    private static bool Touches(PropertyInfo property, FieldInfo field)
+    {
+        var code = property.GetMethod?.GetMethodBody()?.GetILAsByteArray() ?? [];
+        for (var at = 0; at + 5 <= code.Length; at++)
+        {
+            if ((code[at] == OpCodes.Ldfld.Value || code[at] == OpCodes.Ldflda.Value) && Resolve(property, BitConverter.ToInt32(code, at + 1)) is { } read
+                && read.Name == field.Name && read.DeclaringType?.Name == field.DeclaringType!.Name)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static FieldInfo? Resolve(PropertyInfo property, int token)
+    {
+        try
+        {
+            return property.Module.ResolveField(token, property.DeclaringType!.GetGenericArguments(), null);
+        }
+        catch (Exception error) when (error is ArgumentException or BadImageFormatException or MissingFieldException or TypeLoadException)
+        {
+            return null; // It was no token.
+        }
+    }
+}
