@@ -24,7 +24,8 @@ public sealed class CutProxy : IAsyncDisposable
     private readonly List<TcpClient> _open = [];
     private readonly (string Host, int Port) _server;
     private Cut? _next;
-    private int _generation;
+    private volatile int _generation;
+    private volatile bool _vanished;
 
     /// <param name="port">Default: any that is free.</param>
     public CutProxy(string connectionString, int port = 0)
@@ -47,6 +48,19 @@ public sealed class CutProxy : IAsyncDisposable
         {
             _generation++;
         }
+    }
+
+    /// <summary>New ones too, until <see cref="Speak"/>: what was opened meanwhile stays silent.</summary>
+    public void Vanish()
+    {
+        _vanished = true;
+        Silence();
+    }
+
+    public void Speak()
+    {
+        Silence();
+        _vanished = false;
     }
 
     /// <summary>Requests that were cut.</summary>
@@ -114,7 +128,7 @@ public sealed class CutProxy : IAsyncDisposable
         private readonly int _generation = proxy._generation;
         private volatile bool _swallowing;
 
-        private bool IsSilent => proxy._generation != _generation;
+        private bool IsSilent => proxy._vanished || proxy._generation != _generation;
 
         public Task RunAsync() => Task.WhenAll(ForwardAsync(), BackAsync());
 

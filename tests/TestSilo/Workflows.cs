@@ -152,6 +152,25 @@ public sealed class Hoard : Workflow<int, int>, IHoard
     }
 }
 
+/// <summary>Makes a history of so many pieces of 100 KB, waits for a step, and ends.</summary>
+public interface IBulky : IWorkflow<int, int>;
+
+/// <summary>Large when it is replayed, small when it runs.</summary>
+public sealed class Bulky : Workflow<int, int>, IBulky
+{
+    protected override async Task<int> RunAsync(int input)
+    {
+        var total = 0;
+        for (var i = 0; i < input; i++)
+        {
+            total += (await Step("piece", _ => Task.FromResult(Convert.ToHexString(System.Security.Cryptography.RandomNumberGenerator.GetBytes(50_000))))).Length;
+        }
+
+        await Step("waits", step => Task.Delay(TimeSpan.FromSeconds(3), step.Cancellation));
+        return total;
+    }
+}
+
 public interface ICounterGrain : IGrainWithStringKey
 {
     Task<int> AddAsync(int amount);

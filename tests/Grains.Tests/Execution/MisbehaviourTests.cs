@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Data;
 using Actors.Support;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Xunit;
@@ -61,13 +62,14 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
                 });
                 return "";
             },
-            logging: log => log.AddProvider(lines));
+            builder => builder.Services.AddSingleton<TimeProvider>(new QuickTime(20)),
+            log => log.AddProvider(lines));
         await engine.StartAsync("interrupted");
         var ended = engine.ResultAsync<string>("interrupted");
         while (!ended.IsCompleted)
         {
             problems.TryAdd((await engine.StatusAsync("interrupted")).Problem ?? "", true);
-            await Task.WhenAny(ended, Task.Delay(20));
+            await Task.WhenAny(ended, Task.Delay(2));
         }
 
         Assert.Contains("57P01", (await Assert.ThrowsAsync<WorkflowFailedException>(() => ended)).Message, StringComparison.Ordinal);
@@ -166,7 +168,11 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
                 await holds.Task;
                 return "held";
             }),
-            builder => builder.Execution.TransactionConnectionsMax = 1,
+            builder =>
+            {
+                builder.Execution.TransactionConnectionsMax = 1;
+                builder.Services.AddSingleton<TimeProvider>(new QuickTime(20));
+            },
             log => log.AddProvider(lines));
         await Task.WhenAll(engine.StartAsync("has it"), engine.StartAsync("waits for it"));
         string? problem;

@@ -18,6 +18,7 @@ public sealed class ExpiredLeasesTests(TestDatabase database) : IClassFixture<Te
     public async Task A_silo_that_does_not_renew_its_lease_while_another_does_is_declared_dead()
     {
         await using var engine = await database.ScriptAsync(_ => Task.FromResult(""));
+        await database.ExecuteAsync($"delete from actors.silos where id <> '{engine.Silo}'");
         var cut = await SiloAsync("now() - interval '1 second'");
         var buried = new TaskCompletionSource<(Guid, string)>();
         await using (Sweep(engine, (silo, address) => { buried.TrySetResult((silo, address)); return Task.CompletedTask; }))

@@ -17,16 +17,17 @@ public sealed class SweepCostTests
     {
         await using var database = await TestDatabase.CreateAsync();
         await using var engine = await database.ScriptAsync(_ => Task.FromResult(""));
-        await database.ExecuteAsync("""
+        var many = TestTier.IsAll ? 100_000 : 10_000;
+        await database.ExecuteAsync($"""
             insert into actors.workflows (instance, workflow, created_at, run, owner, epoch, position, status, namespace, id, code)
-            select n, n, now(), gen_random_uuid(), null, case when n > 100000 and n % 4 = 1 then 0 else 1 end, 1, case when n <= 100000 then 3 else 0 end, 'default', 'r' || n,
-                actors.code_of(case when n <= 100000 then 'Scripted' else 'Foreign' end)
-            from generate_series(1, 200000) n;
+            select n, n, now(), gen_random_uuid(), null, case when n > {many} and n % 4 = 1 then 0 else 1 end, 1, case when n <= {many} then 3 else 0 end, 'default', 'r' || n,
+                actors.code_of(case when n <= {many} then 'Scripted' else 'Foreign' end)
+            from generate_series(1, 2 * {many}) n;
             insert into actors.timers (instance, due_at, code, seq, parked) select instance, now() - interval '1 day', code, 1, status = 3 from actors.workflows;
             insert into actors.inbox (instance, at, code, parked, message_id, name) select instance, now(), code, status = 3, 'm', 'Poke' from actors.workflows;
             insert into actors.silos (id, started_at, alive_until, dead_at, name, address) select gen_random_uuid(), now(), now(), now(), 'dead', n::text from generate_series(1, 2) n;
-            update actors.workflows set epoch = 1, owner = (select id from actors.silos where address = '1') where instance between 100000 and 120000 and status = 0;
-            update actors.workflows set epoch = 1, owner = 'ffffffff-ffff-ffff-ffff-ffffffffffff' where instance between 120001 and 140000;
+            update actors.workflows set epoch = 1, owner = (select id from actors.silos where address = '1') where instance between {many} and {many} * 1.2 and status = 0;
+            update actors.workflows set epoch = 1, owner = 'ffffffff-ffff-ffff-ffff-ffffffffffff' where instance between {many} * 1.3 and {many} * 1.4;
             """);
         foreach (var known in new[] { false, true })
         {

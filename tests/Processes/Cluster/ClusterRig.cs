@@ -23,7 +23,8 @@ internal sealed class ClusterRig : IAsyncDisposable
 
     public IClusterClient Orleans => _client!.Services.GetRequiredService<IClusterClient>();
 
-    public static async Task<ClusterRig> StartAsync(int silos, int heapLimitMiB = 0)
+    /// <param name="through">From the connection string of the database to that of a proxy before it.</param>
+    public static async Task<ClusterRig> StartAsync(int silos, int heapLimitMiB = 0, Func<string, string>? through = null)
     {
         var rig = new ClusterRig(await TestDatabase.CreateAsync());
         await rig.ExecuteAsync(
@@ -35,7 +36,7 @@ internal sealed class ClusterRig : IAsyncDisposable
             """);
         try
         {
-            await rig.AddSilosAsync(silos, heapLimitMiB);
+            await rig.AddSilosAsync(silos, heapLimitMiB, through: through?.Invoke(rig.Database.ConnectionString));
             await rig.ConnectAsync();
             return rig;
         }
@@ -46,9 +47,11 @@ internal sealed class ClusterRig : IAsyncDisposable
         }
     }
 
-    public async Task AddSilosAsync(int count, int heapLimitMiB = 0, bool watch = true)
+    /// <param name="through">Connection string of a proxy before the database.</param>
+    public async Task AddSilosAsync(int count, int heapLimitMiB = 0, bool watch = true, string? through = null)
     {
-        var added = Enumerable.Range(_silos.Count, count).Select(number => SiloProcess.Begin(Database.ConnectionString, Database.Name, $"silo-{number}", heapLimitMiB, watch)).ToList();
+        var added = Enumerable.Range(_silos.Count, count)
+            .Select(number => SiloProcess.Begin(through ?? Database.ConnectionString, Database.Name, $"silo-{number}", heapLimitMiB, watch)).ToList();
         _silos.AddRange(added);
         await Task.WhenAll(added.Select(silo => silo.ReadyAsync()));
     }

@@ -116,6 +116,60 @@ public sealed class ClusterTests(ITestOutputHelper output)
     }
 
     [Fact]
+    [OnlyInAll]
+    public async Task A_silo_that_alone_cannot_reach_Postgres_is_declared_dead_and_its_workflows_go_on_elsewhere()
+    {
+        await using var rig = await ClusterRig.StartAsync(2);
+        await using var proxy = new CutProxy(rig.Database.ConnectionString);
+        await rig.AddSilosAsync(1, through: proxy.ConnectionString);
+        var handles = await StartTransfersAsync(rig, 60, 200);
+        var cut = await rig.ScalarAsync<Guid>("select id from actors.silos where name = 'silo-2'");
+        await rig.UntilAsync($"select exists (select from actors.workflows where owner = '{cut}')");
+        proxy.Vanish();
+        var watch = Stopwatch.StartNew();
+        await rig.UntilAsync($"select not exists (select from actors.workflows where owner = '{cut}')");
+        output.WriteLine($"taken over after {watch.ElapsedMilliseconds} ms");
+        await FinishAsync(rig, handles, 200);
+        proxy.Speak();
+        await rig.Silos[2].ExitedAsync(); // It learns that it was declared dead.
+    }
+
+    [Fact]
+    [OnlyInAll]
+    public async Task An_outage_of_Postgres_for_all_silos_ends_no_process_and_declares_nobody_dead()
+    {
+        CutProxy proxy = null!;
+        await using var rig = await ClusterRig.StartAsync(2, through: server => (proxy = new CutProxy(server)).ConnectionString);
+        await using var _ = proxy;
+        var handles = await StartTransfersAsync(rig, 30, 100);
+        await rig.UntilAsync("select count(*) > 100 from transfers");
+        proxy.Vanish();
+        await Task.Delay(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+        proxy.Speak();
+        var watch = Stopwatch.StartNew();
+        await FinishAsync(rig, handles, 100);
+        output.WriteLine($"all finished after {watch.ElapsedMilliseconds} ms");
+        Assert.Equal(2L, await rig.ScalarAsync<long>("select count(*) from actors.silos where dead_at is null"));
+        Assert.All(rig.Silos, silo => Assert.False(silo.HasExited));
+    }
+
+    [Fact]
+    [OnlyInAll]
+    public async Task Many_large_runs_of_a_dead_silo_go_on_in_one_whose_heap_holds_few_of_them()
+    {
+        await using var rig = await ClusterRig.StartAsync(1);
+        var handles = Enumerable.Range(0, 150).Select(i => rig.Workflows.Get<IBulky>($"b-{i}")).ToList();
+        await Task.WhenAll(handles.Select(handle => handle.StartAsync(30)));
+        await rig.UntilAsync("select count(*) > 100 from (select instance from actors.journal group by 1 having count(*) > 30) r", TimeSpan.FromMinutes(2));
+        await rig.Silos[0].KillAsync();
+        var watch = Stopwatch.StartNew();
+        await rig.AddSilosAsync(1, heapLimitMiB: 200); // What it has to load is more than twice that.
+        await rig.UntilAsync("select count(*) = 150 from actors.workflows where status = 1", TimeSpan.FromMinutes(3));
+        output.WriteLine($"all finished after {watch.ElapsedMilliseconds} ms, peak {rig.Silos[1].PeakMiB} MiB");
+        Assert.False(rig.Silos[1].HasExited);
+    }
+
+    [Fact]
     public async Task A_silo_whose_heap_is_full_ends_and_its_workflows_go_on_after_it()
     {
         await using var rig = await ClusterRig.StartAsync(1, heapLimitMiB: 200);
