@@ -131,6 +131,12 @@ internal sealed class WorkflowHandle<TContract>(
                 continue;
             }
 
+            if (reply.Error is { Code: nameof(WorkflowUnavailableException) })
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(200), cancellation); // Postgres is away, or that silo: who waits for an end waits on.
+                continue;
+            }
+
             if (reply.Error is { } failure)
             {
                 throw failure.ToException();

@@ -48,7 +48,9 @@ internal static class BlockingSocket
         }
     }
 
-    internal static SafeSocketHandle HandleOf(NpgsqlConnection connection) => StreamOf(ConnectorOf(connection)).Socket.SafeHandle;
+    internal static SafeSocketHandle HandleOf(NpgsqlConnection connection) => SocketOf(connection).SafeHandle;
+
+    internal static Socket SocketOf(NpgsqlConnection connection) => StreamOf(ConnectorOf(connection)).Socket;
 
     internal static List<int> Epolls() =>
     [

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Npgsql;
 
@@ -35,6 +36,34 @@ internal static class SilentSocket
         catch (Exception error) when (error is MissingMemberException or TypeLoadException)
         {
             // Another Npgsql: the keep-alives notice it, later.
+        }
+    }
+
+    /// <summary>Ends the connection unless this is disposed of in time. Unlike a command's time-out it asks the server to cancel nothing.</summary>
+    public static IDisposable EndsUnlessAnswered(NpgsqlConnection connection)
+    {
+        Socket? socket = null;
+        try
+        {
+            socket = BlockingSocket.SocketOf(connection);
+        }
+        catch (Exception error) when (error is MissingMemberException or TypeLoadException)
+        {
+            // Another Npgsql: the keep-alives notice it, later.
+        }
+
+        return new Timer(_ => End(socket), null, Limit, Timeout.InfiniteTimeSpan);
+    }
+
+    private static void End(Socket? socket)
+    {
+        try
+        {
+            socket?.Shutdown(SocketShutdown.Both);
+        }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        {
+            // It has ended by itself.
         }
     }
 

@@ -162,12 +162,13 @@ internal sealed class TransactionCommit : IAsyncDisposable
     private async Task<DateTimeOffset> SendAsync(Entry entry)
     {
         await using var batch = Connection.CreateBatch();
-        // No token and no time-out: a COMMIT that is on its way is waited for.
+        // No token and no time-out: a COMMIT that is on its way is waited for, or left with its connection, but never cancelled.
         (batch.Transaction, batch.Timeout) = (Transaction, 0);
         GroupBatch.Statement(batch, "reset role"); // Without the engine's rights the next one would not run.
         GroupBatch.Statement(batch, BeforeEntry);
         GroupBatch.AddEntries(batch, [entry], _database.Silo);
         GroupBatch.Statement(batch, "commit");
+        using var limit = SilentSocket.EndsUnlessAnswered(Connection);
         using var doubts = new CommitDoubts(Connection);
         var at = await _database.Probe.AroundAsync("commit transaction", async () =>
         {
