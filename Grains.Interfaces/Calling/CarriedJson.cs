@@ -11,7 +11,7 @@ internal static class CarriedJson
     public static JsonSerializerOptions Options { get; } = Make(new Utc());
 
     /// <summary>The same, and a text that is not Unicode throws: found out only where the JSON holds U+FFFD, which may be what became of one.</summary>
-    public static JsonSerializerOptions Strict { get; } = Make(new Utc(), new WellFormed());
+    public static JsonSerializerOptions Strict { get; } = Make(new Utc(), new WellFormed(), new WholeCharacter());
 
     private static JsonSerializerOptions Make(params JsonConverter[] converters)
     {
@@ -61,6 +61,14 @@ internal static class CarriedJson
             writer.WritePropertyName(JsonSerializer.Serialize(AsUtc(value)).Trim('"'));
 
         private static DateTime AsUtc(DateTime time) => time.Kind == DateTimeKind.Local ? time.ToUniversalTime() : time;
+    }
+
+    private sealed class WholeCharacter : JsonConverter<char>
+    {
+        public override char Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetString()![0];
+
+        public override void Write(Utf8JsonWriter writer, char value, JsonSerializerOptions options) => writer.WriteStringValue(
+            char.IsSurrogate(value) ? throw new LostInJsonException("a char is half of a surrogate pair, which would come back as U+FFFD: use a string") : $"{value}");
     }
 
     private sealed class WellFormed : JsonConverter<string>

@@ -15,6 +15,11 @@ internal static class JsonLoss
 {
     private const BindingFlags Declared = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
 
+    private static readonly Type[] Stacks =
+    [
+        typeof(Stack<>), typeof(ConcurrentStack<>), typeof(System.Collections.Immutable.ImmutableStack<>), typeof(System.Collections.Immutable.IImmutableStack<>),
+    ];
+
     private static readonly ConcurrentDictionary<Type, string?> Known = new();
 
     /// <summary>The rest of a sentence that names the member and the way out; null where nothing is lost.</summary>
@@ -55,13 +60,19 @@ internal static class JsonLoss
     private static string? LookAtObject(JsonTypeInfo info, HashSet<Type> seen)
     {
         var type = info.Type;
-        if (info.PolymorphismOptions is { DerivedTypes: { Count: > 0 } derived } && type.IsAbstract)
+        var derived = info.PolymorphismOptions?.DerivedTypes ?? [];
+        if (derived.Select(one => Look(one.DerivedType, seen)).FirstOrDefault(fault => fault is not null) is { } ofDerived)
         {
-            return derived.Select(one => Look(one.DerivedType, seen)).FirstOrDefault(fault => fault is not null);
+            return ofDerived;
         }
 
         if (type.IsAbstract)
         {
+            if (derived.Count > 0)
+            {
+                return null;
+            }
+
             return $"is {type.Name}, of which JSON cannot tell what it was: declare the type itself, or mark it [JsonDerivedType(…)]";
         }
 
@@ -79,7 +90,7 @@ internal static class JsonLoss
             }
         }
 
-        return info.Properties.Where(property => property.Get is not null && !IsExtension(property))
+        return info.Properties.Where(property => ComesBack(property) && !IsExtension(property)) // What is computed is only written.
             .Select(property => property.CustomConverter is null ? Look(property.PropertyType, seen) : null).FirstOrDefault(fault => fault is not null);
     }
 
@@ -87,7 +98,7 @@ internal static class JsonLoss
     private static string? LookAtCollection(JsonTypeInfo info, string empty)
     {
         var type = info.Type;
-        if (type.IsGenericType && type.Name.Contains("Stack`", StringComparison.Ordinal))
+        if (IsStack(type))
         {
             return $"is {type.Name}, which comes back upside down: use a list";
         }
@@ -116,6 +127,8 @@ internal static class JsonLoss
         }
     }
 
+    private static bool IsStack(Type? type) => type is not null && ((type.IsGenericType && Stacks.Contains(type.GetGenericTypeDefinition())) || IsStack(type.BaseType));
+
     private static bool IsLost(FieldInfo field, JsonTypeInfo info)
     {
         if (IsMarkedAsLost(field) || typeof(Delegate).IsAssignableFrom(field.FieldType))
@@ -128,11 +141,18 @@ internal static class JsonLoss
             return !property.IsDefined(typeof(JsonIgnoreAttribute)) && !info.Properties.Any(json => ComesBack(json) && IsOf(json, property));
         }
 
+        // A parameter of a primary constructor that the class's methods use.
+        if (field.Name is ['<', ..] && field.Name.EndsWith(">P", StringComparison.Ordinal) && info.Properties.Any(json => json.AssociatedParameter?.Name == field.Name[1..^2]))
+        {
+            return false;
+        }
+
         return !info.Properties.Any(json => ComesBack(json) && (IsOf(json, field) || (json.AttributeProvider is PropertyInfo reads && Touches(reads, field))));
     }
 
     private static bool ComesBack(JsonPropertyInfo json) => json.Get is not null
-        && (json.Set is not null || json.AssociatedParameter is not null || json.ObjectCreationHandling == JsonObjectCreationHandling.Populate || IsExtension(json));
+        && (json.Set is not null || json.AssociatedParameter is not null || json.ObjectCreationHandling == JsonObjectCreationHandling.Populate
+        || (json.AttributeProvider is MemberInfo { DeclaringType: { } owner } && owner.IsDefined(typeof(JsonObjectCreationHandlingAttribute))) || IsExtension(json));
 
     private static bool IsExtension(JsonPropertyInfo json) => json.IsExtensionData;
 
@@ -153,8 +173,19 @@ internal static class JsonLoss
     private static bool IsOfTheRuntime(Type type) => type.Assembly == typeof(object).Assembly || type.Namespace!.StartsWith("System", StringComparison.Ordinal);
 
     /// <summary>Whether the getter reads the field, by its code: looked for at every byte, which may find one too many and misses none.</summary>
-    private static bool Touches(PropertyInfo property, FieldInfo field)
+    private static bool Touches(PropertyInfo? property, FieldInfo field)
     {
+        if (property is null)
+        {
+            return false;
+        }
+
+        if (property.GetMethod is { IsVirtual: true } && property.DeclaringType!.BaseType?.GetProperty(property.Name, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic) is { } below
+            && Touches(below, field))
+        {
+            return true; // The override may go on to it.
+        }
+
         var code = property.GetMethod?.GetMethodBody()?.GetILAsByteArray() ?? [];
         for (var at = 0; at + 5 <= code.Length; at++)
         {

@@ -87,8 +87,13 @@ internal sealed partial class MembershipWatch(
     /// <summary>A silo whose lease expired: Orleans forgets it, so that its calls go elsewhere, and the database does, so that its runs may be claimed.</summary>
     public async Task BuryAsync(Guid silo, SiloAddress address)
     {
-        await members.TryKill(address).WaitAsync(BuryLimit);
-        await SiloRegistry.DeclareDeadAsync(database.Users, silo);
+        // Of one that it does not know, Orleans would try for ever, and every other kill would wait behind that.
+        if (members.CurrentSnapshot.Members.TryGetValue(address, out var member) && member.Status != SiloStatus.Dead)
+        {
+            await members.TryKill(address).WaitAsync(BuryLimit);
+        }
+
+        await SiloRegistry.DeclareDeadAsync(database.Engine, silo);
         sweeper.Nudge();
     }
 

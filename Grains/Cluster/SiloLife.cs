@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Actors.Execution;
 using Actors.Outbox;
 using Actors.Partitions;
@@ -64,7 +65,9 @@ internal sealed partial class SiloLife(
                 await engine.StartAsync(cancellation);
                 (await Durability.OffAsync(database)).ForEach(LogNotDurable);
                 await cold.RetireDeadMembersAsync(here.SiloAddress, cancellation);
+                var asked = Stopwatch.GetTimestamp();
                 await SiloRegistry.RegisterAsync(database, options.SiloName, here.SiloAddress.ToParsableString(), options.LeaseDuration);
+                engine.Context.Lease.Renewed(asked, options.LeaseDuration);
                 return;
             }
             catch (Exception error) when (error is not OperationCanceledException && engine.Context.Database.AccessProblem(error) is { } problem)

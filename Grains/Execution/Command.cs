@@ -40,8 +40,13 @@ internal abstract class BodyCommand(int seq, string name, Retry retry, SourceLin
     /// <summary>Attempts in a row that a conflict or a lost connection ended: they do not count, but they wait longer each time.</summary>
     public int Interruptions { get; set; }
 
-    /// <summary>When the first of them was, by the process's own clock.</summary>
+    /// <summary>When the first of them was, or the first after a wait, by the process's own clock.</summary>
     public long InterruptedAt { get; set; }
+
+    /// <summary>Tries in a row that got no connection, and so began no body.</summary>
+    public int Waits { get; set; }
+
+    public long WaitsSince { get; set; }
 
     /// <summary>When the next attempt may begin; null: at once.</summary>
     public DateTimeOffset? RetryAt { get; set; }

@@ -17,12 +17,13 @@ internal static class Replay
     }
 
     /// <summary>The object as this history leaves it.</summary>
+    /// <param name="undelivered">What the history holds beyond it, and the code was never told.</param>
     /// <exception cref="WorkflowCodeException">The code does not match the history.</exception>
-    public static WorkflowCode Code(EngineContext engine, LoadedRun loaded, IServiceProvider services)
+    public static WorkflowCode Code(EngineContext engine, LoadedRun loaded, IServiceProvider services, IReadOnlyList<JournalRow>? undelivered = null)
     {
         var code = new WorkflowCode(
             loaded.Row, engine.Types.Get(loaded.Row.Type, loaded.Row.Id), services, engine.Payloads, engine.Messages, engine.Loggers.CreateLogger($"Actors.Workflow.{loaded.Row.Type}"), _ => { });
-        code.Expect(loaded.History);
+        code.Expect([.. loaded.History, .. undelivered ?? []]);
         foreach (var row in loaded.History)
         {
             code.Deliver(row);

@@ -3,7 +3,6 @@ using System.Data;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
 using Npgsql;
-using NpgsqlTypes;
 
 namespace Actors.Execution;
 
@@ -66,7 +65,7 @@ internal sealed partial class TransactionSessions(EngineDatabase database, Journ
             database.Engine,
             "living sessions",
             batch => GroupBatch.Statement(
-                batch, LivingSessions, new NpgsqlParameter<string> { TypedValue = EngineDatabase.ApplicationName(database.Silo), NpgsqlDbType = NpgsqlDbType.Text }),
+                batch, LivingSessions, new NpgsqlParameter<int[]> { TypedValue = [.. old.Select(open => open.Key.ProcessId)] }),
             async reader =>
             {
                 var ids = new HashSet<int>();

@@ -35,7 +35,14 @@ internal sealed class TurnContext(Action foreignContinuation, Action<Exception> 
         {
             _current = outerTurn;
             SetSynchronizationContext(outerContext);
-            Ambient.Drop(); // Nor is what it has set for whoever has this thread next.
+            if (outerTurn is null)
+            {
+                Ambient.Drop(); // Nor is what it has set for whoever has this thread next.
+            }
+            else
+            {
+                Ambient.EnterCode();
+            }
         }
     }
 

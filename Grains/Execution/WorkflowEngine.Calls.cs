@@ -16,6 +16,7 @@ internal sealed partial class WorkflowEngine
     private static readonly string ReadLastRow = SqlText.Get("read_last_row");
     private static readonly string ReadUndelivered = SqlText.Get("read_undelivered");
     private static readonly string ResumeWorkflow = SqlText.Get("resume_workflow");
+    private static readonly string Unpark = SqlText.Get("unpark");
 
     /// <summary>Returns after the commit that holds the signal: in the journal of a run in memory, else in its inbox.</summary>
     public Task SignalAsync(WorkflowId id, SignalRequest signal)
@@ -124,7 +125,11 @@ internal sealed partial class WorkflowEngine
         var resumed = await Context.Database.QueryAsync(
             Context.Database.Engine,
             "resume",
-            batch => GroupBatch.Statement(batch, ResumeWorkflow, Text(id.Namespace), Text(id.Id), Text(requestId)),
+            batch =>
+            {
+                GroupBatch.Statement(batch, ResumeWorkflow, Text(id.Namespace), Text(id.Id), Text(requestId));
+                GroupBatch.Statement(batch, Unpark, Text(id.Namespace), Text(id.Id));
+            },
             reader => reader.ReadAsync());
         if (resumed)
         {

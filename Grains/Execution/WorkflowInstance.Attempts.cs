@@ -125,11 +125,15 @@ internal sealed partial class WorkflowInstance
     /// <summary>An attempt that lost a conflict or its connection runs again without counting, for a while: from then on it has failed like any other.</summary>
     private void Interrupted(BodyCommand command, bool hadBody, Exception? error)
     {
-        if (command.Interruptions++ == 0)
+        var now = _engine.Time.GetTimestamp();
+        if (!hadBody)
         {
-            command.InterruptedAt = _engine.Time.GetTimestamp();
+            WaitOn(command, error!, now);
+            return;
         }
 
+        (command.Waits, command.InterruptedAt) = (0, command.Waits > 0 || command.Interruptions == 0 ? now : command.InterruptedAt);
+        command.Interruptions++;
         if (PostgresFaults.IsStalePlan(error))
         {
             _engine.Database.Users.Clear(); // Each of its connections has that plan.
@@ -137,15 +141,31 @@ internal sealed partial class WorkflowInstance
 
         error ??= new InvalidOperationException("the database's fence did not let it pass");
         var since = _engine.Time.GetElapsedTime(command.InterruptedAt);
-        if (hadBody && (command.Interruptions > InterruptionsMax || since > InterruptedMax))
+        if (command.Interruptions > InterruptionsMax || since > InterruptedMax)
         {
             Failed(command, error);
             return;
         }
 
-        var (pause, reason) = (PostgresFaults.Pause(command.Interruptions), ErrorText.MessageOf(error));
-        var level = command.Interruptions < InterruptionsBeforeProblem ? LogLevel.Information : LogLevel.Warning;
-        LogInterrupted(level, Id, command, command.Interruptions, pause, reason);
+        BeginAgain(command, command.Interruptions, error);
+    }
+
+    /// <summary>It has no connection: no attempt, and without an end.</summary>
+    private void WaitOn(BodyCommand command, Exception error, long now)
+    {
+        if (command.Waits++ == 0)
+        {
+            command.WaitsSince = now;
+        }
+
+        BeginAgain(command, command.Waits, error);
+    }
+
+    private void BeginAgain(BodyCommand command, int times, Exception error)
+    {
+        var (pause, reason) = (PostgresFaults.Pause(times), ErrorText.MessageOf(error));
+        var level = times < InterruptionsBeforeProblem ? LogLevel.Information : LogLevel.Warning;
+        LogInterrupted(level, Id, command, times, pause, reason);
         _ = Task.Delay(pause, _engine.Time).ContinueWith(_ => Post(() => Begin(command)), TaskScheduler.Default);
     }
 
@@ -153,11 +173,12 @@ internal sealed partial class WorkflowInstance
     {
         foreach (var command in _code.Outstanding.Values.OfType<BodyCommand>())
         {
-            if (command.Interruptions >= InterruptionsBeforeProblem
-                || (command.Interruptions > 0 && _engine.Time.GetElapsedTime(command.InterruptedAt) > LongAfter))
+            var (times, since) = command.Waits > 0 ? (command.Waits, command.WaitsSince) : (command.Interruptions, command.InterruptedAt);
+            if (times >= InterruptionsBeforeProblem || (times > 0 && _engine.Time.GetElapsedTime(since) > LongAfter))
             {
-                return $"{command} was interrupted {command.Interruptions} times, for {_engine.Time.GetElapsedTime(command.InterruptedAt).TotalSeconds:0} s: "
-                    + "conflicts, or Postgres is away.";
+                var seconds = $"{_engine.Time.GetElapsedTime(since).TotalSeconds:0} s";
+                return command.Waits > 0 ? $"{command} has had no connection to Postgres for {seconds}."
+                    : $"{command} was interrupted {times} times in {seconds}: by conflicts, or it lost its connection.";
             }
 
             if (command.Attempt is { BegunAt: not 0 and var begun } attempt && _engine.Time.GetElapsedTime(begun) is var running && running > LongAfter)

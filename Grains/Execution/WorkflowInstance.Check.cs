@@ -29,7 +29,8 @@ internal sealed partial class WorkflowInstance
 
     /// <summary>Returns what differs, for people; null when nothing does, or it was not looked for.</summary>
     /// <param name="last">The row of the end; null at rest.</param>
-    private string? CheckReplay(JournalRow? last)
+    /// <param name="undelivered">Rows of the end's entry, which the code was never told.</param>
+    private string? CheckReplay(JournalRow? last, IReadOnlyList<JournalRow>? undelivered = null)
     {
         if (_past is not { } past || _code.Violation is not null)
         {
@@ -39,7 +40,7 @@ internal sealed partial class WorkflowInstance
         var scope = _engine.Services.CreateAsyncScope();
         try
         {
-            if (Difference(past, last, scope.ServiceProvider) is not { } difference)
+            if (Difference(past, undelivered, last, scope.ServiceProvider) is not { } difference)
             {
                 return null;
             }
@@ -55,16 +56,20 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    private string? Difference(List<JournalRow> past, JournalRow? last, IServiceProvider services)
+    private string? Difference(List<JournalRow> past, IReadOnlyList<JournalRow>? undelivered, JournalRow? last, IServiceProvider services)
     {
         WorkflowCode again;
         try
         {
-            again = Execution.Replay.Code(_engine, new LoadedRun(Row, past, []), services);
+            again = Execution.Replay.Code(_engine, new LoadedRun(Row, past, []), services, undelivered);
         }
         catch (WorkflowCodeException error)
         {
             return error.Message;
+        }
+        catch (Exception error)
+        {
+            return $"its object cannot be made again, which threw {error.GetType().Name}: {ErrorText.MessageOf(error)}.";
         }
 
         if (last is null || !again.HasEnded)

@@ -219,10 +219,9 @@ internal sealed partial class WorkflowInstance
         foreach (var row in entry.Rows)
         {
             row.At = at;
-            Remember(row);
         }
 
-        var withheld = CheckReplay(last) is { } difference && _engine.Findings.Mode == ReplayCheck.Throw ? new ReplayDifferenceException(difference) : null;
+        var withheld = CheckReplay(last, entry.Rows) is { } difference && _engine.Findings.Mode == ReplayCheck.Throw ? new ReplayDifferenceException(difference) : null;
         Leave(new WorkflowEndedException($"Workflow '{Id}' has ended; the signal was not delivered."), outcome, withheld);
         draft.Committed();
     }

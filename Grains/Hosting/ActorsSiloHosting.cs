@@ -43,6 +43,11 @@ public static class ActorsSiloHosting
             throw new ValidationException($"AdvertisedAddress: '{settings.Cluster.AdvertisedAddress}' is no IP address, which others could reach this silo at.");
         }
 
+        if (settings.Cluster.LeaseDuration < 4 * settings.Cluster.SweepInterval)
+        {
+            throw new ValidationException("LeaseDuration: at least four times SweepInterval, or a silo that sweeps in time would count as one that cannot reach Postgres.");
+        }
+
         AddClock(builder.Services);
         AddEngine(builder.Services, connectionString, settings);
         AddClusterParts(builder.Services, settings);

@@ -78,7 +78,7 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
 
     /// <summary>The runs that wait for their messages, and the end of this pass: with very many of them, later runs wait as well.</summary>
     private ValueTask<(long[] Instances, DateTime Until)> PendingAsync(CancellationToken stop) => database.QueryAsync(
-        database.Engine,
+        database.Slow,
         "find pending",
         batch => GroupBatch.Statement(batch, FindPending, Interval(keep!.Value), new NpgsqlParameter<int> { TypedValue = PendingMax }, Interval(Slack)),
         async reader =>
@@ -101,7 +101,7 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
 
     private ValueTask<(long Deleted, DateTime Ended, long Instance)?> DeleteAsync(
         long[] pending, DateTime until, (DateTime Ended, long Instance) after, CancellationToken stop) => database.QueryAsync<(long, DateTime, long)?>(
-        database.Engine,
+        database.Slow,
         "delete ended",
         batch => GroupBatch.Statement(
             batch,

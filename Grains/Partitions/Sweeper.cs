@@ -28,12 +28,14 @@ internal sealed partial class Sweeper(
     private const int FoundMax = 1000;
     private static readonly TimeSpan FarEvery = TimeSpan.FromSeconds(10);
     private static readonly string Sweep = SqlText.Get("sweep");
+    private static readonly string RenewLease = SqlText.Get("renew_lease");
     private static readonly string ForgetSilos = SqlText.Get("forget_silos");
     private static readonly TimeSpan WakeLimit = TimeSpan.FromSeconds(1); // The lease hangs on the next sweep.
 
     private readonly ExpiredLeases _expired = new(settings.BuryAfter, settings.Lease, TimeProvider.System);
     private readonly Nudge _nudged = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _waking = new();
+    private readonly ConcurrentDictionary<Guid, bool> _burying = new();
 
     /// <summary>Is renewed by each sweep.</summary>
     public OwnLease Lease { get; init; } = new();
@@ -46,6 +48,48 @@ internal sealed partial class Sweeper(
 
     /// <summary>Sweeps until it is stopped. Postgres may come and go meanwhile.</summary>
     public async Task RunAsync(CancellationToken stop)
+    {
+        var keeping = KeepLeaseAsync(stop);
+        await SweepAsync(stop);
+        await keeping;
+    }
+
+    /// <summary>The lease does not wait for a sweep that has much to do.</summary>
+    private async Task KeepLeaseAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            await Task.Delay(settings.Lease / 6, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (stop.IsCancellationRequested || Lease.Age < settings.Lease / 3)
+            {
+                continue;
+            }
+
+            try
+            {
+                var asked = Stopwatch.GetTimestamp();
+                if (await database.QueryAsync(
+                    database.Engine,
+                    "renew lease",
+                    batch => GroupBatch.Statement(
+                        batch,
+                        RenewLease,
+                        new NpgsqlParameter<Guid> { TypedValue = database.Silo },
+                        new NpgsqlParameter<TimeSpan> { TypedValue = settings.Lease, NpgsqlDbType = NpgsqlDbType.Interval }),
+                    reader => reader.ReadAsync(stop),
+                    stop))
+                {
+                    Lease.Renewed(asked, settings.Lease);
+                }
+            }
+            catch (Exception error)
+            {
+                LogLeaseNotRenewed(error.Message);
+            }
+        }
+    }
+
+    private async Task SweepAsync(CancellationToken stop)
     {
         var failures = 0;
         Stopwatch? looked = null; // The first look is far, too.
@@ -118,9 +162,9 @@ internal sealed partial class Sweeper(
             leaseLost();
         }
 
-        foreach (var (id, address) in _expired.Dead(expired))
+        foreach (var (id, address) in _expired.Dead(expired).Where(silo => _burying.TryAdd(silo.Id, true)))
         {
-            await BuryAsync(id, address);
+            _ = BuryAsync(id, address); // The own lease does not wait for it.
         }
 
         found.UnionWith(unsure().Take(FoundMax));
@@ -145,6 +189,10 @@ internal sealed partial class Sweeper(
         catch (Exception error)
         {
             LogBuryFailed(silo, error.Message); // It is seen again.
+        }
+        finally
+        {
+            _burying.TryRemove(silo, out _);
         }
     }
 
@@ -184,6 +232,9 @@ internal sealed partial class Sweeper(
 
     [LoggerMessage(404, LogLevel.Warning, "Silo {Silo} ({Address}) has not renewed its lease, and {Time} after it expired it is declared dead: it cannot reach Postgres, or is gone.")]
     private partial void LogExpired(Guid silo, string address, TimeSpan time);
+
+    [LoggerMessage(406, LogLevel.Warning, "The lease of this silo could not be renewed now: {Reason}")]
+    private partial void LogLeaseNotRenewed(string reason);
 
     [LoggerMessage(405, LogLevel.Warning, "Silo {Silo} could not be declared dead now: {Reason}")]
     private partial void LogBuryFailed(Guid silo, string reason);

@@ -28,6 +28,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         Engine = BuildEngine(connectionsMax: 16);
         _blocking = BuildEngine(connectionsMax: 1, blocking: true);
         Patient = Build(connectionString, $"actors patient {silo}", 4, HeldPlans, lockTimeoutMs: 30_000);
+        Slow = Build(connectionString, $"actors engine {silo}", 1, HeldPlans, lockTimeoutMs: 1000, limited: false);
         Users = Build(connectionString, $"actors user {silo}", userConnectionsMax, $"-c idle_in_transaction_session_timeout={(int)idleTransactionTimeout.TotalMilliseconds}");
     }
 
@@ -43,6 +44,9 @@ internal sealed class EngineDatabase : IAsyncDisposable
     /// <summary>The same for members that left their group because they had to wait.</summary>
     public NpgsqlDataSource Patient { get; }
 
+    /// <summary>For what reads as much as there is, and hurries nobody: no limit on its statements.</summary>
+    public NpgsqlDataSource Slow { get; }
+
     /// <summary>Transactions of users' code. A transaction of a stopped process ends by itself after the idle time-out.</summary>
     public NpgsqlDataSource Users { get; }
 
@@ -57,7 +61,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         NpgsqlDataSource source, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read, CancellationToken cancellation = default)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
-        return await SendAsync(connection, name, build, read, mayBeLong: source == Patient, cancellation);
+        return await SendAsync(connection, name, build, read, mayBeLong: source == Patient || source == Slow, cancellation);
     }
 
     /// <summary>The same for statements whose commit somebody is told of: a commit with a warning throws <see cref="CommitInDoubtException"/>.</summary>
@@ -65,7 +69,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
     {
         await using var connection = await source.OpenConnectionAsync();
         using var doubts = new CommitDoubts(connection);
-        var result = await SendAsync(connection, "commit", build, read, mayBeLong: source == Patient, CancellationToken.None);
+        var result = await SendAsync(connection, "commit", build, read, mayBeLong: source == Patient || source == Slow, CancellationToken.None);
         doubts.ThrowIfAny();
         return result;
     }
@@ -127,6 +131,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         await (_blocking?.DisposeAsync() ?? default);
         await Engine.DisposeAsync();
         await Patient.DisposeAsync();
+        await Slow.DisposeAsync();
         await Users.DisposeAsync();
     }
 
@@ -134,7 +139,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         Build(_connectionString, $"actors engine {Silo}", connectionsMax, HeldPlans, lockTimeoutMs: 1000, blocking);
 
     private static NpgsqlDataSource Build(
-        string connectionString, string application, int connectionsMax, string options, int lockTimeoutMs = 0, bool blocking = false)
+        string connectionString, string application, int connectionsMax, string options, int lockTimeoutMs = 0, bool blocking = false, bool limited = true)
     {
         var given = new NpgsqlConnectionStringBuilder(connectionString);
         var lockTimeout = lockTimeoutMs == 0 ? "" : $"-c lock_timeout={lockTimeoutMs} ";
@@ -157,7 +162,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         // What is not answered in time is given up with its connection, and its outcome is found out over another. Nothing is cancelled at the server:
         // it may be gone, and a COMMIT that is cancelled while it waits for a standby has happened.
         var ours = !application.StartsWith("actors user", StringComparison.Ordinal);
-        settings.CommandTimeout = !ours ? settings.CommandTimeout : (int)SilentSocket.Limit.TotalSeconds + (lockTimeoutMs / 1000);
+        settings.CommandTimeout = !ours ? settings.CommandTimeout : !limited ? 0 : (int)SilentSocket.Limit.TotalSeconds + (lockTimeoutMs / 1000);
         settings.CancellationTimeout = ours ? -1 : settings.CancellationTimeout;
         // Bodies' statements are prepared too, unless the connection string says how many are.
         if (ours || !given.ShouldSerialize("Max Auto Prepare"))

@@ -374,6 +374,9 @@ begin
         actors.require_name('message id', message_id, length(message_id), 200), actors.require_name('name', name, length(name), 200);
     select w.instance, w.workflow, w.code, w.position, w.status, w.epoch = 0 and actors.is_own(w.xmin, w.created_at) as own into target
     from actors.workflows w where w.namespace = send.namespace and w.id = send.id and w.latest;
+    if target.status = 3 then  -- Whoever resumes it meanwhile waits for this letter, or this sees that it was resumed: a parked one would be forgotten.
+        select w.status into target.status from actors.workflows w where w.instance = target.instance for share;
+    end if;
     if exists (select from actors.message_ids m where m.workflow = target.workflow and m.message_id = send.message_id and m.kind = 0) then
         return true;
     elsif target.status is null or target.status not in (0, 3) then

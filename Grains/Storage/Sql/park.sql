@@ -1,5 +1,5 @@
 -- Called by JournalWriter after advance_workflows, in its transaction, for runs that are set aside: until somebody resumes them no sweep passes over
--- their timers and letters.
+-- their timers and letters. Of a flood of letters the sweeps park the rest, portion by portion.
 with runs as (
     select r.instance from unnest($1::bigint[]) as r (instance)
 ), timers as (
@@ -7,4 +7,4 @@ with runs as (
         select t.ctid from runs r cross join lateral (select t.ctid from actors.timers t where t.instance = r.instance offset 0) t))
 )
 update actors.inbox set parked = true where ctid = any (array(
-    select i.ctid from runs r cross join lateral (select i.ctid from actors.inbox i where i.instance = r.instance offset 0) i))
+    select i.ctid from runs r cross join lateral (select i.ctid from actors.inbox i where i.instance = r.instance limit 1000) i))

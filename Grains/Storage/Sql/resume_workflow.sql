@@ -13,10 +13,6 @@ with asked as (
 ), noted as (
     insert into actors.message_ids (workflow, instance, at, position, kind, message_id)
     select r.workflow, r.instance, actors.now(), r.position, 2, $3 from resumed r
-), timers as (
-    update actors.timers set parked = false where instance = (select r.instance from resumed r)
-), letters as (
-    update actors.inbox set parked = false where instance = (select r.instance from resumed r)
 ), woken as (
     insert into actors.inbox (instance, at, code, message_id, name)
     select r.instance, actors.now(), r.code, 'resume-' || r.epoch, '' from resumed r

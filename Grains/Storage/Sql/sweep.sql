@@ -3,7 +3,7 @@
 -- is in nobody's memory (1), unread mail (2), runs of dead owners (3), runs that SQL started (4), as many as there is room for. Mail without a
 -- name is looked for in every partition: it is a call for help; so are, where $8, new runs that nobody took for ten seconds, as their silo
 -- may lack the type; and, where $8, runs of owners that have no row at all (3): a silo that was frozen, buried and forgotten may have started them.
--- Silos whose lease has expired, by id and address (5): whoever sees one like that for long enough, and renews its own meanwhile, declares it dead.
+-- Silos whose lease has expired after it was renewed once (before, they start), by id and address (5): whoever sees one like that for long enough, and renews its own meanwhile, declares it dead.
 -- Each part begins at what may be work and probes from there; the limits keep the planner from joining whole tables.
 with recursive unowned as (
     (select w.owner from actors.workflows w where $8 and w.owner >= '00000000-0000-0000-0000-000000000000' order by w.owner limit 1)
@@ -17,6 +17,7 @@ with recursive unowned as (
     cross join lateral (select m.ctid, m.instance from actors.inbox m where m.code = c.code and not m.undelivered and not m.parked offset 0) m
     left join lateral (select w.status from actors.workflows w where w.instance = m.instance limit 1) w on true
     where w.status is null or w.status <> 0
+    limit 1000
 ), undelivered as (
     update actors.inbox i set undelivered = true, reason = 'the run has ended'
     where not i.undelivered and i.ctid = any (array(select l.ctid from late l where l.status is distinct from 3))
@@ -29,7 +30,7 @@ with recursive unowned as (
 )
 select 0 as kind, null as namespace, null as id, actors.now() as now from renewed
 union all
-(select 5, s.address, s.id::text, s.alive_until from actors.silos s where s.dead_at is null and s.alive_until < actors.now() and s.id <> $1)
+(select 5, s.address, s.id::text, s.alive_until from actors.silos s where s.dead_at is null and s.alive_until < actors.now() and s.id <> $1 and s.alive_until > s.started_at + $2)
 union all
 (select 1, d.namespace, d.id, null
 from unnest($5::integer[]) as c (code)

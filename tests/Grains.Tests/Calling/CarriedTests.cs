@@ -40,6 +40,7 @@ public sealed class CarriedTests
         .. Of(new Ignored { Kept = 1 }, new Cached("a"), new Inheriting { Own = 1, Name = "a" }, new Overriding { Count = 1 }, new Virtual { Count = 2 }, new Generic<int>(1), new Nested(new Point(1, 2), [new(3, 4)])),
         .. Of(new Extended { Rest = new() { ["more"] = JsonSerializer.SerializeToElement(1) } }, new Required { Name = "a" }, new Listened { Count = 1 }, new Money(5), new Recursive(1, new Recursive(2, null))),
         (typeof(Shape), new Circle(1)), (typeof(Shape), new Square(2)), (typeof(IShape), new Disc(3)), (typeof(List<Shape>), new List<Shape> { new Circle(1), new Square(2) }),
+        .. Of(new Period(1, 2), new Captured(5, "a"), new OverridesBase { Name = "a" }, new Filled { Items = { 1 } }, new CardStack<int> { 1, 2 }, new Explicit { Count = 1 }, new Positional { Value = 1 }),
         .. Of(JsonSerializer.SerializeToElement(new[] { 1 }), JsonNode.Parse("[1]")!.AsArray(), new NothingAtAll(), new StringComparison?[] { null, StringComparison.Ordinal }),
     ];
 
@@ -47,7 +48,7 @@ public sealed class CarriedTests
     [
         (typeof(BigInteger), "BigInteger._sign would be lost"), (typeof(Complex), "Complex.m_real would be lost"), (typeof(Vector3), "Vector3.X would be lost"), (typeof(IPAddress), "is IPAddress, which cannot be read back"), (typeof(IReadOnlySet<int>), "cannot be read back: use a list"), (typeof(ReadOnlyPoint), "ReadOnlyPoint.X would be lost"),
         (typeof((int, string)), "is a tuple, whose fields JSON loses"), (typeof(List<(int, int)>), "is a tuple"), (typeof(Stack<int>), "comes back upside down"), (typeof(ConcurrentStack<int>), "upside down"),
-        (typeof(ImmutableStack<int>), "upside down"), (typeof(PrivateSetter), "PrivateSetter.Count would be lost"), (typeof(GetOnly), "GetOnly.Count would be lost"), (typeof(GetOnlyList), "GetOnlyList.Items would be lost"),
+        (typeof(ImmutableStack<int>), "upside down"), (typeof(Undo), "upside down"), (typeof(Vehicle), "Bicycle.Gears would be lost"), (typeof(CapturedAlone), "CapturedAlone.<hidden>P would be lost"), (typeof(PrivateSetter), "PrivateSetter.Count would be lost"), (typeof(GetOnly), "GetOnly.Count would be lost"), (typeof(GetOnlyList), "GetOnlyList.Items would be lost"),
         (typeof(PublicField), "PublicField.Count would be lost"), (typeof(Hidden), "Hidden._count would be lost"), (typeof(HiddenBase), "Hidden._count would be lost"), (typeof(Animal), "of which JSON cannot tell what it was"),
         (typeof(IAnimal), "is IAnimal, of which JSON"), (typeof(Holds<Animal>), "is Animal, of which JSON"), (typeof(List<IAnimal>), "is IAnimal, of which JSON"), (typeof(Dictionary<string, BigInteger>), "BigInteger._sign"),
         (typeof(Page), "Page.Total would be lost in JSON, which carries the elements"), (typeof(ReadOnlyItems), "cannot be read back: use a list"), (typeof(NoConstructor), "NoConstructor, which cannot be read back"),
@@ -123,6 +124,14 @@ public sealed class CarriedTests
     }
 
     [Fact]
+    public void Half_a_surrogate_pair_in_characters_is_refused()
+    {
+        Assert.Throws<PayloadException>(() => Payloads.Write('\uD83D', $"It"));
+        Assert.Throws<PayloadException>(() => Payloads.Write("😀".ToCharArray(), $"It"));
+        Assert.Equal("ü", new string(Payloads.Read<char[]>(Payloads.Write("ü".ToCharArray(), $"it"), $"it")));
+    }
+
+    [Fact]
     public void A_local_time_comes_back_as_the_same_instant_in_UTC()
     {
         var local = new DateTime(2026, 7, 1, 12, 0, 0, DateTimeKind.Local);
@@ -142,7 +151,7 @@ public sealed class CarriedTests
         public int GetHashCode(object? obj) => 0;
     }
 
-#pragma warning disable CA1051, CA1822, IDE0044, IDE0051, IDE0052, CS0067, CS0169, CS0414 // These types only have to be read.
+#pragma warning disable CA1051, CA1822, IDE0044, IDE0051, IDE0052, CA1710, CS0067, CS0169, CS0414, CS9124 // These types only have to be read.
     public sealed record Point(int X, int Y);
     public readonly record struct PointStruct(int X, int Y);
     public readonly struct ReadOnlyPoint(int x, int y) { public int X { get; } = x; public int Y { get; } = y; }
@@ -193,6 +202,19 @@ public sealed class CarriedTests
     public sealed class HiddenBase : Hidden { public int Own { get; set; } }
     public abstract class Animal { public string Name { get; set; } = ""; }
     public interface IAnimal { string Name { get; } }
+    public sealed record Period(int From, int To) { public (int, int) Range => (From, To); public Stack<int> Both => new([From, To]); }
+    public sealed class Captured(int price, string name) { public int Price { get; } = price; public string Name => name; public int Twice() => 2 * price; }
+    public class HandWritten { private string _name = ""; public virtual string Name { get => _name; set => _name = value; } }
+    public sealed class OverridesBase : HandWritten { public override string Name { get => base.Name; set => base.Name = value; } }
+    [JsonObjectCreationHandling(JsonObjectCreationHandling.Populate)] public sealed class Filled { public List<int> Items { get; } = []; }
+    public sealed class CardStack<T> : List<T>;
+    public interface ICounted { int Count { get; } }
+    public sealed class Explicit : ICounted { public int Count { get; set; } int ICounted.Count => Count; }
+    public record struct Positional { public int Value { get; set; } }
+    public sealed class Undo : Stack<string>;
+    [JsonDerivedType(typeof(Bicycle), "bicycle")] public class Vehicle { public int Wheels { get; set; } }
+    public sealed class Bicycle : Vehicle { public int Gears { get; private set; } }
+    public sealed class CapturedAlone(int hidden) { public int Shown { get; set; } public int Twice() => 2 * hidden; }
     public sealed class Page : List<int> { public int Total { get; set; } }
     public sealed class ReadOnlyItems(IEnumerable<int> items) : IEnumerable<int> { public IEnumerator<int> GetEnumerator() => items.GetEnumerator(); IEnumerator IEnumerable.GetEnumerator() => GetEnumerator(); }
     public sealed class NoConstructor { private NoConstructor() { } public int Count { get; set; } public static NoConstructor Make() => new(); }

@@ -110,6 +110,23 @@ public sealed class ReplayCheckTests(TestDatabase database) : IClassFixture<Test
         Assert.Equal((1, 1), (bodies, lines.Of("Actors.Workflow.Scripted").Count(line => line == "said")));
     }
 
+    /// <summary>The last entry may hold what the code was never told.</summary>
+    [Fact]
+    public async Task What_came_with_the_end_and_was_not_delivered_makes_no_difference()
+    {
+        for (var i = 0; i < 5; i++)
+        {
+            await using var engine = await database.ScriptAsync(async w =>
+            {
+                var log = new List<string>();
+                async Task BranchAsync(string name) => log.Add(await w.Step(name, () => name));
+                await Task.WhenAny(BranchAsync("a"), BranchAsync("b"), BranchAsync("c"));
+                return string.Join(",", log);
+            });
+            Assert.NotEqual("", await engine.RunAsync($"branches {i}"));
+        }
+    }
+
     [Theory]
     [InlineData("Development", ReplayCheck.Throw)]
     [InlineData("Production", ReplayCheck.Off)]

@@ -1,4 +1,5 @@
 using Actors.Grains.Tests.Execution;
+using Actors.Grains.Tests.Storage;
 using Actors.Storage;
 using Actors.Support;
 using Npgsql;
@@ -78,6 +79,36 @@ public sealed class SweepCostTests
 
         Task<string> StandingAsync() => database.ScalarAsync<string>(
             "select (select count(*) from actors.timers where parked) || ' ' || (select count(*) from actors.inbox where parked)");
+    }
+
+    [Fact]
+    public async Task A_letter_that_was_on_its_way_when_its_run_was_resumed_is_delivered()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using (var wrong = await database.ScriptAsync(async w => { await Task.Run(() => { }); return ""; }))
+        {
+            await wrong.StartAsync("resumed");
+            await Assert.ThrowsAsync<WorkflowSetAsideException>(() => wrong.ResultAsync<string>("resumed"));
+        }
+
+        await using var right = await database.ScriptAsync(async w =>
+        {
+            await w.WaitUntil(() => w.Heard.Count > 0);
+            return w.Heard[0];
+        });
+        await using var sender = await database.DataSource.OpenConnectionAsync(Cancel);
+        await using var transaction = await sender.BeginTransactionAsync(Cancel);
+        await using (var send = new NpgsqlCommand("select actors.send('default', 'resumed', 'm', 'Poke', '[\"on its way\"]')", sender))
+        {
+            await send.ExecuteNonQueryAsync(Cancel);
+        }
+
+        var resuming = right.Engine.ResumeAsync(new WorkflowId("resumed"), "again");
+        await Store.UntilBlockedAsync(database.DataSource, $"actors engine {right.Silo}");
+        await transaction.CommitAsync(Cancel);
+        Assert.True(await resuming);
+        Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from actors.inbox where parked"));
+        Assert.Equal("on its way", await right.ResultAsync<string>("resumed"));
     }
 
     /// <summary>By one sweep, in all tables of the engine but that of the silos.</summary>

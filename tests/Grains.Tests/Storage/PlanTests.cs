@@ -17,7 +17,7 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
     [
         "start_workflows", "append_starts", "retire_run", "clear_inbox", "refuse_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers",
         "park", "ask_to_wake", "claim_workflows", "enter_workflow", "read_workflows", "read_journals", "read_inboxes", "read_mail", "read_last_row", "resolve_entries",
-        "resume_workflow", "delete_ended", "sweep", "forget_silos", "remove_silo",
+        "resume_workflow", "unpark", "delete_ended", "sweep", "renew_lease", "forget_silos", "remove_silo",
     ];
 
     private static readonly (string Name, string Sql)[] Texts =
