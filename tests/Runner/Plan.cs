@@ -11,6 +11,8 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
     private const int NewestMajor = 18;
     private const string Processes = "Processes";
     private const string CrashMatrix = "*.CrashMatrixTests";
+    private const string Engine = "Grains.Tests";
+    private const string Execution = "Actors.Grains.Tests.Execution";
 
     /// <param name="all">Everything, also on the oldest Postgres.</param>
     /// <param name="asked">A project and arguments of xunit; empty: all projects.</param>
@@ -28,18 +30,37 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
             return new(majors, [[.. majors.Select(major => Program(project, major, arguments))]]);
         }
 
-        string[] tier = all ? [] : ["-trait-", OnlyInAllAttribute.Trait];
         var others = Projects().Where(name => name != Processes).ToList();
+        return all ? All() : new(majors, [.. Fast().Select((lane, place) => place == 0 ? lane : [.. lane.Select(program => program with { YieldsToOthers = true })])]);
+
+        // Most of them wait for much of their time, for membership or for Postgres: three beside each other keep two processors busy.
+        List<TestProgram>[] Fast()
+        {
+            string[] tier = ["-trait-", OnlyInAllAttribute.Trait];
+            return
+            [
+                [Program(Processes, majors[0], [.. tier, "-class-", CrashMatrix])],
+                [
+                    .. others.Where(name => name != Engine).Select(name => Program(name, majors[0], tier)),
+                    Program(Engine, majors[0], [.. tier, "-namespace-", Execution]),
+                    .. from major in majors.Skip(1) from name in others.Append(Processes) select Program(name, major, tier),
+                ],
+                [Program(Engine, majors[0], [.. tier, "-namespace", Execution]), Program(Processes, majors[0], [.. tier, "-class", CrashMatrix])],
+            ];
+        }
+
         // Silos that probe each other every second wait for much of their time. What needs the processor runs beside them, and takes what
         // they leave.
-        List<TestProgram> beside =
-        [
-            .. others.Select(name => Program(name, majors[0], tier)),
-            .. all ? new[] { Program(Processes, majors[0], "-class", CrashMatrix) } : [],
-            .. from major in majors.Skip(1) from name in others.Append(Processes) select Program(name, major, tier),
-        ];
-        var processes = Program(Processes, majors[0], all ? ["-class-", CrashMatrix] : tier);
-        return new(majors, [[processes], [.. beside.Select(program => program with { YieldsToOthers = true })]]);
+        Plan All()
+        {
+            List<TestProgram> beside =
+            [
+                .. others.Select(name => Program(name, majors[0])),
+                Program(Processes, majors[0], "-class", CrashMatrix),
+                .. from major in majors.Skip(1) from name in others.Append(Processes) select Program(name, major),
+            ];
+            return new(majors, [[Program(Processes, majors[0], "-class-", CrashMatrix)], [.. beside.Select(program => program with { YieldsToOthers = true })]]);
+        }
 
         TestProgram Program(string name, int? major, params string[] given) =>
             new(name, major, major == majors[0] ? given : [.. given, "-trait", EachPostgresAttribute.Trait]) { MustRun = major == majors[0] };

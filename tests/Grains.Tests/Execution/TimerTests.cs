@@ -39,6 +39,35 @@ public sealed class TimerTests(TestDatabase database) : IClassFixture<TestDataba
     }
 
     [Fact]
+    public async Task Waits_that_were_given_up_hold_nothing_though_their_time_is_far()
+    {
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            for (var i = 1; i <= 20; i++)
+            {
+                var n = i;
+                await w.WaitUntil(() => w.Heard.Count >= n, Year);
+            }
+
+            return "done";
+        });
+        await engine.StartAsync("gives up");
+        var run = new WeakReference(engine.Engine.Resident(new WorkflowId("gives up")));
+        for (var i = 1; i <= 20; i++)
+        {
+            await engine.PokeAsync("gives up", $"{i}");
+        }
+
+        Assert.Equal("done", await engine.ResultAsync<string>("gives up"));
+        for (var began = System.Diagnostics.Stopwatch.GetTimestamp(); run.IsAlive;)
+        {
+            Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(15), "The run is still held."); // Timers look again after 30 s.
+            GC.Collect();
+            await Task.Delay(50);
+        }
+    }
+
+    [Fact]
     public async Task A_timer_does_not_fire_early_when_the_clock_was_moved_back_and_holds_nothing_else_up()
     {
         var clock = await TestClock.CreateAsync(database);
