@@ -269,12 +269,21 @@ internal sealed partial class WorkflowEngine
             {
                 return await call();
             }
-            catch (MovedException moved) when (!moved.Fenced || _residents.ContainsKey(id) || _opening.ContainsKey(id)) // This silo may be the other owner.
+            catch (MovedException moved)
             {
+                if (moved.Fenced && await IsElsewhereAsync(id))
+                {
+                    throw;
+                }
+
                 await Task.Yield();
             }
         }
     }
+
+    /// <summary>This silo may itself be the other owner, and the run may have ended since.</summary>
+    private async Task<bool> IsElsewhereAsync(WorkflowId id) => !_residents.ContainsKey(id) && !_opening.ContainsKey(id)
+        && await Context.Claims.LookAsync(id) is { Status: WorkflowStatus.Running, Owner: { } owner } && owner != Context.Database.Silo;
 
     /// <summary>Two contracts may share a stored name: a caller's is compared with the one that this silo has under it.</summary>
     private void CheckCaller(WorkflowId id, string? type, IReadOnlyList<string>? theirs)

@@ -62,7 +62,7 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
                 });
                 return "";
             },
-            builder => builder.Services.AddSingleton<TimeProvider>(new QuickTime(20)),
+            builder => builder.Services.AddSingleton<TimeProvider>(new QuickTime(5)),
             log => log.AddProvider(lines));
         await engine.StartAsync("interrupted");
         var ended = engine.ResultAsync<string>("interrupted");
@@ -73,8 +73,8 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
         }
 
         Assert.Contains("57P01", (await Assert.ThrowsAsync<WorkflowFailedException>(() => ended)).Message, StringComparison.Ordinal);
-        Assert.Equal(11, calls);
-        Assert.Equal(10, lines.Of("Actors.Workflow.Scripted").Count(line => line.Contains("transaction 'ends its session'", StringComparison.Ordinal)));
+        Assert.InRange(calls, 4, 11); // Ten interruptions, or those of half a minute.
+        Assert.Equal(calls - 1, lines.Of("Actors.Workflow.Scripted").Count(line => line.Contains("transaction 'ends its session'", StringComparison.Ordinal)));
         Assert.Contains(problems.Keys, problem => problem.Contains("was interrupted 3 times", StringComparison.Ordinal));
         Assert.DoesNotContain(problems.Keys, problem => problem.Contains("was interrupted 2 times", StringComparison.Ordinal));
     }
@@ -171,7 +171,7 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
             builder =>
             {
                 builder.Execution.TransactionConnectionsMax = 1;
-                builder.Services.AddSingleton<TimeProvider>(new QuickTime(20));
+                builder.Services.AddSingleton<TimeProvider>(new QuickTime(10));
             },
             log => log.AddProvider(lines));
         await Task.WhenAll(engine.StartAsync("has it"), engine.StartAsync("waits for it"));
@@ -183,7 +183,7 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
 
         Assert.StartsWith("1 transaction(s) wait for a connection", problem, StringComparison.Ordinal);
         Assert.Contains("TransactionConnectionsMax", problem, StringComparison.Ordinal);
-        Assert.Contains(problem, lines.Of("Actors.Execution.TransactionSessions").Single(), StringComparison.Ordinal);
+        Assert.StartsWith("1 transaction(s) wait for a connection", lines.Of("Actors.Execution.TransactionSessions").First(), StringComparison.Ordinal);
         holds.SetResult();
         Assert.Equal("held", await engine.ResultAsync<string>("waits for it"));
         while (engine.Engine.Context.Sessions.Problem is not null)
