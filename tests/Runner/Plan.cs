@@ -39,13 +39,13 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
             string[] tier = ["-trait-", OnlyInAllAttribute.Trait];
             return
             [
-                [Program(Processes, majors[0], [.. tier, "-class-", CrashMatrix])],
+                [Program(Processes, majors[0], [.. tier, "-class-", CrashMatrix]), Program(Processes, majors[0], [.. tier, "-class", CrashMatrix])],
                 [
                     .. others.Where(name => name != Engine).Select(name => Program(name, majors[0], tier)),
                     Program(Engine, majors[0], [.. tier, "-namespace-", Execution]),
                     .. from major in majors.Skip(1) from name in others.Append(Processes) select Program(name, major, tier),
                 ],
-                [Program(Engine, majors[0], [.. tier, "-namespace", Execution]), Program(Processes, majors[0], [.. tier, "-class", CrashMatrix])],
+                [Program(Engine, majors[0], [.. tier, "-namespace", Execution])],
             ];
         }
 

@@ -18,13 +18,13 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
     [Fact]
     public async Task A_hung_body_is_in_the_status_and_ends_by_the_default_limit()
     {
-        var (time, hangs) = (new MovableTime(), new TaskCompletionSource());
+        var (time, begun, hangs) = (new MovableTime(), new TaskCompletionSource(), new TaskCompletionSource());
         await using var engine = await database.ScriptAsync(
             async w =>
             {
                 try
                 {
-                    await w.Step("hangs", _ => hangs.Task, Retry.None);
+                    await w.Step("hangs", _ => { begun.SetResult(); return hangs.Task; }, Retry.None);
                     return "";
                 }
                 catch (StepFailedException error)
@@ -34,6 +34,7 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
             },
             builder => builder.Services.AddSingleton<TimeProvider>(time));
         await engine.StartAsync("hangs");
+        await begun.Task;
         Assert.Null((await engine.StatusAsync("hangs")).Problem);
         time.Pass(TimeSpan.FromSeconds(11));
         var problem = (await engine.StatusAsync("hangs")).Problem;
