@@ -85,7 +85,7 @@ public sealed class SweepCostTests
     public async Task A_letter_that_was_on_its_way_when_its_run_was_resumed_is_delivered()
     {
         await using var database = await TestDatabase.CreateAsync();
-        await using (var wrong = await database.ScriptAsync(async w => { await Task.Run(() => { }); return ""; }))
+        await using (var wrong = await database.ScriptAsync(w => { _ = w.Step("forgotten", step => Task.Delay(Timeout.Infinite, step.Cancellation)); return Task.FromResult(""); }))
         {
             await wrong.StartAsync("resumed");
             await Assert.ThrowsAsync<WorkflowSetAsideException>(() => wrong.ResultAsync<string>("resumed"));
