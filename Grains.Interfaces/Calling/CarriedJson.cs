@@ -10,7 +10,8 @@ internal static class CarriedJson
 {
     public static JsonSerializerOptions Options { get; } = Make(new Utc());
 
-    /// <summary>The same, and a text that is not Unicode throws: found out only where the JSON holds U+FFFD, which may be what became of one.</summary>
+    /// <summary>The same, and a text that is not Unicode throws: found out only where the JSON holds U+FFFD, which may be what became of
+    /// one.</summary>
     public static JsonSerializerOptions Strict { get; } = Make(new Utc(), new WellFormed(), new WholeCharacter());
 
     private static JsonSerializerOptions Make(params JsonConverter[] converters)
@@ -39,8 +40,8 @@ internal static class CarriedJson
             if (value.GetType() != declared && derived?.Contains(value.GetType()) is not true)
             {
                 throw new LostInJsonException(
-                    $"a {value.GetType().Name} stands where {declared.Name} is declared, and its own members would be lost: declare that type, "
-                    + $"or mark {declared.Name} [JsonDerivedType(typeof({value.GetType().Name}), …)]");
+                    $"a {value.GetType().Name} stands where {declared.Name} is declared, and its own members would be lost: "
+                    + $"declare that type, or mark {declared.Name} [JsonDerivedType(typeof({value.GetType().Name}), …)]");
             }
 
             users?.Invoke(value);
@@ -50,9 +51,11 @@ internal static class CarriedJson
     /// <summary>A local time would be another hour in another zone: it travels and comes back as UTC.</summary>
     private sealed class Utc : JsonConverter<DateTime>
     {
-        public override DateTime Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => AsUtc(reader.GetDateTime());
+        public override DateTime Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            AsUtc(reader.GetDateTime());
 
-        public override void Write(Utf8JsonWriter writer, DateTime value, JsonSerializerOptions options) => writer.WriteStringValue(AsUtc(value));
+        public override void Write(Utf8JsonWriter writer, DateTime value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(AsUtc(value));
 
         public override DateTime ReadAsPropertyName(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
             AsUtc(JsonSerializer.Deserialize<DateTime>($"\"{reader.GetString()}\""));
@@ -68,18 +71,22 @@ internal static class CarriedJson
         public override char Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetString()![0];
 
         public override void Write(Utf8JsonWriter writer, char value, JsonSerializerOptions options) => writer.WriteStringValue(
-            char.IsSurrogate(value) ? throw new LostInJsonException("a char is half of a surrogate pair, which would come back as U+FFFD: use a string") : $"{value}");
+            !char.IsSurrogate(value) ? $"{value}"
+            : throw new LostInJsonException("a char is half of a surrogate pair, which would come back as U+FFFD: use a string"));
     }
 
     private sealed class WellFormed : JsonConverter<string>
     {
         public override string? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetString();
 
-        public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) => writer.WriteStringValue(Checked(value));
+        public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(Checked(value));
 
-        public override string ReadAsPropertyName(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetString()!;
+        public override string ReadAsPropertyName(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.GetString()!;
 
-        public override void WriteAsPropertyName(Utf8JsonWriter writer, string value, JsonSerializerOptions options) => writer.WritePropertyName(Checked(value));
+        public override void WriteAsPropertyName(Utf8JsonWriter writer, string value, JsonSerializerOptions options) =>
+            writer.WritePropertyName(Checked(value));
 
         private static string Checked(string text)
         {
@@ -87,7 +94,8 @@ internal static class CarriedJson
             {
                 if (Rune.DecodeFromUtf16(rest, out _, out var consumed) != System.Buffers.OperationStatus.Done)
                 {
-                    throw new LostInJsonException("a text holds half of a surrogate pair, which would come back as U+FFFD: it was cut in the middle of a character");
+                    throw new LostInJsonException(
+                        "a text holds half of a surrogate pair, which would come back as U+FFFD: it was cut in the middle of a character");
                 }
 
                 rest = rest[consumed..];

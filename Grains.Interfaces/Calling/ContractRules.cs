@@ -85,10 +85,11 @@ internal static class ContractRules
         var beside = implementation.GetInterfaces().Where(one => contract.Type == implementation || !one.IsAssignableFrom(contract.Type));
         if (beside.SelectMany(one => one.GetMethods(Declared)).FirstOrDefault(IsMarked) is { } unseen)
         {
+            var owner = unseen.DeclaringType!.Name;
             throw new ArgumentException(
-                $"{implementation.Name} implements {unseen.DeclaringType!.Name}, whose {unseen.Name} is marked, and callers know its contract alone: "
-                + (contract.Type == implementation ? $"let {unseen.DeclaringType.Name} extend IWorkflow<{contract.Input.Name}, {contract.Result.Name}>."
-                    : $"let {contract.Type.Name} extend {unseen.DeclaringType.Name}."));
+                $"{implementation.Name} implements {owner}, whose {unseen.Name} is marked, and callers know its contract alone: "
+                + (contract.Type != implementation ? $"let {contract.Type.Name} extend {owner}."
+                    : $"let {owner} extend IWorkflow<{contract.Input.Name}, {contract.Result.Name}>."));
         }
 
         if (Marked(implementation).FirstOrDefault(method => !Implements(implementation, method, contract)) is { } alone)
@@ -138,8 +139,8 @@ internal static class ContractRules
     }
 
     /// <summary>The methods of a contract and of the interfaces that it extends, IWorkflow's aside.</summary>
-    private static IEnumerable<MethodInfo> OwnAndExtended(Type contract) => contract.GetInterfaces().Where(one => one != typeof(IWorkflow) && !IsTyped(one))
-        .Append(contract).SelectMany(one => one.GetMethods(Declared));
+    private static IEnumerable<MethodInfo> OwnAndExtended(Type contract) => contract.GetInterfaces()
+        .Where(one => one != typeof(IWorkflow) && !IsTyped(one)).Append(contract).SelectMany(one => one.GetMethods(Declared));
 
     private static void CheckKind(MethodInfo method, string name)
     {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Text.Json;
@@ -8,8 +9,8 @@ using System.Text.Json.Serialization.Metadata;
 namespace Actors.Calling;
 
 /// <summary>
-/// Whether what a type holds comes back from JSON, told by its metadata once: every field of its instances is reached by a member that is written
-/// and read. Converters are trusted. What may be lost is marked [JsonIgnore] or [NonSerialized].
+/// Whether what a type holds comes back from JSON, told by its metadata once: every field of its instances is reached by a member that is
+/// written and read. Converters are trusted. What may be lost is marked [JsonIgnore] or [NonSerialized].
 /// </summary>
 internal static class JsonLoss
 {
@@ -17,7 +18,7 @@ internal static class JsonLoss
 
     private static readonly Type[] Stacks =
     [
-        typeof(Stack<>), typeof(ConcurrentStack<>), typeof(System.Collections.Immutable.ImmutableStack<>), typeof(System.Collections.Immutable.IImmutableStack<>),
+        typeof(Stack<>), typeof(ConcurrentStack<>), typeof(ImmutableStack<>), typeof(IImmutableStack<>),
     ];
 
     private static readonly ConcurrentDictionary<Type, string?> Known = new();
@@ -85,13 +86,14 @@ internal static class JsonLoss
         {
             if (part.GetFields(Declared).FirstOrDefault(field => IsLost(field, info)) is { } lost)
             {
-                return $"is {type.Name}, and {Name(lost)} would be lost in JSON: make it a property with a setter or a parameter of the constructor, "
-                    + "mark it [JsonInclude], or [JsonIgnore] ([NonSerialized] for a field) where it may be";
+                return $"is {type.Name}, and {Name(lost)} would be lost in JSON: "
+                    + "make it a property with a setter or a parameter of the constructor, mark it [JsonInclude], or [JsonIgnore] ([NonSerialized] for a field) where it may be";
             }
         }
 
-        return info.Properties.Where(property => ComesBack(property) && !IsExtension(property)) // What is computed is only written.
-            .Select(property => property.CustomConverter is null ? Look(property.PropertyType, seen) : null).FirstOrDefault(fault => fault is not null);
+        // What is computed is only written, and what a converter has is its own.
+        return info.Properties.Where(property => ComesBack(property) && !property.IsExtensionData && property.CustomConverter is null)
+            .Select(property => Look(property.PropertyType, seen)).FirstOrDefault(fault => fault is not null);
     }
 
     /// <summary>More than its elements does not come back, nor what cannot be filled.</summary>
@@ -105,10 +107,11 @@ internal static class JsonLoss
 
         for (var part = type; part is { Namespace: not null } && !IsOfTheRuntime(part); part = part.BaseType)
         {
-            if (part.GetFields(Declared).FirstOrDefault(field => !IsMarkedAsLost(field) && !typeof(Delegate).IsAssignableFrom(field.FieldType)) is { } lost
+            if (part.GetFields(Declared).FirstOrDefault(field => !MayBeLost(field)) is { } lost
                 && typeof(System.Collections.IEnumerable).IsAssignableFrom(part.BaseType))
             {
-                return $"is {type.Name}, and {Name(lost)} would be lost in JSON, which carries the elements of a collection alone: declare a type that has the collection";
+                return $"is {type.Name}, and {Name(lost)} would be lost in JSON, which carries the elements of a collection alone: "
+                    + "declare a type that has the collection";
             }
         }
 
@@ -127,52 +130,61 @@ internal static class JsonLoss
         }
     }
 
-    private static bool IsStack(Type? type) => type is not null && ((type.IsGenericType && Stacks.Contains(type.GetGenericTypeDefinition())) || IsStack(type.BaseType));
+    private static bool IsStack(Type? type) => type is not null
+        && ((type.IsGenericType && Stacks.Contains(type.GetGenericTypeDefinition())) || IsStack(type.BaseType));
 
     private static bool IsLost(FieldInfo field, JsonTypeInfo info)
     {
-        if (IsMarkedAsLost(field) || typeof(Delegate).IsAssignableFrom(field.FieldType))
-        {
-            return false; // Who listens is no state.
-        }
-
-        if (AutoProperty(field) is { } property)
-        {
-            return !property.IsDefined(typeof(JsonIgnoreAttribute)) && !info.Properties.Any(json => ComesBack(json) && IsOf(json, property));
-        }
-
-        // A parameter of a primary constructor that the class's methods use.
-        if (field.Name is ['<', ..] && field.Name.EndsWith(">P", StringComparison.Ordinal) && info.Properties.Any(json => json.AssociatedParameter?.Name == field.Name[1..^2]))
+        if (MayBeLost(field))
         {
             return false;
         }
 
-        return !info.Properties.Any(json => ComesBack(json) && (IsOf(json, field) || (json.AttributeProvider is PropertyInfo reads && Touches(reads, field))));
+        var carried = info.Properties.Where(ComesBack).ToList();
+
+        if (AutoProperty(field) is { } property)
+        {
+            return !property.IsDefined(typeof(JsonIgnoreAttribute)) && !carried.Exists(json => IsOf(json, property));
+        }
+
+        // A parameter of a primary constructor that the class's methods use.
+        if (field.Name is ['<', .. var parameter, '>', 'P'] && carried.Exists(json => json.AssociatedParameter?.Name == parameter))
+        {
+            return false;
+        }
+
+        return !carried.Exists(json => IsOf(json, field) || (json.AttributeProvider is PropertyInfo reads && Touches(reads, field)));
     }
 
     private static bool ComesBack(JsonPropertyInfo json) => json.Get is not null
-        && (json.Set is not null || json.AssociatedParameter is not null || json.ObjectCreationHandling == JsonObjectCreationHandling.Populate
-        || (json.AttributeProvider is MemberInfo { DeclaringType: { } owner } && owner.IsDefined(typeof(JsonObjectCreationHandlingAttribute))) || IsExtension(json));
+        && (json.Set is not null || json.AssociatedParameter is not null || json.IsExtensionData || IsFilled(json));
 
-    private static bool IsExtension(JsonPropertyInfo json) => json.IsExtensionData;
+    private static bool IsFilled(JsonPropertyInfo json) => json.ObjectCreationHandling == JsonObjectCreationHandling.Populate
+        || (json.AttributeProvider is MemberInfo { DeclaringType: { } owner } && owner.IsDefined(typeof(JsonObjectCreationHandlingAttribute)));
 
-    private static bool IsMarkedAsLost(FieldInfo field) => field.IsDefined(typeof(NonSerializedAttribute)) || field.IsDefined(typeof(JsonIgnoreAttribute));
+    // Marked so; and who listens to an event is no state.
+    private static bool MayBeLost(FieldInfo field) => field.IsDefined(typeof(NonSerializedAttribute))
+        || field.IsDefined(typeof(JsonIgnoreAttribute)) || typeof(Delegate).IsAssignableFrom(field.FieldType);
 
     private static bool IsOf(JsonPropertyInfo json, MemberInfo member) =>
-        json.AttributeProvider is MemberInfo one && one.Name == member.Name && (one.DeclaringType == member.DeclaringType || Overrides(one, member));
+        json.AttributeProvider is MemberInfo one && one.Name == member.Name
+        && (one.DeclaringType == member.DeclaringType || Overrides(one, member));
 
     // Of a property that is overridden the metadata names the last one.
     private static bool Overrides(MemberInfo one, MemberInfo member) =>
-        one is PropertyInfo last && member is PropertyInfo first && last.GetMethod?.GetBaseDefinition() == first.GetMethod?.GetBaseDefinition();
+        one is PropertyInfo last && member is PropertyInfo first
+        && last.GetMethod?.GetBaseDefinition() == first.GetMethod?.GetBaseDefinition();
 
-    private static PropertyInfo? AutoProperty(FieldInfo field) => field.Name is ['<', ..] && field.Name.IndexOf(">k__BackingField", StringComparison.Ordinal) is > 1 and var end
-        ? field.DeclaringType!.GetProperty(field.Name[1..end], Declared) : null;
+    private static PropertyInfo? AutoProperty(FieldInfo field) =>
+        field.Name is ['<', ..] && field.Name.IndexOf(">k__BackingField", StringComparison.Ordinal) is > 1 and var end ? field.DeclaringType!.GetProperty(field.Name[1..end], Declared) : null;
 
-    private static string Name(FieldInfo field) => $"{field.DeclaringType!.Name}.{(AutoProperty(field) is { } property ? property.Name : field.Name)}";
+    private static string Name(FieldInfo field) => $"{field.DeclaringType!.Name}.{AutoProperty(field)?.Name ?? field.Name}";
 
-    private static bool IsOfTheRuntime(Type type) => type.Assembly == typeof(object).Assembly || type.Namespace!.StartsWith("System", StringComparison.Ordinal);
+    private static bool IsOfTheRuntime(Type type) =>
+        type.Assembly == typeof(object).Assembly || type.Namespace!.StartsWith("System", StringComparison.Ordinal);
 
-    /// <summary>Whether the getter reads the field, by its code: looked for at every byte, which may find one too many and misses none.</summary>
+    /// <summary>Whether the getter reads the field, by its code: looked for at every byte, which may find one too many and misses
+    /// none.</summary>
     private static bool Touches(PropertyInfo? property, FieldInfo field)
     {
         if (property is null)
@@ -180,8 +192,8 @@ internal static class JsonLoss
             return false;
         }
 
-        if (property.GetMethod is { IsVirtual: true } && property.DeclaringType!.BaseType?.GetProperty(property.Name, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic) is { } below
-            && Touches(below, field))
+        const BindingFlags Inherited = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
+        if (property.GetMethod is { IsVirtual: true } && Touches(property.DeclaringType!.BaseType?.GetProperty(property.Name, Inherited), field))
         {
             return true; // The override may go on to it.
         }
@@ -189,7 +201,8 @@ internal static class JsonLoss
         var code = property.GetMethod?.GetMethodBody()?.GetILAsByteArray() ?? [];
         for (var at = 0; at + 5 <= code.Length; at++)
         {
-            if ((code[at] == OpCodes.Ldfld.Value || code[at] == OpCodes.Ldflda.Value) && Resolve(property, BitConverter.ToInt32(code, at + 1)) is { } read
+            if ((code[at] == OpCodes.Ldfld.Value || code[at] == OpCodes.Ldflda.Value)
+                && Resolve(property, BitConverter.ToInt32(code, at + 1)) is { } read
                 && read.Name == field.Name && read.DeclaringType?.Name == field.DeclaringType!.Name)
             {
                 return true;

@@ -1,8 +1,8 @@
 namespace Actors.Calling;
 
 /// <summary>
-/// While it lasts, users' code that is no workflow code (converters, getters, loggers) is called without the context of the turn under way: what it
-/// awaits goes on elsewhere, and is not taken for the workflow's own doing.
+/// While it lasts, users' code that is no workflow code (converters, getters, loggers) is called without the context of the turn under way:
+/// what it awaits goes on elsewhere, and is not taken for the workflow's own doing.
 /// </summary>
 internal readonly ref struct OutsideTurn
 {

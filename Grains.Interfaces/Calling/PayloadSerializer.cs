@@ -41,7 +41,8 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
             json = JsonSerializer.SerializeToUtf8Bytes(value, type, Options);
             if (json.AsSpan().IndexOf("\\uFFFD"u8) >= 0)
             {
-                json = JsonSerializer.SerializeToUtf8Bytes(value, type, CarriedJson.Strict); // Half a surrogate pair becomes that in silence.
+                // Half a surrogate pair becomes that in silence.
+                json = JsonSerializer.SerializeToUtf8Bytes(value, type, CarriedJson.Strict);
             }
         }
         catch (LostInJsonException error)

@@ -133,7 +133,8 @@ internal sealed class WorkflowHandle<TContract>(
 
             if (reply.Error is { Code: nameof(WorkflowUnavailableException) })
             {
-                await Task.Delay(TimeSpan.FromMilliseconds(200), cancellation); // Postgres is away, or that silo: who waits for an end waits on.
+                // Postgres is away, or that silo: who waits for an end waits on.
+                await Task.Delay(TimeSpan.FromMilliseconds(200), cancellation);
                 continue;
             }
 

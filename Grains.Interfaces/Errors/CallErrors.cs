@@ -59,8 +59,8 @@ public sealed class WorkflowCodeException : ActorsException
     }
 }
 
-/// <summary>The run's code, replayed in a fresh object, did not do the same again: it would be set aside at its next replay. Said where silos look for it
-/// (ExecutionOptions.ReplayCheck, by default in the Development environment); what is stored is as it was.</summary>
+/// <summary>The run's code, replayed in a fresh object, did not do the same again: it would be set aside at its next replay. Said where
+/// silos look for it (ExecutionOptions.ReplayCheck, by default in the Development environment); what is stored is as it was.</summary>
 public sealed class ReplayDifferenceException(string message) : ActorsException(message);
 
 /// <summary>The code of a query threw, or its value cannot be sent. The run is as it was: a query writes nothing.</summary>

@@ -18,7 +18,8 @@ internal interface IWorkflowGrain : IGrainWithStringKey
     [Alias("query")]
     Task<ValueReply> QueryAsync(QueryRequest request);
 
-    /// <summary>Answers when the run has ended, and with <c>Ended = false</c> after the caller's patience, or at once when the workflow moves.</summary>
+    /// <summary>Answers when the run has ended, and with <c>Ended = false</c> after the caller's patience, or at once when the workflow
+    /// moves.</summary>
     [Alias("result")]
     Task<ResultReply> ResultAsync(ResultRequest request);
 

@@ -12,8 +12,8 @@ public sealed record Retry
     /// <summary>The default of a Step: five attempts, 1 s, 2 s, 4 s, 8 s apart.</summary>
     public static Retry Default { get; } = Exponential(5);
 
-    /// <summary>One attempt. The default of a Transaction, whose conflicts and lost connections are retried in any case, ten times or for half a
-    /// minute at most.</summary>
+    /// <summary>One attempt. The default of a Transaction, whose conflicts and lost connections are retried in any case, ten times or for
+    /// half a minute at most.</summary>
     public static Retry None { get; } = new();
 
     private Retry()
@@ -32,7 +32,8 @@ public sealed record Retry
     /// <summary>Longest pause.</summary>
     public TimeSpan Cap { get; private init; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>Time for one attempt, after which its token is cancelled and the attempt has failed; null: ExecutionOptions.AttemptTimeout.</summary>
+    /// <summary>Time for one attempt, after which its token is cancelled and the attempt has failed; null:
+    /// ExecutionOptions.AttemptTimeout.</summary>
     public TimeSpan? AttemptTimeout { get; private init; }
 
     private Func<Exception, bool> IsRetryable { get; init; } = static _ => true;

@@ -38,8 +38,9 @@ public abstract class Workflow
     /// <summary>The database's time of the commit that was delivered last; never goes back, the same in replay.</summary>
     protected DateTimeOffset Now => Runtime.Now;
 
-    /// <summary>Seeded from the run; the same in replay, on every runtime (xoshiro256**). Drawn outside of the workflow's turns (in the body of a step, in a
-    /// query) it throws <see cref="InvalidOperationException"/>, and outside of a query sets the run aside: it would not be drawn again in replay.</summary>
+    /// <summary>Seeded from the run; the same in replay, on every runtime (xoshiro256**). Drawn outside of the workflow's turns (in the
+    /// body of a step, in a query) it throws <see cref="InvalidOperationException"/>, and outside of a query sets the run aside: it would
+    /// not be drawn again in replay.</summary>
     protected Random Random => Runtime.Random;
 
     /// <summary>Writes live, is silent in replay.</summary>
@@ -110,8 +111,8 @@ public abstract class Workflow
         Runtime.Publish(topic, key, message, new SourceLine(file, line));
 
     /// <summary>Ends not before <see cref="Now"/> plus the duration, by the database's clock, whatever happens meanwhile. A long sleep costs one row and no memory.</summary>
-    /// <param name="duration">Zero or less ends at once, what would end after the year 9999 ends in it. <see cref="Timeout.InfiniteTimeSpan"/> throws
-    /// <see cref="ArgumentOutOfRangeException"/>: a sleep ends.</param>
+    /// <param name="duration">Zero or less ends at once, what would end after the year 9999 ends in it.
+    /// <see cref="Timeout.InfiniteTimeSpan"/> throws <see cref="ArgumentOutOfRangeException"/>: a sleep ends.</param>
     protected Task Sleep(TimeSpan duration, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.Sleep(duration, new SourceLine(file, line));
 
@@ -126,8 +127,8 @@ public abstract class Workflow
 
     /// <summary>True when the condition came to hold, false when the durable time-out was delivered first.</summary>
     /// <param name="condition">Is looked at after every delivery and must only read the workflow's own fields.</param>
-    /// <param name="timeout">Zero or less, <see cref="Timeout.InfiniteTimeSpan"/> among it, has passed: what is left of a time is often computed.
-    /// What would end after the year 9999 ends in it. To wait without an end leave it out.</param>
+    /// <param name="timeout">Zero or less, <see cref="Timeout.InfiniteTimeSpan"/> among it, has passed: what is left of a time is often
+    /// computed. What would end after the year 9999 ends in it. To wait without an end leave it out.</param>
     protected Task<bool> WaitUntil(Func<bool> condition, TimeSpan timeout, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.WaitUntil(condition, timeout, new SourceLine(file, line));
 

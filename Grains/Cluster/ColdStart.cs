@@ -28,7 +28,8 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
         var listed = await ListedAsync();
         var members = listed.ConvertAll(member => member.Address);
         var first = await MembershipWatch.FindAsync(database, members);
-        await RequireAloneAsync(here.Endpoint, [.. listed.Where(m => m.Host != Dns.GetHostName()).Select(m => m.Address)], first, cancellation);
+        var elsewhere = listed.Where(m => m.Host != Dns.GetHostName() && m.Address.Endpoint.Equals(here.Endpoint)).Select(m => m.Address);
+        await RequireAloneAsync(here.Endpoint, [.. elsewhere], first, cancellation);
         var certain = members.Where(m => m.Endpoint.Equals(here.Endpoint) || first.Find(l => l.Address == m.ToParsableString()) is null or { Dead: true }).ToList();
         var unsure = members.Except(certain).ToList();
         if (unsure.Count > 0 && await AllExpireAsync(first, unsure, cancellation))
@@ -47,20 +48,23 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
         }
     }
 
-    /// <summary>No process of another host renews the lease of this endpoint: two machines with an address that is each one's own, as 127.0.0.1 is, would
-    /// retire each other by turns. On one machine the ports tell.</summary>
+    /// <summary>No process of another host renews the lease of this endpoint: two machines with an address that is each one's own, as
+    /// 127.0.0.1 is, would retire each other by turns. On one machine the ports tell.</summary>
     /// <exception cref="ValidationException">One does.</exception>
-    private async Task RequireAloneAsync(IPEndPoint here, List<SiloAddress> elsewhere, List<SiloLease> first, CancellationToken cancellation)
+    private async Task RequireAloneAsync(
+        IPEndPoint here, List<SiloAddress> same, List<SiloLease> first, CancellationToken cancellation)
     {
-        var same = elsewhere.Where(m => m.Endpoint.Equals(here)).ToList();
-        var alive = first.Where(lease => lease is { Dead: false, Expired: false } && same.Exists(m => m.ToParsableString() == lease.Address)).ToList();
-        for (var began = TimeProvider.System.GetTimestamp(); alive.Count > 0 && TimeProvider.System.GetElapsedTime(began) < _alone; await Task.Delay(Look, cancellation))
+        var addresses = same.ConvertAll(member => member.ToParsableString());
+        var alive = first.FindAll(lease => lease is { Dead: false, Expired: false } && addresses.Contains(lease.Address));
+        var began = TimeProvider.System.GetTimestamp();
+        for (; alive.Count > 0 && TimeProvider.System.GetElapsedTime(began) < _alone; await Task.Delay(Look, cancellation))
         {
             var now = await MembershipWatch.FindAsync(database, same);
             if (now.Exists(lease => lease.AliveUntil > alive.Find(before => before.Id == lease.Id)?.AliveUntil))
             {
                 throw new ValidationException(
-                    $"AdvertisedAddress: another silo is alive at {here}, on another machine. Give each an address that the others reach it at.");
+                    $"AdvertisedAddress: another silo is alive at {here}, on another machine. "
+                    + "Give each an address that the others reach it at.");
             }
         }
     }
@@ -97,7 +101,8 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
             {
                 if ((SiloStatus)reader.GetInt32(4) != SiloStatus.Dead)
                 {
-                    members.Add((SiloAddress.New(IPAddress.Parse(reader.GetString(0)), reader.GetInt32(1), reader.GetInt32(2)), reader.GetString(6)));
+                    var address = SiloAddress.New(IPAddress.Parse(reader.GetString(0)), reader.GetInt32(1), reader.GetInt32(2));
+                    members.Add((address, reader.GetString(6)));
                 }
             }
 

@@ -84,7 +84,8 @@ internal sealed partial class MembershipWatch(
         dead.ForEach(silo => _buried[silo] = true);
     }
 
-    /// <summary>A silo whose lease expired: Orleans forgets it, so that its calls go elsewhere, and the database does, so that its runs may be claimed.</summary>
+    /// <summary>A silo whose lease expired: Orleans forgets it, so that its calls go elsewhere, and the database does, so that its runs may
+    /// be claimed.</summary>
     public async Task BuryAsync(Guid silo, SiloAddress address)
     {
         // Of one that it does not know, Orleans would try for ever, and every other kill would wait behind that.

@@ -91,14 +91,20 @@ internal sealed partial class SiloLife(
     {
         FullHeap.EndsTheProcess();
         turns.Start();
-        _running = [BeginAsync("sweep", sweeper.RunAsync), options.WatchesMembership ? BeginAsync("membership watch", watch.RunAsync) : Task.CompletedTask,
-            relays.Delivers ? BeginAsync("relay", relay.RunAsync) : Task.CompletedTask, BeginAsync("rest", RestAsync), BeginAsync("retention", retention.RunAsync)];
+        _running =
+        [
+            BeginAsync("sweep", sweeper.RunAsync),
+            options.WatchesMembership ? BeginAsync("membership watch", watch.RunAsync) : Task.CompletedTask,
+            relays.Delivers ? BeginAsync("relay", relay.RunAsync) : Task.CompletedTask,
+            BeginAsync("rest", RestAsync),
+            BeginAsync("retention", retention.RunAsync),
+        ];
         health.Active = true;
         return Task.CompletedTask;
     }
 
-    /// <summary>What these do for the life of the silo has nothing of whoever started the host around it. None ends before the silo does: one that
-    /// throws is logged, shown by the health for a minute, and begun anew.</summary>
+    /// <summary>What these do for the life of the silo has nothing of whoever started the host around it. None ends before the silo does:
+    /// one that throws is logged, shown by the health for a minute, and begun anew.</summary>
     private Task<bool> BeginAsync(string name, Func<CancellationToken, Task> loop) => Ambient.LeaveAsync(async () =>
     {
         await Task.Yield();
@@ -187,7 +193,8 @@ internal sealed class SiloHealth
     {
         get
         {
-            var failed = _failed.Where(loop => Environment.TickCount64 - loop.Value < 60_000).Select(loop => loop.Key).Order(StringComparer.Ordinal).ToList();
+            var failed = _failed.Where(loop => Environment.TickCount64 - loop.Value < 60_000)
+                .Select(loop => loop.Key).Order(StringComparer.Ordinal).ToList();
             return failed.Count == 0 ? null : $"Failed within a minute, and began anew: {string.Join(", ", failed)}.";
         }
     }

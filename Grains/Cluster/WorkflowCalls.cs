@@ -79,7 +79,8 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         if (engine.Context.Lease.IsLost)
         {
             return refuse(new WireError(
-                nameof(WorkflowUnavailableException), $"Workflow '{id}': this silo cannot reach Postgres, and others may take its runs. Repeat the call with the same ids."));
+                nameof(WorkflowUnavailableException),
+                $"Workflow '{id}': this silo cannot reach Postgres, and others may take its runs. Repeat the call with the same ids."));
         }
 
         try

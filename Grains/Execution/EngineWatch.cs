@@ -2,8 +2,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Execution;
 
-/// <summary>Looks four times a second for bodies whose time is up and for statements that Postgres has not answered, and once a second for sessions that it
-/// has ended.</summary>
+/// <summary>Looks four times a second for bodies whose time is up and for statements that Postgres has not answered, and once a second for
+/// sessions that it has ended.</summary>
 internal sealed partial class EngineWatch : IDisposable
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);

@@ -31,10 +31,11 @@ public sealed class ExecutionOptions
     public int CrashLimit { get; set; } = 10;
 
     /// <summary>
-    /// Whether a run is replayed in a fresh object when it rests and when it has ended, which must come to the same: code that would be set aside at its first
-    /// replay is found while it is written. Histories of more than 1,000 rows or 1 MiB are left alone.
+    /// Whether a run is replayed in a fresh object when it rests and when it has ended, which must come to the same: code that would be set
+    /// aside at its first replay is found while it is written. Histories of more than 1,000 rows or 1 MiB are left alone.
     /// </summary>
-    /// <value>Default null: <see cref="Actors.ReplayCheck.Throw"/> in the Development environment, else <see cref="Actors.ReplayCheck.Off"/>.</value>
+    /// <value>Default null: <see cref="Actors.ReplayCheck.Throw"/> in the Development environment, else
+    /// <see cref="Actors.ReplayCheck.Off"/>.</value>
     public ReplayCheck? ReplayCheck { get; set; }
 
     /// <summary>Runs in a silo's memory beyond which runs that SQL or a bulk start made wait in the database. Calls and timers are not held up.</summary>
@@ -80,15 +81,16 @@ public sealed class ExecutionOptions
     public int TransactionConnectionsMax { get; set; } = 30;
 
     /// <summary>
-    /// Time for one attempt of a step or transaction whose Retry sets none, by the process's clock: then its token is cancelled, and it has failed, whatever its
-    /// body still does. A hung body ends so; the status says "runs since" long before. Set it longer than the longest body, or give that one a time of its own.
+    /// Time for one attempt of a step or transaction whose Retry sets none, by the process's clock: then its token is cancelled, and it has
+    /// failed, whatever its body still does. A hung body ends so; the status says "runs since" long before. Set it longer than the longest
+    /// body, or give that one a time of its own.
     /// </summary>
     /// <value>1 s to 365 days. Default 6 hours.</value>
     [Range(typeof(TimeSpan), "00:00:01", "365.00:00:00")]
     public TimeSpan AttemptTimeout { get; set; } = TimeSpan.FromHours(6);
 
-    /// <summary>Postgres ends a transaction of user code that sends nothing for this long, and its attempt has failed: who waits for others in
-    /// a transaction cannot hold its connection and its locks for ever, nor can a stopped process.</summary>
+    /// <summary>Postgres ends a transaction of user code that sends nothing for this long, and its attempt has failed: who waits for others
+    /// in a transaction cannot hold its connection and its locks for ever, nor can a stopped process.</summary>
     /// <value>1 s to an hour. Default 1 minute.</value>
     [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
     public TimeSpan IdleTransactionTimeout { get; set; } = TimeSpan.FromMinutes(1);

@@ -9,6 +9,7 @@ public enum ReplayCheck
     /// <summary>It is logged, and stands in the run's status.</summary>
     Warn,
 
-    /// <summary>Who asks for the result, a query or the status of the run gets a <see cref="ReplayDifferenceException"/>. What is stored stays.</summary>
+    /// <summary>Who asks for the result, a query or the status of the run gets a <see cref="ReplayDifferenceException"/>. What is stored
+    /// stays.</summary>
     Throw,
 }

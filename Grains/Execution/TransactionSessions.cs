@@ -7,10 +7,11 @@ using Npgsql;
 namespace Actors.Execution;
 
 /// <summary>
-/// The open transactions of users' bodies. Postgres ends one that sends nothing for IdleTransactionTimeout, and its body would not learn of it while it
-/// waits for something else: whoever looks here ends the attempt, and the place in the pool is free again.
+/// The open transactions of users' bodies. Postgres ends one that sends nothing for IdleTransactionTimeout, and its body would not learn of
+/// it while it waits for something else: whoever looks here ends the attempt, and the place in the pool is free again.
 /// </summary>
-internal sealed partial class TransactionSessions(EngineDatabase database, JournalWriter journal, ExecutionOptions options, TimeProvider time, ILogger log)
+internal sealed partial class TransactionSessions(
+    EngineDatabase database, JournalWriter journal, ExecutionOptions options, TimeProvider time, ILogger log)
 {
     private static readonly string LivingSessions = SqlText.Get("living_sessions");
     private static readonly TimeSpan LongAfter = TimeSpan.FromSeconds(5);
@@ -55,7 +56,8 @@ internal sealed partial class TransactionSessions(EngineDatabase database, Journ
     public async Task LookAsync()
     {
         SayWhenEmpty();
-        var old = _open.Where(open => !open.Value.Attempt.IsReady && time.GetElapsedTime(open.Value.Since) > options.IdleTransactionTimeout).ToList();
+        var limit = options.IdleTransactionTimeout;
+        var old = _open.Where(open => !open.Value.Attempt.IsReady && time.GetElapsedTime(open.Value.Since) > limit).ToList();
         if (old.Count == 0)
         {
             return;
@@ -79,7 +81,7 @@ internal sealed partial class TransactionSessions(EngineDatabase database, Journ
         foreach (var (session, (run, attempt, _)) in old.Where(open => !living.Contains(open.Key.ProcessId)))
         {
             run.Abandon(attempt, new TimeoutException(
-                $"Postgres ended the transaction of {attempt.Command}: its body sent nothing for {options.IdleTransactionTimeout} (IdleTransactionTimeout, 25P03). "
+                $"Postgres ended the transaction of {attempt.Command}: its body sent nothing for {limit} (IdleTransactionTimeout, 25P03). "
                 + "Wait for others outside of a transaction."));
             await EndAsync(session);
         }
@@ -95,8 +97,9 @@ internal sealed partial class TransactionSessions(EngineDatabase database, Journ
         }
 
         var oldest = _open.MinBy(open => open.Value.Since).Value;
-        var problem = $"{_waiting.Count} transaction(s) wait for a connection, the longest for {longest.TotalSeconds:0} s: all {options.TransactionConnectionsMax} "
-            + $"(TransactionConnectionsMax) are in use, the longest for {time.GetElapsedTime(oldest.Since).TotalSeconds:0} s by {oldest.Attempt.Command} of workflow '{oldest.Run.Id}'.";
+        var problem = $"{_waiting.Count} transaction(s) wait for a connection, the longest for {longest.TotalSeconds:0} s: "
+            + $"all {options.TransactionConnectionsMax} (TransactionConnectionsMax) are in use, "
+            + $"the longest for {time.GetElapsedTime(oldest.Since).TotalSeconds:0} s by {oldest.Attempt.Command} of workflow '{oldest.Run.Id}'.";
         if (Problem is null)
         {
             LogEmpty(log, problem);

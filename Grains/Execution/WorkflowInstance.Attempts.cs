@@ -45,7 +45,8 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    /// <summary>The body's time is up, or its session is: it may go on, but the attempt has failed, and with it the turn to commit is free again.</summary>
+    /// <summary>The body's time is up, or its session is: it may go on, but the attempt has failed, and with it the turn to commit is free
+    /// again.</summary>
     public void Abandon(Attempt attempt, Exception error) => Post(() => AbandonHere(attempt, error));
 
     /// <summary>The body begins, on whatever thread.</summary>
@@ -122,7 +123,8 @@ internal sealed partial class WorkflowInstance
         return begun != 0 && ticks < long.MaxValue - begun ? begun + (long)ticks : long.MaxValue;
     }
 
-    /// <summary>An attempt that lost a conflict or its connection runs again without counting, for a while: from then on it has failed like any other.</summary>
+    /// <summary>An attempt that lost a conflict or its connection runs again without counting, for a while: from then on it has failed like
+    /// any other.</summary>
     private void Interrupted(BodyCommand command, bool hadBody, Exception? error)
     {
         var now = _engine.Time.GetTimestamp();

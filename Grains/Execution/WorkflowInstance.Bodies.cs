@@ -201,7 +201,8 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    /// <summary>The attempt is over. False when that was known, or nothing that comes of it counts: its run is given away or gone.</summary>
+    /// <summary>The attempt is over. False when that was known, or nothing that comes of it counts: its run is given away or
+    /// gone.</summary>
     private bool End(Attempt attempt)
     {
         var command = attempt.Command;
@@ -253,7 +254,8 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    /// <summary>Null: it is not tried again. What cannot be stored would not fit the next time either, and a predicate that throws has not said yes.</summary>
+    /// <summary>Null: it is not tried again. What cannot be stored would not fit the next time either, and a predicate that throws has not
+    /// said yes.</summary>
     private TimeSpan? PauseAfter(BodyCommand command, Exception error)
     {
         try

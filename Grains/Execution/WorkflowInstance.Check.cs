@@ -6,8 +6,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Execution;
 
 /// <summary>
-/// Whether the code does the same again: when the run rests or has ended, what its journal holds is replayed in a fresh object, which must come to the
-/// same commands and the same end. After the commit, so that nothing depends on it; no body runs, nothing is written or logged.
+/// Whether the code does the same again: when the run rests or has ended, what its journal holds is replayed in a fresh object, which must
+/// come to the same commands and the same end. After the commit, so that nothing depends on it; no body runs, nothing is written or logged.
 /// </summary>
 internal sealed partial class WorkflowInstance
 {
@@ -45,7 +45,8 @@ internal sealed partial class WorkflowInstance
                 return null;
             }
 
-            var text = $"Workflow '{Id}' would not do the same again: {difference} Code decides by its inputs, by what its commands return and by Now, NewGuid and Random alone.";
+            var text = $"Workflow '{Id}' would not do the same again: {difference} "
+                + "Code decides by its inputs, by what its commands return and by Now, NewGuid and Random alone.";
             _engine.Findings.Add(Row.Instance, text);
             LogReplayDiffers(text);
             return text;

@@ -221,7 +221,8 @@ internal sealed partial class WorkflowInstance
             row.At = at;
         }
 
-        var withheld = CheckReplay(last, entry.Rows) is { } difference && _engine.Findings.Mode == ReplayCheck.Throw ? new ReplayDifferenceException(difference) : null;
+        var difference = CheckReplay(last, entry.Rows);
+        var withheld = difference is not null && _engine.Findings.Mode == ReplayCheck.Throw ? new ReplayDifferenceException(difference) : null;
         Leave(new WorkflowEndedException($"Workflow '{Id}' has ended; the signal was not delivered."), outcome, withheld);
         draft.Committed();
     }

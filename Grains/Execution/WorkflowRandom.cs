@@ -4,8 +4,9 @@ using System.Numerics;
 namespace Actors.Execution;
 
 /// <summary>
-/// xoshiro256** (Blackman, Vigna 2018), its state filled by SplitMix64 from the run's uuid: the same numbers for the same run on every runtime and
-/// version, which System.Random does not promise. Drawn outside of a turn it would be drawn again in replay, or not at all: it refuses.
+/// xoshiro256** (Blackman, Vigna 2018), its state filled by SplitMix64 from the run's uuid: the same numbers for the same run on every
+/// runtime and version, which System.Random does not promise. Drawn outside of a turn it would be drawn again in replay, or not at all: it
+/// refuses.
 /// </summary>
 internal sealed class WorkflowRandom : Random
 {
@@ -66,7 +67,8 @@ internal sealed class WorkflowRandom : Random
 
     protected override double Sample() => NextDouble();
 
-    /// <summary>0 to the bound, without the bound, each equally likely: what falls into the incomplete last part of the range is drawn again. 0 for 0.</summary>
+    /// <summary>0 to the bound, without the bound, each equally likely: what falls into the incomplete last part of the range is drawn
+    /// again. 0 for 0.</summary>
     private ulong Below(ulong bound)
     {
         while (true)

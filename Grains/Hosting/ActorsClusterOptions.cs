@@ -49,8 +49,9 @@ public sealed class ActorsClusterOptions
     public bool Migrate { get; set; } = true;
 
     /// <summary>
-    /// A silo that has not renewed its lease for this long takes no calls and begins no bodies until it can, and may be found dead by a cluster that starts anew.
-    /// Silos that renew theirs meanwhile declare it dead after as long again (Tight), or four times as long (Default).
+    /// A silo that has not renewed its lease for this long takes no calls and begins no bodies until it can, and may be found dead by a
+    /// cluster that starts anew. Silos that renew theirs meanwhile declare it dead after as long again (Tight), or four times as long
+    /// (Default).
     /// </summary>
     /// <value>2 s to 5 minutes, and at least four times <see cref="SweepInterval"/>. Default 6 s.</value>
     [Range(typeof(TimeSpan), "00:00:02", "00:05:00")]

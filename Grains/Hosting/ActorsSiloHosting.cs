@@ -45,7 +45,8 @@ public static class ActorsSiloHosting
 
         if (settings.Cluster.LeaseDuration < 4 * settings.Cluster.SweepInterval)
         {
-            throw new ValidationException("LeaseDuration: at least four times SweepInterval, or a silo that sweeps in time would count as one that cannot reach Postgres.");
+            throw new ValidationException(
+                "LeaseDuration: at least four times SweepInterval, or a silo that sweeps in time would count as one that cannot reach Postgres.");
         }
 
         AddClock(builder.Services);

@@ -1,8 +1,8 @@
 namespace Actors.Partitions;
 
 /// <summary>
-/// Leases that this silo has seen expired, and unchanged, look after look while it renewed its own: by its own clock, so that neither a jump of the database's
-/// nor an outage for everybody makes anyone dead. A pause in the looks begins the watch anew.
+/// Leases that this silo has seen expired, and unchanged, look after look while it renewed its own: by its own clock, so that neither a
+/// jump of the database's nor an outage for everybody makes anyone dead. A pause in the looks begins the watch anew.
 /// </summary>
 /// <param name="after">How long one must be seen like that.</param>
 /// <param name="pause">Between two looks, from which on nothing was watched.</param>

@@ -49,10 +49,12 @@ internal static class Ambient
         return task;
     }
 
-    /// <summary>On a thread of the engine or the thread pool, before and after user code: whatever other code has left there goes.</summary>
+    /// <summary>On a thread of the engine or the thread pool, before and after user code: whatever other code has left there
+    /// goes.</summary>
     public static void Drop() => Restore(Nothing);
 
-    /// <summary>The same before a workflow's own code, which runs under the invariant culture: a run that moves writes numbers and dates as before.</summary>
+    /// <summary>The same before a workflow's own code, which runs under the invariant culture: a run that moves writes numbers and dates as
+    /// before.</summary>
     public static void EnterCode() => Restore(Invariant);
 
     private static void Restore(ExecutionContext context)

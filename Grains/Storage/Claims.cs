@@ -45,9 +45,9 @@ internal sealed class Claims : IAsyncDisposable
     public async Task<LoadedRun?> ReadAsync(WorkflowId id) =>
         (await LoadAsync([new Request<LoadedRun>(id, false)], claim: false)).Values.FirstOrDefault();
 
-    /// <summary>Before the code of a run goes on that was in memory of silos that died: from its second death on, whoever dies with it is counted here, and
-    /// not by the claim, which may come to nothing before the code runs. Returns the count.</summary>
-    public async Task<int> EnterAsync(StoredRun run) => run.CrashCount < _claimsCounted || _claimsCounted == 0 ? run.CrashCount : await _database.QueryAsync(
+    /// <summary>Before the code of a run goes on that was in memory of silos that died: from its second death on, whoever dies with it is
+    /// counted here, and not by the claim, which may come to nothing before the code runs. Returns the count.</summary>
+    public async Task<int> EnterAsync(StoredRun run) => run.CrashCount < _claimsCounted ? run.CrashCount : await _database.QueryAsync(
         _database.Engine,
         "enter",
         batch => GroupBatch.Statement(
@@ -88,7 +88,8 @@ internal sealed class Claims : IAsyncDisposable
     {
         if (!groups.TryAdd(request))
         {
-            request.Done.TrySetException(new WorkflowUnavailableException($"Workflow '{request.Id}': this silo is shutting down, ask again."));
+            request.Done.TrySetException(
+                new WorkflowUnavailableException($"Workflow '{request.Id}': this silo is shutting down, ask again."));
         }
 
         return request.Done.Task;
@@ -134,7 +135,8 @@ internal sealed class Claims : IAsyncDisposable
             });
     }
 
-    /// <summary>Those whose histories came with the claim are answered at once, the others by and by, apart from what else is claimed.</summary>
+    /// <summary>Those whose histories came with the claim are answered at once, the others by and by, apart from what else is
+    /// claimed.</summary>
     private async Task AnswerClaimsAsync(List<Request<LoadedRun>> group)
     {
         try
@@ -164,7 +166,8 @@ internal sealed class Claims : IAsyncDisposable
                 await _database.QueryAsync(
                     _database.Engine,
                     "read more",
-                    batch => GroupBatch.Statement(batch, ReadJournals, Text(namespaces), Text(ids), Owner(_database.Silo), Bytes(HistoriesMax)),
+                    batch => GroupBatch.Statement(
+                        batch, ReadJournals, Text(namespaces), Text(ids), Owner(_database.Silo), Bytes(HistoriesMax)),
                     reader => ReadHistoriesAsync(reader, runs));
                 var left = HandOut([.. rest.Select(r => r.Request)], runs.Values.ToDictionary(run => run.Row.Id));
                 if (left.Count == rest.Count)
@@ -183,7 +186,8 @@ internal sealed class Claims : IAsyncDisposable
     }
 
     /// <summary>Returns those that this silo has claimed and whose history has not been read.</summary>
-    private List<(Request<LoadedRun> Request, LoadedRun Run)> HandOut(List<Request<LoadedRun>> group, Dictionary<WorkflowId, LoadedRun> found)
+    private List<(Request<LoadedRun> Request, LoadedRun Run)> HandOut(
+        List<Request<LoadedRun>> group, Dictionary<WorkflowId, LoadedRun> found)
     {
         var rest = new List<(Request<LoadedRun>, LoadedRun)>();
         foreach (var request in group)
@@ -264,7 +268,8 @@ internal sealed class Claims : IAsyncDisposable
         return true;
     }
 
-    private static (string[] Namespaces, string[] Ids) Keys(List<WorkflowId> ids) => ([.. ids.Select(id => id.Namespace)], [.. ids.Select(id => id.Id)]);
+    private static (string[] Namespaces, string[] Ids) Keys(List<WorkflowId> ids) =>
+        ([.. ids.Select(id => id.Namespace)], [.. ids.Select(id => id.Id)]);
 
     private static NpgsqlParameter<int> Bytes(int count) => new() { TypedValue = count };
 

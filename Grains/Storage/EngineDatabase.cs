@@ -61,7 +61,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         NpgsqlDataSource source, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read, CancellationToken cancellation = default)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
-        return await SendAsync(connection, name, build, read, mayBeLong: source == Patient || source == Slow, cancellation);
+        return await SendAsync(connection, name, build, read, MayBeLong(source), cancellation);
     }
 
     /// <summary>The same for statements whose commit somebody is told of: a commit with a warning throws <see cref="CommitInDoubtException"/>.</summary>
@@ -69,7 +69,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
     {
         await using var connection = await source.OpenConnectionAsync();
         using var doubts = new CommitDoubts(connection);
-        var result = await SendAsync(connection, "commit", build, read, mayBeLong: source == Patient || source == Slow, CancellationToken.None);
+        var result = await SendAsync(connection, "commit", build, read, MayBeLong(source), CancellationToken.None);
         doubts.ThrowIfAny();
         return result;
     }
@@ -96,6 +96,8 @@ internal sealed class EngineDatabase : IAsyncDisposable
             }
         }
     }
+
+    private bool MayBeLong(NpgsqlDataSource source) => source == Patient || source == Slow;
 
     private async ValueTask<T> SendAsync<T>(
         NpgsqlConnection connection, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read, bool mayBeLong,
@@ -139,7 +141,8 @@ internal sealed class EngineDatabase : IAsyncDisposable
         Build(_connectionString, $"actors engine {Silo}", connectionsMax, HeldPlans, lockTimeoutMs: 1000, blocking);
 
     private static NpgsqlDataSource Build(
-        string connectionString, string application, int connectionsMax, string options, int lockTimeoutMs = 0, bool blocking = false, bool limited = true)
+        string connectionString, string application, int connectionsMax, string options, int lockTimeoutMs = 0, bool blocking = false,
+        bool limited = true)
     {
         var given = new NpgsqlConnectionStringBuilder(connectionString);
         var lockTimeout = lockTimeoutMs == 0 ? "" : $"-c lock_timeout={lockTimeoutMs} ";
@@ -159,10 +162,11 @@ internal sealed class EngineDatabase : IAsyncDisposable
 #if PLANTED_BUGS
         Planted.Do("enlists in the caller's transaction", () => settings.Enlist = true);
 #endif
-        // What is not answered in time is given up with its connection, and its outcome is found out over another. Nothing is cancelled at the server:
-        // it may be gone, and a COMMIT that is cancelled while it waits for a standby has happened.
+        // What is not answered in time is given up with its connection, and its outcome is found out over another. Nothing is cancelled at
+        // the server: it may be gone, and a COMMIT that is cancelled while it waits for a standby has happened.
         var ours = !application.StartsWith("actors user", StringComparison.Ordinal);
-        settings.CommandTimeout = !ours ? settings.CommandTimeout : !limited ? 0 : (int)SilentSocket.Limit.TotalSeconds + (lockTimeoutMs / 1000);
+        var limit = limited ? (int)SilentSocket.Limit.TotalSeconds + (lockTimeoutMs / 1000) : 0;
+        settings.CommandTimeout = ours ? limit : settings.CommandTimeout;
         settings.CancellationTimeout = ours ? -1 : settings.CancellationTimeout;
         // Bodies' statements are prepared too, unless the connection string says how many are.
         if (ours || !given.ShouldSerialize("Max Auto Prepare"))
@@ -176,7 +180,13 @@ internal sealed class EngineDatabase : IAsyncDisposable
         settings.WriteBufferSize = ours ? 64 * 1024 : settings.WriteBufferSize;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         // Users' sessions are reset, and their bodies set what they like: their commits say it themselves (hold_plans.sql).
-        return (ours ? builder.Durable(Prepare) : builder.UsePhysicalConnectionInitializer(Prepare, connection => { Prepare(connection); return Task.CompletedTask; })).Build();
+        return (ours ? builder.Durable(Prepare) : builder.UsePhysicalConnectionInitializer(Prepare, PrepareAsync)).Build();
+
+        Task PrepareAsync(NpgsqlConnection connection)
+        {
+            Prepare(connection);
+            return Task.CompletedTask;
+        }
 
         void Prepare(NpgsqlConnection connection)
         {

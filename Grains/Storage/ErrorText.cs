@@ -1,8 +1,8 @@
 namespace Actors.Storage;
 
 /// <summary>
-/// What an exception of users' code says of itself. Its Message, its stack and whatever else it overrides is users' code too, and may throw:
-/// asking for it here never does.
+/// What an exception of users' code says of itself. Its Message, its stack and whatever else it overrides is users' code too, and may
+/// throw: asking for it here never does.
 /// </summary>
 internal static class ErrorText
 {

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Actors.Storage;
 
 /// <summary>
-/// Bounds what histories take of the memory while they are loaded: those that were read go on before more are read. Without it a silo that takes over the
-/// large runs of a dead one, or has many that wake at once, would fill its heap with what it cannot run yet, and die of it.
+/// Bounds what histories take of the memory while they are loaded: those that were read go on before more are read. Without it a silo that
+/// takes over the large runs of a dead one, or has many that wake at once, would fill its heap with what it cannot run yet, and die of it.
 /// </summary>
 internal sealed class LoadBudget
 {

@@ -27,14 +27,15 @@ internal static class PostgresFaults
         error is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected }
         || (error is not null && IsConflict(error.InnerException));
 
-    /// <summary>True when the connection was lost on the way, and not closed over something that was to be sent; also when a library has wrapped the error.</summary>
+    /// <summary>True when the connection was lost on the way, and not closed over something that was to be sent; also when a library has
+    /// wrapped the error.</summary>
     public static bool IsLost(Exception? error) =>
         error is PostgresException { InvariantSeverity: not "ERROR" }
         || error is NpgsqlException and not PostgresException and { InnerException: null or IOException or TimeoutException or System.Net.Sockets.SocketException }
         || (error is not null && (IsBrokenConversation(error) || IsLost(error.InnerException)));
 
-    /// <summary>True when a table has changed under a statement that was prepared for it: a new connection prepares it anew. By the name of the
-    /// server's function, since the code (0A000) says more than this and the words depend on its language.</summary>
+    /// <summary>True when a table has changed under a statement that was prepared for it: a new connection prepares it anew. By the name of
+    /// the server's function, since the code (0A000) says more than this and the words depend on its language.</summary>
     public static bool IsStalePlan(Exception? error) =>
         error is PostgresException { SqlState: PostgresErrorCodes.FeatureNotSupported, Routine: "RevalidateCachedQuery" }
         || (error is not null && IsStalePlan(error.InnerException));

@@ -5,8 +5,8 @@ using Npgsql;
 namespace Actors.Storage;
 
 /// <summary>
-/// What was sent and is not acknowledged, as after a machine or the way to it vanished, ends its connection after <see cref="Limit"/>. Linux would try for a
-/// quarter of an hour; elsewhere the limits on statements and the keep-alives do it.
+/// What was sent and is not acknowledged, as after a machine or the way to it vanished, ends its connection after <see cref="Limit"/>.
+/// Linux would try for a quarter of an hour; elsewhere the limits on statements and the keep-alives do it.
 /// </summary>
 internal static class SilentSocket
 {
@@ -30,7 +30,8 @@ internal static class SilentSocket
         {
             var socket = (int)BlockingSocket.HandleOf(connection).DangerousGetHandle();
             var (milliseconds, time) = ((int)Limit.TotalMilliseconds, new TimeValue((nint)Limit.TotalSeconds, 0));
-            _ = SetSocketOption(socket, Tcp, UserTimeout, ref milliseconds, sizeof(int)); // A socket of this machine (AF_UNIX) refuses, and needs none.
+            // A socket of this machine (AF_UNIX) refuses, and needs none.
+            _ = SetSocketOption(socket, Tcp, UserTimeout, ref milliseconds, sizeof(int));
             _ = SetSocketOption(socket, SolSocket, ReceiveTimeout, ref time, Marshal.SizeOf<TimeValue>());
         }
         catch (Exception error) when (error is MissingMemberException or TypeLoadException)
@@ -39,7 +40,8 @@ internal static class SilentSocket
         }
     }
 
-    /// <summary>Ends the connection unless this is disposed of in time. Unlike a command's time-out it asks the server to cancel nothing.</summary>
+    /// <summary>Ends the connection unless this is disposed of in time. Unlike a command's time-out it asks the server to cancel
+    /// nothing.</summary>
     public static IDisposable EndsUnlessAnswered(NpgsqlConnection connection)
     {
         Socket? socket = null;

@@ -26,7 +26,8 @@ internal sealed class StatementProbe
         }
     }
 
-    /// <summary>What Postgres has not answered for five seconds, in words; null when there is nothing. The way there may be cut, its machine gone or frozen.</summary>
+    /// <summary>What Postgres has not answered for five seconds, in words; null when there is nothing. The way there may be cut, its
+    /// machine gone or frozen.</summary>
     public string? Silence
     {
         get

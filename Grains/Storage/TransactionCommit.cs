@@ -148,8 +148,9 @@ internal sealed class TransactionCommit : IAsyncDisposable
     }
 
     /// <summary>
-    /// What an error before the end of COMMIT means, when nothing can have been committed. A conflict or a plan that no longer fits may run again, and so may
-    /// what lost its connection: that is gone, and the error says by what. One that Npgsql closed over a value, or the server because the body let it idle, is the body's fault.
+    /// What an error before the end of COMMIT means, when nothing can have been committed. A conflict or a plan that no longer fits may run
+    /// again, and so may what lost its connection: that is gone, and the error says by what. One that Npgsql closed over a value, or the
+    /// server because the body let it idle, is the body's fault.
     /// </summary>
     public static TransactionReply Aborted(TransactionCommit? session, Entry? entry, Exception error) => new(
         !PostgresFaults.IsIdleTimeout(error)

@@ -41,7 +41,8 @@ public sealed class CutProxy : IAsyncDisposable
 
     public string ConnectionString { get; }
 
-    /// <summary>The connections that are open now hear nothing any more and are not ended, as when the server's machine has vanished. New ones go through.</summary>
+    /// <summary>The connections that are open now hear nothing any more and are not ended, as when the server's machine has vanished. New
+    /// ones go through.</summary>
     public void Silence()
     {
         lock (_open)

@@ -50,7 +50,8 @@ internal sealed class TestEngine : IAsyncDisposable
         var reply = await Engine.ResultAsync(new WorkflowId(id), new ResultRequest(limit));
         while (!reply.Ended && watch.Elapsed < limit)
         {
-            reply = await Engine.ResultAsync(new WorkflowId(id), new ResultRequest(limit - watch.Elapsed)); // It moved: asked again, as a handle does.
+            // It moved: asked again, as a handle does.
+            reply = await Engine.ResultAsync(new WorkflowId(id), new ResultRequest(limit - watch.Elapsed));
         }
 
         return !reply.Ended ? throw new TimeoutException($"Workflow '{id}' did not end.")

@@ -5,9 +5,9 @@ using Xunit;
 namespace Actors.Tidy;
 
 /// <summary>
-/// Every SQL example of the documents runs on a real database that holds a run, a message and a dead letter, in the order of the text. A row comes from
-/// each select, and its first value says something. Of what a reader fills in, <c>instance = …</c> becomes the run that was set aside; in
-/// JSON the … may stand.
+/// Every SQL example of the documents runs on a real database that holds a run, a message and a dead letter, in the order of the text. A
+/// row comes from each select, and its first value says something. Of what a reader fills in, <c>instance = …</c> becomes the run that was
+/// set aside; in JSON the … may stand.
 /// </summary>
 public sealed partial class SqlExampleTests(TestDatabase database) : IClassFixture<TestDatabase>
 {

@@ -6,7 +6,8 @@ namespace Actors.Hosting;
 /// <summary>Ports for servers that come back to theirs.</summary>
 internal static class LoopbackPort
 {
-    /// <summary>Free just now, and none that the system gives to an outgoing connection by itself: whoever leaves it finds it free.</summary>
+    /// <summary>Free just now, and none that the system gives to an outgoing connection by itself: whoever leaves it finds it
+    /// free.</summary>
     internal static int Free()
     {
         int port;

@@ -4,7 +4,8 @@ using Npgsql;
 
 namespace Actors.Hosting;
 
-/// <summary>One embedded server by its folder (data/, lock, log, password, port) and the user that it runs as. Callers hold the lock.</summary>
+/// <summary>One embedded server by its folder (data/, lock, log, password, port) and the user that it runs as. Callers hold the
+/// lock.</summary>
 internal sealed class PostgresCluster(string folder, string? user)
 {
     private const string Settings =

@@ -13,7 +13,8 @@ using Xunit;
 
 namespace Actors.Grains.Tests.Calling;
 
-/// <summary>What is recorded is what comes back, or it is refused before anything is written. The list of docs/PAYLOADS.md, in types.</summary>
+/// <summary>What is recorded is what comes back, or it is refused before anything is written. The list of docs/PAYLOADS.md, in
+/// types.</summary>
 public sealed class CarriedTests
 {
     private static readonly PayloadSerializer Payloads = new();

@@ -61,7 +61,8 @@ public sealed class TimerTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Equal("done", await engine.ResultAsync<string>("gives up"));
         for (var began = System.Diagnostics.Stopwatch.GetTimestamp(); run.IsAlive;)
         {
-            Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(15), "The run is still held."); // Timers look again after 30 s.
+            // Timers look again after 30 s.
+            Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(15), "The run is still held.");
             GC.Collect();
             await Task.Delay(50);
         }

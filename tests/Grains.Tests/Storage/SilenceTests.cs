@@ -9,7 +9,8 @@ using Xunit;
 
 namespace Actors.Grains.Tests.Storage;
 
-/// <summary>A server that vanished without a word is noticed, said, and given up; what it was asked is found out over another connection.</summary>
+/// <summary>A server that vanished without a word is noticed, said, and given up; what it was asked is found out over another
+/// connection.</summary>
 public sealed class SilenceTests(TestDatabase database) : IClassFixture<TestDatabase>
 {
     [Theory]
