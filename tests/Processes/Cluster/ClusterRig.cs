@@ -23,8 +23,11 @@ internal sealed class ClusterRig : IAsyncDisposable
 
     public IClusterClient Orleans => _client!.Services.GetRequiredService<IClusterClient>();
 
-    /// <param name="through">From the connection string of the database to that of a proxy before it.</param>
-    public static async Task<ClusterRig> StartAsync(int silos, int heapLimitMiB = 0, Func<string, string>? through = null)
+    /// <param name="lastThrough">From the connection string of the database to that of a proxy before it, for one more silo. The client
+    /// connects after that one too, so that its gateways take starts.</param>
+    /// <param name="through">The same for all silos.</param>
+    public static async Task<ClusterRig> StartAsync(
+        int silos, int heapLimitMiB = 0, Func<string, string>? through = null, Func<string, string>? lastThrough = null)
     {
         var rig = new ClusterRig(await TestDatabase.CreateAsync());
         await rig.ExecuteAsync(
@@ -37,6 +40,11 @@ internal sealed class ClusterRig : IAsyncDisposable
         try
         {
             await rig.AddSilosAsync(silos, heapLimitMiB, through: through?.Invoke(rig.Database.ConnectionString));
+            if (lastThrough is not null)
+            {
+                await rig.AddSilosAsync(1, heapLimitMiB, through: lastThrough(rig.Database.ConnectionString));
+            }
+
             await rig.ConnectAsync();
             return rig;
         }

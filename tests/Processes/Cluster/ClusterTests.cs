@@ -119,9 +119,9 @@ public sealed class ClusterTests(ITestOutputHelper output)
     [OnlyInAll]
     public async Task A_silo_that_alone_cannot_reach_Postgres_is_declared_dead_and_its_workflows_go_on_elsewhere()
     {
-        await using var rig = await ClusterRig.StartAsync(2);
-        await using var proxy = new CutProxy(rig.Database.ConnectionString);
-        await rig.AddSilosAsync(1, through: proxy.ConnectionString);
+        CutProxy proxy = null!;
+        await using var rig = await ClusterRig.StartAsync(2, lastThrough: server => (proxy = new CutProxy(server)).ConnectionString);
+        await using var _ = proxy;
         var handles = await StartTransfersAsync(rig, 60, 200);
         var cut = await rig.ScalarAsync<Guid>("select id from actors.silos where name = 'silo-2'");
         await rig.UntilAsync($"select exists (select from actors.workflows where owner = '{cut}')");
