@@ -40,10 +40,10 @@ public static class ActorsClientHosting
         configure?.Invoke(options);
         Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
         var given = new NpgsqlConnectionStringBuilder(connectionString);
-        var source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString)
+        var source = new NpgsqlDataSourceBuilder(new NpgsqlConnectionStringBuilder(connectionString)
         {
             SearchPath = "actors", MinPoolSize = Math.Min(given.MinPoolSize, 4), MaxPoolSize = 4, ApplicationName = "actors client", Enlist = false,
-        });
+        }.ConnectionString).ConfigureTypeLoading(types => types.EnableTypeLoading(false)).Build();
         builder.UseOrleansClient(client =>
         {
             client.Services.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ClusterId));

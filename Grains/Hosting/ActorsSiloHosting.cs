@@ -176,7 +176,7 @@ public static class ActorsSiloHosting
         {
             SearchPath = "actors", MinPoolSize = Math.Min(given.MinPoolSize, 10), MaxPoolSize = 10, ApplicationName = "actors orleans", Enlist = false,
             NoResetOnClose = true, Timezone = "UTC",
-        }.ConnectionString).Durable().Build();
+        }.ConnectionString).ConfigureTypeLoading(types => types.EnableTypeLoading(false)).Durable().Build();
         silo.Services.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ClusterId));
         silo.Services.Configure<SiloOptions>(o => o.SiloName = options.SiloName);
         silo.Services.Configure<EndpointOptions>(o =>

@@ -43,7 +43,7 @@ internal sealed class Scene : IAsyncDisposable
     /// <summary>Plays the scenario to its end, or dies in it.</summary>
     public static async Task PlayAsync(string name, string connectionString, string folder, Life life)
     {
-        await using var world = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString) { ApplicationName = "world", MaxPoolSize = 4 });
+        await using var world = TestDatabase.Pool(new NpgsqlConnectionStringBuilder(connectionString) { ApplicationName = "world", MaxPoolSize = 4 });
         if (name == "migration")
         {
             await MigrateAsync(world, life.Probe);
