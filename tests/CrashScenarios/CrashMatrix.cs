@@ -16,7 +16,7 @@ internal static class CrashMatrix
     public static async Task<StatementProbe> UndisturbedAsync(string scenario)
     {
         await using var run = await CrashRun.CreateAsync(scenario);
-        var life = new Life();
+        var life = new Life { AskAgainAfter = TimeSpan.FromSeconds(5) };
         await Scene.PlayAsync(scenario, run.Database.ConnectionString, run.Folder, life);
         await run.CheckAsync(new Dictionary<long, int>());
         return life.Probe;

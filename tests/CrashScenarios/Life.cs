@@ -36,6 +36,9 @@ internal sealed class Life
 
     public StatementProbe Probe { get; }
 
+    /// <summary>For an answer. Asking again sweeps, which costs round trips: what is counted asks late.</summary>
+    public TimeSpan AskAgainAfter { get; init; } = TimeSpan.FromMilliseconds(500);
+
     /// <summary>Completes when it is over, and the server knows.</summary>
     public Task Over => _over.Task;
 

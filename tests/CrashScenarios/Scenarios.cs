@@ -46,7 +46,7 @@ internal static class Scenarios
             await scene.StartAsync("w", "Refused", 3);
             await scene.ExpectAsync("w", 3);
             await scene.UntilOutboxIsEmptyAsync(); // Delivered or buried; an earlier process may have come further.
-            scene.World.Mended = true;
+            scene.World.Mend();
             await scene.RedriveAsync();
             await scene.UntilOutboxIsEmptyAsync();
         }),
@@ -155,7 +155,7 @@ internal static class Scenarios
             });
             await InAsync(open, async scene =>
             {
-                scene.World.Mended = true;
+                scene.World.Mend();
                 await scene.ExpectAsync("v", 5);
                 await SignalAsync(scene, "one");
                 await scene.ExpectAsync("w", "one");
@@ -214,7 +214,7 @@ internal static class Scenarios
             }
             catch (WorkflowSetAsideException)
             {
-                scene.World.Mended = true;
+                scene.World.Mend();
                 await scene.Engine.SendAsync("w", "note", "for when it goes on", "m-note");
                 await scene.Engine.Engine.ResumeAsync(new WorkflowId("w"), $"{Guid.NewGuid()}");
                 await scene.ExpectAsync("w", 6);

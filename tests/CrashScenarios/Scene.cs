@@ -118,7 +118,7 @@ internal sealed class Scene : IAsyncDisposable
 
     public async Task ExpectAsync<TResult>(string id, TResult expected)
     {
-        var result = await UntilAnsweredAsync(() => _engine.ResultAsync<TResult>(id, TimeSpan.FromMilliseconds(500)));
+        var result = await UntilAnsweredAsync(() => _engine.ResultAsync<TResult>(id, _life.AskAgainAfter));
         if (!Equals(result, expected))
         {
             throw new InvalidOperationException($"Workflow '{id}' returned {result}, not {expected}.");
@@ -220,7 +220,7 @@ internal sealed class Scene : IAsyncDisposable
             "file",
             new HandlerSink((message, _) => life.OutsideAsync(() =>
             {
-                if (message.Topic == "refused" && !world.Mended)
+                if (message.Topic == "refused" && !world.IsMended)
                 {
                     throw new TimeoutException("Nobody takes it yet.");
                 }

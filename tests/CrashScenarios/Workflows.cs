@@ -5,8 +5,15 @@ namespace Actors.CrashScenarios;
 /// <summary>The world outside: a table that steps write to on connections of their own, so that a crash cannot take it back.</summary>
 internal sealed class World(NpgsqlDataSource source, Life life)
 {
+    private readonly TaskCompletionSource _mending = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <summary>False: <see cref="Broken"/> does what no workflow may do, the step of <see cref="Lingers"/> does not end, and nobody takes messages of topic "refused".</summary>
-    public bool Mended { get; set; }
+    public bool IsMended => Mending.IsCompleted;
+
+    /// <summary>Completes when it is.</summary>
+    public Task Mending => _mending.Task;
+
+    public void Mend() => _mending.TrySetResult();
 
     public Task<int> EffectAsync(StepContext step, int value) => life.OutsideAsync(async () =>
     {
@@ -87,7 +94,7 @@ internal sealed class Lingers(World world) : Workflow<int, int>
 {
     protected override Task<int> RunAsync(int input) => Step("a", async step =>
     {
-        await (world.Mended ? Task.CompletedTask : Task.Delay(Timeout.Infinite, step.Cancellation));
+        await world.Mending.WaitAsync(step.Cancellation);
         return await world.EffectAsync(step, input);
     });
 }
@@ -144,7 +151,7 @@ internal sealed class Broken(World world) : Workflow<int, int>
     protected override async Task<int> RunAsync(int input)
     {
         var value = await Step("a", step => world.EffectAsync(step, input));
-        if (!world.Mended)
+        if (!world.IsMended)
         {
             await Task.Delay(Timeout.Infinite); // A short one may be over before it is awaited, and then is no mistake.
         }

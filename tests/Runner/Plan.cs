@@ -11,8 +11,6 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
     private const int NewestMajor = 18;
     private const string Processes = "Processes";
     private const string CrashMatrix = "*.CrashMatrixTests";
-    private const string Engine = "Grains.Tests";
-    private const string Execution = "Actors.Grains.Tests.Execution";
 
     /// <param name="all">Everything, also on the oldest Postgres.</param>
     /// <param name="asked">A project and arguments of xunit; empty: all projects.</param>
@@ -33,7 +31,7 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
         var others = Projects().Where(name => name != Processes).ToList();
         return all ? All() : new(majors, [.. Fast().Select((lane, place) => place == 0 ? lane : [.. lane.Select(program => program with { YieldsToOthers = true })])]);
 
-        // Most of them wait for much of their time, for membership or for Postgres: three beside each other keep two processors busy.
+        // One program leaves a quarter of two processors free. Two at once use them up; a third one takes from them what it gains.
         List<TestProgram>[] Fast()
         {
             string[] tier = ["-trait-", OnlyInAllAttribute.Trait];
@@ -41,11 +39,9 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
             [
                 [Program(Processes, majors[0], [.. tier, "-class-", CrashMatrix]), Program(Processes, majors[0], [.. tier, "-class", CrashMatrix])],
                 [
-                    .. others.Where(name => name != Engine).Select(name => Program(name, majors[0], tier)),
-                    Program(Engine, majors[0], [.. tier, "-namespace-", Execution]),
+                    .. others.Select(name => Program(name, majors[0], tier)),
                     .. from major in majors.Skip(1) from name in others.Append(Processes) select Program(name, major, tier),
                 ],
-                [Program(Engine, majors[0], [.. tier, "-namespace", Execution])],
             ];
         }
 
