@@ -11,6 +11,7 @@ internal sealed class FaultProxy : IDisposable
     private readonly HashSet<TcpClient> _open = [];
     private volatile TaskCompletionSource _gate = Opened();
     private volatile Func<int>? _cutProcess;
+    private int _machine;
     private int _answersToLose;
     private int _requestsToLose;
 
@@ -51,6 +52,13 @@ internal sealed class FaultProxy : IDisposable
     public void Stall() => _gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public void Resume() => _gate.TrySetResult();
+
+    /// <summary>The machine behind is gone, and with it what it knew of its connections: they stay silent after <see cref="Resume"/> too, when new ones reach its successor.</summary>
+    public void Vanish()
+    {
+        Stall();
+        Interlocked.Increment(ref _machine);
+    }
 
     /// <summary>So many requests reach the server, and their answers are lost with their connections.</summary>
     public void LoseAnswers(int count) => Interlocked.Exchange(ref _answersToLose, count);
@@ -164,12 +172,17 @@ internal sealed class FaultProxy : IDisposable
 
     private async Task PumpAsync(TcpClient from, TcpClient to, bool isRequest)
     {
-        var buffer = new byte[64 * 1024];
+        var (buffer, machine) = (new byte[64 * 1024], Volatile.Read(ref _machine));
         try
         {
             while (await from.GetStream().ReadAsync(buffer) is var read and > 0)
             {
                 await _gate.Task;
+                if (machine != Volatile.Read(ref _machine))
+                {
+                    continue;
+                }
+
                 if (DelayMs > 0)
                 {
                     await Task.Delay(DelayMs);

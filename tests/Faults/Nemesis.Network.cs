@@ -12,11 +12,11 @@ internal sealed partial class Nemesis
         proxy.Heal();
     }
 
-    /// <summary>The machine of Postgres is gone for all: nothing is answered, and nothing refused.</summary>
+    /// <summary>The machine of Postgres is gone for all, and another takes its place: until then nothing is answered, and nothing refused.</summary>
     private async Task VanishAsync()
     {
         var proxies = rig.Silos.Select(silo => silo.Proxy).ToList();
-        proxies.ForEach(proxy => proxy.Stall());
+        proxies.ForEach(proxy => proxy.Vanish());
         await Task.Delay(_random.Next(10_000, 25_000));
         proxies.ForEach(proxy => proxy.Heal());
     }

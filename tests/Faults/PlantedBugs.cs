@@ -54,6 +54,8 @@ internal static class PlantedBugs
         new("work given away without a letter", ["silo cut off from silos"], ["recovers"]),
         new("enlists in the caller's transaction", ["callers with transactions"], ["acknowledged_is_recorded"]),
         new("commits not waited for", ["postmaster", "immediate shutdown"], ["acknowledged_is_recorded", "acknowledged_exactly_once", "replay_gives_the_live_state"]),
+        new("silence is waited out", ["postgres vanished"], ["recovers"]),
+        new("an expired lease buries nobody", ["one silo silent to postgres for minutes"], ["recovers"]),
         new("cursor by id only", ["slow", "reset"], ["outbox_delivers_all", "order_per_key"], SlowCommits("actors.outbox", 0.2, 0.1)),
         new("retention that ignores undelivered messages", [], ["outbox_delivers_all", "nothing_left"], Provoke: async rig =>
         {

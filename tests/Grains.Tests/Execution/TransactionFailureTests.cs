@@ -58,7 +58,7 @@ public sealed class TransactionFailureTests(TestDatabase database) : IClassFixtu
 
                     return "in time";
                 },
-                new TransactionOptions { Retry = Quick.WithAttemptTimeout(TimeSpan.FromMilliseconds(50)) }),
+                new TransactionOptions { Retry = Quick.WithAttemptTimeout(TimeSpan.FromSeconds(1)) }),
             builder => builder.Execution.TransactionConnectionsMax = 1);
         Assert.Equal("in time", await engine.RunAsync("slow"));
         Assert.Equal(2, await database.ScalarAsync<int>("select sum(amount) from ledger where id = 'slow'"));

@@ -222,8 +222,24 @@ public sealed class ClusterTests(ITestOutputHelper output)
     private static async Task<List<IWorkflowHandle<ITransfers>>> StartTransfersAsync(ClusterRig rig, int count, int transfers)
     {
         var handles = Enumerable.Range(0, count).Select(i => rig.Workflows.Get<ITransfers>($"t-{i}")).ToList();
-        await Task.WhenAll(handles.Select(handle => handle.StartAsync(transfers)));
+        await Task.WhenAll(handles.Select(StartAsync));
         return handles;
+
+        async Task StartAsync(IWorkflowHandle<ITransfers> handle)
+        {
+            for (var left = 10; ; left--)
+            {
+                try
+                {
+                    await handle.StartAsync(transfers);
+                    return;
+                }
+                catch (WorkflowUnavailableException) when (left > 0)
+                {
+                    // As callers do.
+                }
+            }
+        }
     }
 
     private static async Task FinishAsync(ClusterRig rig, List<IWorkflowHandle<ITransfers>> handles, int transfers)
