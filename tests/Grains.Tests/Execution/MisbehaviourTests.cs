@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Data;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
@@ -155,6 +156,51 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
         Assert.Equal("1", await engine.ResultAsync<string>("first inner"));
         Assert.Equal("1", await engine.ResultAsync<string>("second inner"));
         Assert.Equal("1", await engine.RunAsync("after", "inner"));
+    }
+
+    [Fact]
+    public async Task Waiting_for_a_connection_uses_up_no_attempt_and_no_interruption()
+    {
+        var (attempts, holds) = (new ConcurrentQueue<int>(), new TaskCompletionSource());
+        await using var engine = await database.ScriptAsync(
+            new Script(async w => await w.Transaction("holds", async tx =>
+            {
+                await PayAsync(tx, $"one pool, {w.Id.Id}", 1);
+                attempts.Enqueue(tx.Attempt);
+                await holds.Task;
+                return "held";
+            })),
+            builder =>
+            {
+                builder.Execution.TransactionConnectionsMax = 1;
+                builder.Services.AddSingleton<TimeProvider>(new QuickTime(20)); // Half a minute of interruptions ends an attempt.
+            },
+            connection: "Timeout=1");
+        await engine.StartAsync("holds it");
+        while (attempts.IsEmpty)
+        {
+            await Task.Delay(10);
+        }
+
+        await engine.StartAsync("has none");
+        int waited;
+        do
+        {
+            await Task.Delay(20);
+            waited = await SecondsWithoutConnectionAsync(engine, "has none");
+        }
+        while (waited <= 60);
+        holds.SetResult();
+        Assert.Equal("held", await engine.ResultAsync<string>("has none"));
+        Assert.Equal([1, 1], attempts);
+    }
+
+    private static async Task<int> SecondsWithoutConnectionAsync(TestEngine engine, string id)
+    {
+        const string Said = "has had no connection to Postgres for ";
+        var problem = (await engine.StatusAsync(id)).Problem ?? "";
+        var at = problem.IndexOf(Said, StringComparison.Ordinal);
+        return at < 0 ? 0 : int.Parse(problem[(at + Said.Length)..].Split(' ')[0], CultureInfo.InvariantCulture);
     }
 
     [Fact]

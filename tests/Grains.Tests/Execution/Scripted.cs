@@ -113,9 +113,9 @@ internal static class ScriptedEngine
         database.ScriptAsync(new Script(run), configure, logging);
 
     public static Task<TestEngine> ScriptAsync(
-        this TestDatabase database, Script script, Action<ActorsBuilder>? configure = null, Action<ILoggingBuilder>? logging = null) =>
+        this TestDatabase database, Script script, Action<ActorsBuilder>? configure = null, Action<ILoggingBuilder>? logging = null, string connection = "") =>
         TestEngine.StartAsync(
-            database.ConnectionString,
+            $"{database.ConnectionString};{connection}",
             builder =>
             {
                 builder.Services.AddSingleton(script);

@@ -59,19 +59,7 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
     public async Task An_idle_relay_sends_one_statement_a_poll_interval_for_all_destinations()
     {
         var statements = new BlockingCollection<string>();
-        using var listener = new ActivityListener
-        {
-            ShouldListenTo = source => source.Name == "Npgsql",
-            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
-            ActivityStopped = activity =>
-            {
-                if (Equals(activity.GetTagItem("db.namespace"), scene.Database) && activity.GetTagItem("db.query.text") is string sql)
-                {
-                    statements.Add(sql, CancellationToken.None);
-                }
-            },
-        };
-        ActivitySource.AddActivityListener(listener);
+        using var listener = Listen(sql => statements.Add(sql, CancellationToken.None));
         var sink = new RecordingSink();
         await using var running = scene.Run(new OutboxRoutes().Add("a", sink, "*").Add("b", sink, "*").Add("c", sink, "*"));
         var poll = SqlText.Get("read_outbox_pending");
@@ -107,7 +95,7 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
     }
 
     [Fact]
-    public async Task Ten_thousand_messages_a_second_reach_a_handler()
+    public async Task Many_messages_for_a_quick_handler_take_few_statements()
     {
         const int Count = 40_000;
         await scene.ExecuteAsync($"""
@@ -128,12 +116,30 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
 
             return Task.CompletedTask;
         });
-        var begin = Stopwatch.GetTimestamp();
+        var statements = 0;
+        using var listener = Listen(_ => Interlocked.Increment(ref statements));
         await using var running = scene.Run(OutboxScene.Route(sink), new OutboxOptions());
-        await done.Task.WaitAsync(TimeSpan.FromSeconds(60), Cancel);
-        var rate = Count / Stopwatch.GetElapsedTime(begin).TotalSeconds;
-        output.WriteLine($"{rate:N0} messages a second");
-        Assert.True(rate > 2_000, $"{rate:N0} messages a second: the target is 10,000 on a quiet machine");
+        await done.Task.WaitAsync(TimeSpan.FromMinutes(2), Cancel);
+        output.WriteLine($"{statements} statements for {Count} messages");
+        Assert.InRange(statements, 1, Count / 100); // Pages of 500; what was delivered meanwhile is deleted at once.
+    }
+
+    private ActivityListener Listen(Action<string> onStatement)
+    {
+        var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == "Npgsql",
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = activity =>
+            {
+                if (Equals(activity.GetTagItem("db.namespace"), scene.Database) && activity.GetTagItem("db.query.text") is string sql)
+                {
+                    onStatement(sql);
+                }
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+        return listener;
     }
 
     private async Task<string> PlanAsync(string statement, params object[] values)
