@@ -13,18 +13,50 @@ namespace Actors.Grains.Tests.Storage;
 [EachPostgres]
 public sealed partial class PlanTests(TestDatabase database) : IClassFixture<TestDatabase>
 {
-    private static readonly string[] Statements =
+    // By which indexes each reaches its rows. The same rows by another one is a plan that changed, to be looked at.
+    private static readonly (string Name, string Indexes)[] Written =
     [
-        "start_workflows", "append_starts", "retire_run", "clear_inbox", "refuse_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers",
-        "park", "ask_to_wake", "claim_workflows", "enter_workflow", "read_workflows", "read_journals", "read_inboxes", "read_mail", "read_last_row", "resolve_entries",
-        "resume_workflow", "unpark", "delete_ended", "sweep", "renew_lease", "forget_silos", "remove_silo",
+        ("start_workflows", ""),
+        ("append_starts", "workflows_pkey"),
+        ("retire_run", "workflows_pkey"),
+        ("clear_inbox", "inbox_pkey"),
+        ("refuse_inbox", "inbox_pkey"),
+        ("advance_workflows", "inbox_pkey workflows_pkey"),
+        ("append_journal", ""),
+        ("append_outbox", ""),
+        ("set_timers", "workflows_pkey"),
+        ("clear_timers", "timers_pkey"),
+        ("park", "inbox_pkey timers_pkey"),
+        ("ask_to_wake", "workflows_pkey"),
     ];
 
-    private static readonly (string Name, string Sql)[] Texts =
+    private static readonly (string Name, string Indexes)[] Others =
     [
-        .. Statements.Select(name => (name, SqlText.Get(name))),
-        .. Statements.Take(12).Where(name => SqlText.ForOne(name) != SqlText.Get(name)).Select(name => ($"{name}_for_one", SqlText.ForOne(name))),
+        ("claim_workflows", "workflows_identity workflows_pkey"),
+        ("enter_workflow", "workflows_pkey"),
+        ("read_workflows", "workflows_identity"),
+        ("read_journals", "journal_pkey workflows_identity"),
+        ("read_inboxes", "inbox_pkey workflows_identity"),
+        ("read_mail", "inbox_pkey"),
+        ("read_last_row", "journal_pkey"),
+        ("resolve_entries", "inbox_pkey journal_pkey workflows_pkey"),
+        ("resume_workflow", "workflows_identity workflows_pkey"),
+        ("unpark", "inbox_pkey timers_pkey workflows_identity"),
+        ("delete_ended", "inbox_pkey journal_pkey workflows_ended workflows_identity workflows_pkey"),
+        ("sweep", "inbox_unread timers_due workflows_fresh workflows_owner workflows_pkey"),
+        ("renew_lease", ""),
+        ("forget_silos", "workflows_owner"),
+        ("remove_silo", "workflows_owner"),
     ];
+
+    private static readonly (string Name, string Sql, string Indexes)[] Texts =
+    [
+        .. Written.Concat(Others).Select(statement => (statement.Name, SqlText.Get(statement.Name), statement.Indexes)),
+        .. Written.Where(statement => SqlText.ForOne(statement.Name) != SqlText.Get(statement.Name))
+            .Select(statement => ($"{statement.Name}_for_one", SqlText.ForOne(statement.Name), statement.Indexes)),
+    ];
+
+    private const string KeysOfAnEnd = "inbox_pkey workflows_pkey";
 
     // Read in the order of the index, from its beginning: partial indexes that hold only what is to be done.
     private static readonly string[] Queues = ["inbox_unread"];
@@ -78,12 +110,12 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         if (plannedWhileEmpty)
         {
             await Store.ExecuteAsync(own.DataSource, "insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code) values (1, 1, now(), gen_random_uuid(), 1, 0, 0, 'default', 'one', actors.code_of('T'))");
-            Assert.Equal(0, await SequentialScansAsync(connection, instance: 1, position: 0));
+            Assert.Equal(KeysOfAnEnd, await ScansAsync(connection, instance: 1, position: 0));
         }
 
         await GrowAsync(own.DataSource, 40);
         await Store.ExecuteAsync(own.DataSource, "analyze actors.workflows, actors.journal, actors.inbox, actors.outbox");
-        Assert.Equal(0, await SequentialScansAsync(connection, instance: 402, position: 2));
+        Assert.Equal(KeysOfAnEnd, await ScansAsync(connection, instance: 402, position: 2));
     }
 
     /// <summary>Statistics of a moment in which nobody owned a run make an index on the owner look as good as the key.</summary>
@@ -107,8 +139,8 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         Assert.InRange((long)(await read.ExecuteScalarAsync())!, 1, 3);
     }
 
-    /// <summary>Of one end of a run with a message, which touches all of the function's tables.</summary>
-    private static async Task<long> SequentialScansAsync(NpgsqlConnection connection, long instance, int position)
+    /// <summary>Indexes, and tables read whole, of one end of a run with a message, which touches all of the function's tables.</summary>
+    private static async Task<string> ScansAsync(NpgsqlConnection connection, long instance, int position)
     {
         await using var transaction = await connection.BeginTransactionAsync();
         await using var own = new NpgsqlCommand($"update actors.workflows set owner = gen_random_uuid(), status = 0 where instance = {instance} returning owner", connection);
@@ -116,13 +148,18 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         await using var commit = new NpgsqlCommand(
             $"select actors.commit_transition({instance}, '{owner}', 1, {position}, 1::smallint, true, now(), 0, 10::smallint, 1, 'T', null, '1', null, 1, 'hook', 'topic', 'key', '1', null)", connection);
         await commit.ExecuteNonQueryAsync();
-        await using var scans = new NpgsqlCommand("select sum(seq_scan)::bigint from pg_stat_xact_user_tables where schemaname = 'actors'", connection);
-        return (long)(await scans.ExecuteScalarAsync())!;
+        await using var scans = new NpgsqlCommand(
+            """
+            select string_agg(c.relname, ' ' order by c.relname collate "C") from pg_class c
+            where c.relnamespace = 'actors'::regnamespace and c.relkind in ('r', 'i') and pg_stat_get_xact_numscans(c.oid) > 0
+            """,
+            connection);
+        return (string)(await scans.ExecuteScalarAsync())!;
     }
 
     private static async Task PrepareAsync(NpgsqlConnection connection)
     {
-        foreach (var (name, sql) in Texts)
+        foreach (var (name, sql, _) in Texts)
         {
             await using var prepare = new NpgsqlCommand($"prepare plan_{name} as {sql}", connection);
             await prepare.ExecuteNonQueryAsync();
@@ -132,7 +169,7 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
     private static async Task AssertPlansAsync(NpgsqlConnection connection, string when)
     {
         var faults = new List<string>();
-        foreach (var (name, sql) in Texts)
+        foreach (var (name, sql, indexes) in Texts)
         {
             var count = Parameters().Matches(sql).Select(match => match.Value).Distinct().Count();
             var nulls = count == 0 ? "" : $"({string.Join(", ", Enumerable.Repeat("null", count))})";
@@ -144,6 +181,12 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
                 {
                     lines.Add(reader.GetString(0));
                 }
+            }
+
+            var used = string.Join(' ', lines.Select(line => IndexScan().Match(line).Groups["index"].Value).Where(index => index != "").Distinct().Order(StringComparer.Ordinal));
+            if (used != indexes)
+            {
+                faults.Add($"{when}: {name} uses {used}, not {indexes}\n{string.Join('\n', lines)}");
             }
 
             faults.AddRange(Faults(lines).Select(fault => $"{when}: {name}: {fault}\n{string.Join('\n', lines)}"));
