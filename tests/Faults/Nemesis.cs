@@ -161,7 +161,7 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
 
         await _beats.EndAsync();
         load.Findings.Looked("recovers", 1);
-        if (moved == TimeSpan.MaxValue || called == TimeSpan.MaxValue || delivered == TimeSpan.MaxValue)
+        if (moved > RecoveryLimit || called == TimeSpan.MaxValue || delivered == TimeSpan.MaxValue)
         {
             load.Findings.Add("recovers", $"not everything went on within {RecoveryLimit.TotalSeconds} s after: {name}");
         }
