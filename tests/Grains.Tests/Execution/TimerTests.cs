@@ -43,7 +43,7 @@ public sealed class TimerTests(TestDatabase database) : IClassFixture<TestDataba
     {
         await using var engine = await database.ScriptAsync(async w =>
         {
-            for (var i = 1; i <= 20; i++)
+            for (var i = 1; w.Id.Id == "gives up" && i <= 20; i++)
             {
                 var n = i;
                 await w.WaitUntil(() => w.Heard.Count >= n, Year);
@@ -59,10 +59,12 @@ public sealed class TimerTests(TestDatabase database) : IClassFixture<TestDataba
         }
 
         Assert.Equal("done", await engine.ResultAsync<string>("gives up"));
+        var passed = 0;
         for (var began = System.Diagnostics.Stopwatch.GetTimestamp(); run.IsAlive;)
         {
             // Timers look again after 30 s.
             Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(15), "The run is still held.");
+            await engine.RunAsync($"passes by {passed++}"); // Whatever kept the last run that it had keeps this one now.
             GC.Collect();
             await Task.Delay(50);
         }
