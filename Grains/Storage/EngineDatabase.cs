@@ -178,7 +178,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         settings.NoResetOnClose = ours || settings.NoResetOnClose;
         // A group of hundreds goes out in one piece instead of one for each 8 KiB.
         settings.WriteBufferSize = ours ? 64 * 1024 : settings.WriteBufferSize;
-        // The engine uses Postgres' own types alone: asking for all types of the database costs the server more than a hundred steps do.
+        // The engine uses Postgres' own types alone: it need not ask the database for all of them with each pool's first connection.
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString).ConfigureTypeLoading(types => types.EnableTypeLoading(!ours));
         // Users' sessions are reset, and their bodies set what they like: their commits say it themselves (hold_plans.sql).
         return (ours ? builder.Durable(Prepare) : builder.UsePhysicalConnectionInitializer(Prepare, PrepareAsync)).Build();

@@ -53,7 +53,8 @@ internal sealed class FaultProxy : IDisposable
 
     public void Resume() => _gate.TrySetResult();
 
-    /// <summary>The machine behind is gone, and with it what it knew of its connections: they stay silent after <see cref="Resume"/> too, when new ones reach its successor.</summary>
+    /// <summary>The machine behind is gone, and with it what it knew of its connections: they stay silent after <see cref="Resume"/> too,
+    /// when new ones reach its successor.</summary>
     public void Vanish()
     {
         Stall();

@@ -49,7 +49,10 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         ["reset"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Reset(), 0, 0)),
         ["half open"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 500, 12_000)),
         ["one silo silent to postgres"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 20_000, 40_000)) { Goal = 20, FromBeginning = true },
-        ["one silo silent to postgres for minutes"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 100_000, 140_000)) { Goal = 20, FromBeginning = true, IsLong = true },
+        ["one silo silent to postgres for minutes"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 100_000, 140_000))
+        {
+            Goal = 20, FromBeginning = true, IsLong = true,
+        },
         ["postgres vanished"] = new(nemesis => nemesis.VanishAsync()),
         ["slow"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.DelayMs = 20, 1000, 6000)),
         ["answers lost"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.LoseAnswers(nemesis._random.Next(1, 20)), 500, 1500)),

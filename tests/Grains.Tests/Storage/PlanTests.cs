@@ -183,7 +183,8 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
                 }
             }
 
-            var used = string.Join(' ', lines.Select(line => IndexScan().Match(line).Groups["index"].Value).Where(index => index != "").Distinct().Order(StringComparer.Ordinal));
+            var scans = lines.Select(line => IndexScan().Match(line)).Where(scan => scan.Success).Select(scan => scan.Groups["index"].Value);
+            var used = string.Join(' ', scans.Distinct().Order(StringComparer.Ordinal));
             if (used != indexes)
             {
                 faults.Add($"{when}: {name} uses {used}, not {indexes}\n{string.Join('\n', lines)}");

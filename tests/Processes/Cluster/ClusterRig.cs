@@ -23,11 +23,8 @@ internal sealed class ClusterRig : IAsyncDisposable
 
     public IClusterClient Orleans => _client!.Services.GetRequiredService<IClusterClient>();
 
-    /// <param name="lastThrough">From the connection string of the database to that of a proxy before it, for one more silo. The client
-    /// connects after that one too, so that its gateways take starts.</param>
-    /// <param name="through">The same for all silos.</param>
-    public static async Task<ClusterRig> StartAsync(
-        int silos, int heapLimitMiB = 0, Func<string, string>? through = null, Func<string, string>? lastThrough = null)
+    /// <param name="through">From a silo's number and the connection string of the database to that of a proxy before it.</param>
+    public static async Task<ClusterRig> StartAsync(int silos, int heapLimitMiB = 0, Func<int, string, string>? through = null)
     {
         var rig = new ClusterRig(await TestDatabase.CreateAsync());
         await rig.ExecuteAsync(
@@ -39,12 +36,7 @@ internal sealed class ClusterRig : IAsyncDisposable
             """);
         try
         {
-            await rig.AddSilosAsync(silos, heapLimitMiB, through: through?.Invoke(rig.Database.ConnectionString));
-            if (lastThrough is not null)
-            {
-                await rig.AddSilosAsync(1, heapLimitMiB, through: lastThrough(rig.Database.ConnectionString));
-            }
-
+            await rig.AddSilosAsync(silos, heapLimitMiB, through: through);
             await rig.ConnectAsync();
             return rig;
         }
@@ -55,11 +47,11 @@ internal sealed class ClusterRig : IAsyncDisposable
         }
     }
 
-    /// <param name="through">Connection string of a proxy before the database.</param>
-    public async Task AddSilosAsync(int count, int heapLimitMiB = 0, bool watch = true, string? through = null)
+    public async Task AddSilosAsync(int count, int heapLimitMiB = 0, bool watch = true, Func<int, string, string>? through = null)
     {
-        var added = Enumerable.Range(_silos.Count, count)
-            .Select(number => SiloProcess.Begin(through ?? Database.ConnectionString, Database.Name, $"silo-{number}", heapLimitMiB, watch)).ToList();
+        var server = Database.ConnectionString;
+        var added = Enumerable.Range(_silos.Count, count).Select(number =>
+            SiloProcess.Begin(through?.Invoke(number, server) ?? server, Database.Name, $"silo-{number}", heapLimitMiB, watch)).ToList();
         _silos.AddRange(added);
         await Task.WhenAll(added.Select(silo => silo.ReadyAsync()));
     }

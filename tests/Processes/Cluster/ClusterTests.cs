@@ -120,7 +120,8 @@ public sealed class ClusterTests(ITestOutputHelper output)
     public async Task A_silo_that_alone_cannot_reach_Postgres_is_declared_dead_and_its_workflows_go_on_elsewhere()
     {
         CutProxy proxy = null!;
-        await using var rig = await ClusterRig.StartAsync(2, lastThrough: server => (proxy = new CutProxy(server)).ConnectionString);
+        await using var rig = await ClusterRig.StartAsync(
+            3, through: (number, server) => number == 2 ? (proxy = new CutProxy(server)).ConnectionString : server);
         await using var _ = proxy;
         var handles = await StartTransfersAsync(rig, 60, 200);
         var cut = await rig.ScalarAsync<Guid>("select id from actors.silos where name = 'silo-2'");
@@ -139,7 +140,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
     public async Task An_outage_of_Postgres_for_all_silos_ends_no_process_and_declares_nobody_dead()
     {
         CutProxy proxy = null!;
-        await using var rig = await ClusterRig.StartAsync(2, through: server => (proxy = new CutProxy(server)).ConnectionString);
+        await using var rig = await ClusterRig.StartAsync(2, through: (_, server) => (proxy ??= new CutProxy(server)).ConnectionString);
         await using var _ = proxy;
         var handles = await StartTransfersAsync(rig, 30, 100);
         await rig.UntilAsync("select count(*) > 100 from transfers");
