@@ -123,14 +123,14 @@ public sealed class ClusterTests(ITestOutputHelper output)
         await using var rig = await ClusterRig.StartAsync(
             3, through: (number, server) => number == 2 ? (proxy = new CutProxy(server)).ConnectionString : server);
         await using var _ = proxy;
-        var handles = await StartTransfersAsync(rig, 60, 200);
+        var handles = await StartTransfersAsync(rig, 60, 50);
         var cut = await rig.ScalarAsync<Guid>("select id from actors.silos where name = 'silo-2'");
         await rig.UntilAsync($"select exists (select from actors.workflows where owner = '{cut}')");
         proxy.Vanish();
         var watch = Stopwatch.StartNew();
         await rig.UntilAsync($"select not exists (select from actors.workflows where owner = '{cut}')");
         output.WriteLine($"taken over after {watch.ElapsedMilliseconds} ms");
-        await FinishAsync(rig, handles, 200);
+        await FinishAsync(rig, handles, 50);
         proxy.Speak();
         await rig.Silos[2].ExitedAsync(); // It learns that it was declared dead.
     }
