@@ -73,7 +73,8 @@ public sealed class ReadyProcess : IDisposable
         _process.WaitForExit();
     }
 
-    public Task ExitedAsync() => _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+    /// <summary>A silo that was declared dead may learn it from Orleans' table alone, which it reads once a minute.</summary>
+    public Task ExitedAsync() => _process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(2));
 
     /// <param name="signal">As kill names it: STOP, CONT, TERM.</param>
     public void Signal(string signal)
