@@ -12,6 +12,7 @@ internal static class FullHeap
     private const string Words = "The heap is full. What is left of this silo cannot be trusted, so it ends; start it anew. Its workflows go on elsewhere.";
 
     private static long _half;
+    private static int _isEnding;
 
     /// <summary>From now on, for the whole process.</summary>
     public static void EndsTheProcess()
@@ -22,10 +23,11 @@ internal static class FullHeap
         }
     }
 
-    /// <summary>Allocates nothing.</summary>
+    /// <summary>Allocates nothing. What finds no memory while the process ends, and its end itself, is no news.</summary>
     private static void Judge(FirstChanceExceptionEventArgs thrown)
     {
-        if (thrown.Exception is OutOfMemoryException && GC.GetTotalMemory(forceFullCollection: false) > _half)
+        if (thrown.Exception is OutOfMemoryException && GC.GetTotalMemory(forceFullCollection: false) > _half
+            && Interlocked.Exchange(ref _isEnding, 1) == 0)
         {
             Environment.FailFast(Words);
         }

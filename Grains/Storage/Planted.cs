@@ -47,6 +47,7 @@ internal static class Planted
         ("order of completions lost", "Sql/read_journals.sql", "order by j.instance, j.position", "order by j.instance, j.position > 0, j.seq > 0, j.position"),
         ("commits not waited for", "Sql/raise_synchronous_commit.sql", "else 'on' end", "else 'off' end"),
         ("commits not waited for", "Sql/hold_plans.sql", "else 'on' end", "else 'off' end"),
+        ("a body's settings stay", Engine, "    reset statement_timeout;\n", ""),
         ("retention that ignores undelivered messages", "Sql/find_pending.sql", "where x.at <", "where false and x.at <"),
     ];
 

@@ -51,6 +51,8 @@ internal static class FaultSilo
         {
             actors.AddWorkflow<Bank>();
             actors.AddWorkflow<Beat>();
+            actors.AddWorkflow<Misdeed>();
+            actors.AddWorkflow<Bulky>();
             actors.Outbox.Add("outside", new HandlerSink((message, cancellation) => DeliverAsync(sinkPort, message, cancellation)), "moved");
             actors.Outbox.Add("web", new WebhookSink(Webhook(webhookPort)), "moved");
             (actors.OutboxOptions.BackOffFirst, actors.OutboxOptions.BackOffMax, actors.OutboxOptions.AttemptsMax) = (TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), 1000);

@@ -213,14 +213,14 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
         await WaitForResultAsync(asked, random);
     }
 
-    /// <summary>The result of the workflow's present run, however often it must be asked for.</summary>
-    public async Task<long> ResultAsync(IWorkflowHandle<IBank> workflow)
+    /// <summary>What a call without a side effect answers, however often it must be made.</summary>
+    public async Task<T> AnswerAsync<T>(Func<CancellationToken, Task<T>> call)
     {
         while (true)
         {
             try
             {
-                return await workflow.ResultAsync(_giveUp.Token);
+                return await call(_giveUp.Token);
             }
             catch (WorkflowUnavailableException)
             {

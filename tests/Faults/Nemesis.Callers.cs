@@ -43,7 +43,7 @@ internal sealed partial class Nemesis
             await StartAsync(run);
             await SignalAsync(amounts[1], ids[1]);
             await SignalAsync(amounts[0], ids[0]);
-            chain.Results[run] = await load.ResultAsync(workflow);
+            chain.Results[run] = await load.AnswerAsync(stop => workflow.ResultAsync(stop));
             chain.Sent.AddRange(amounts.Zip(ids));
             for (var earlier = 1; earlier <= run; earlier++)
             {

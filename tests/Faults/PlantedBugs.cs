@@ -56,6 +56,8 @@ internal static class PlantedBugs
         new("commits not waited for", ["postmaster", "immediate shutdown"], ["acknowledged_is_recorded", "acknowledged_exactly_once", "replay_gives_the_live_state"]),
         new("silence is waited out", ["postgres vanished"], ["recovers"]),
         new("an expired lease buries nobody", ["one silo silent to postgres for minutes"], ["recovers"]),
+        new("a body's settings stay", ["bodies that misbehave"], ["misdeeds_are_recorded", "recovers"]),
+        new("loads whatever comes", ["many large runs under a small heap"], ["silos_do_not_crash", "recovers"]),
         new("cursor by id only", ["slow", "reset"], ["outbox_delivers_all", "order_per_key"], SlowCommits("actors.outbox", 0.2, 0.1)),
         new("retention that ignores undelivered messages", [], ["outbox_delivers_all", "nothing_left"], Provoke: async rig =>
         {

@@ -23,7 +23,7 @@ internal sealed class Rig : IAsyncDisposable
     public const string ProfileVariable = "ACTORS_FAULTS_PROFILE";
 
     // So that a heap that is full is a fault and not the machine's end.
-    private const string HeapLimit = "0x40000000";
+    public const string HeapLimit = "0x40000000";
 
     // How the last words of a process begin that did not mean to end: Orleans', the runtime's, of nobody who caught it, the engine's.
     private static readonly string[] Reasons = ["FATAL EXCEPTION", "Fatal error.", "Unhandled exception.", "The heap is full."];
@@ -119,7 +119,7 @@ internal sealed class Rig : IAsyncDisposable
     public async Task StartSinkAsync()
     {
         _sink?.Dispose();
-        _sink = Start("sink", null, "sink", EffectsFile, $"{_sinkPort}");
+        _sink = Start(HeapLimit, "sink", null, "sink", EffectsFile, $"{_sinkPort}");
         await _sink.ReadyAsync();
     }
 
@@ -189,6 +189,7 @@ internal sealed class Rig : IAsyncDisposable
             create table moves (workflow text, number int);
             create table wakes (workflow text, number int, due timestamptz, woke timestamptz);
             create table states (workflow text, state text);
+            {Misdeed.Table}
             create index on moves (workflow);
             create index on wakes (workflow);
             """);
@@ -198,7 +199,7 @@ internal sealed class Rig : IAsyncDisposable
         {
             var (name, siloPort, gatewayPort) = ($"silo-{number}", LoopbackPort.Free(), LoopbackPort.Free());
             var (proxy, between, gateway) = (new FaultProxy(() => Servers.Port), new FaultProxy(() => siloPort), new FaultProxy(() => gatewayPort));
-            _silos.Add(new SiloSlot(name, proxy, between, gateway, () => StartSilo(name, proxy, between.Port, siloPort, gateway.Port, gatewayPort)));
+            _silos.Add(new SiloSlot(name, proxy, between, gateway, heap => StartSilo(name, proxy, between.Port, siloPort, gateway.Port, gatewayPort, heap)));
             await _silos[0].Process.ReadyAsync(); // The first one makes the schema.
             if (number == 0)
             {
@@ -216,10 +217,10 @@ internal sealed class Rig : IAsyncDisposable
     }
 
     /// <summary>Others reach it at the ports that it advertises; it listens on its own.</summary>
-    private ReadyProcess StartSilo(string name, FaultProxy proxy, int siloPort, int siloListens, int gatewayPort, int gatewayListens)
+    private ReadyProcess StartSilo(string name, FaultProxy proxy, int siloPort, int siloListens, int gatewayPort, int gatewayListens, string heap = HeapLimit)
     {
         var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = Servers.Password, ApplicationName = null, CommandTimeout = 30, Options = null, Host = "127.0.0.1", Port = proxy.Port };
-        return Start(name, to.ConnectionString, "silo", name, $"{siloPort}", $"{siloListens}", $"{gatewayPort}", $"{gatewayListens}", $"{_sinkPort}", $"{Webhooks.Port}");
+        return Start(heap, name, to.ConnectionString, "silo", name, $"{siloPort}", $"{siloListens}", $"{gatewayPort}", $"{gatewayListens}", $"{_sinkPort}", $"{Webhooks.Port}");
     }
 
     /// <summary>As Kubernetes does: a silo that ended is started again.</summary>
@@ -259,11 +260,11 @@ internal sealed class Rig : IAsyncDisposable
     }
 
     /// <summary>This program again, as another part.</summary>
-    private ReadyProcess Start(string log, string? connectionString, params string[] arguments)
+    private ReadyProcess Start(string heap, string log, string? connectionString, params string[] arguments)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!, arguments);
         start.Environment[ConnectionVariable] = connectionString;
-        start.Environment["DOTNET_GCHeapHardLimit"] = HeapLimit;
+        start.Environment["DOTNET_GCHeapHardLimit"] = heap;
         foreach (var (name, value) in _siloEnvironment)
         {
             start.Environment[name] = value;
@@ -276,12 +277,12 @@ internal sealed class Rig : IAsyncDisposable
 /// <summary>A place for a silo: its process comes and goes, its ports, its name and its way to Postgres stay.</summary>
 internal sealed class SiloSlot : IDisposable
 {
-    private readonly Func<ReadyProcess> _start;
+    private readonly Func<string, ReadyProcess> _start;
 
-    public SiloSlot(string name, FaultProxy proxy, FaultProxy between, FaultProxy gateway, Func<ReadyProcess> start)
+    public SiloSlot(string name, FaultProxy proxy, FaultProxy between, FaultProxy gateway, Func<string, ReadyProcess> start)
     {
         (Name, Proxy, Between, Gateway, _start) = (name, proxy, between, gateway, start);
-        Process = start();
+        Process = start(HeapLimit);
     }
 
     public string Name { get; }
@@ -300,6 +301,9 @@ internal sealed class SiloSlot : IDisposable
     /// <summary>The supervisor leaves it down.</summary>
     public volatile bool IsHeldDown;
 
+    /// <summary>Bytes, in hexadecimal digits: of the processes that are started here from now on.</summary>
+    public string HeapLimit { get; set; } = Rig.HeapLimit;
+
     /// <summary>Its process's memory was taken.</summary>
     public volatile bool HasNoMemory;
 
@@ -310,7 +314,7 @@ internal sealed class SiloSlot : IDisposable
     {
         Process.Dispose();
         HasNoMemory = false;
-        Process = _start();
+        Process = _start(HeapLimit);
     }
 
     public void Measure() => PeakMiB = Math.Max(PeakMiB, Process.HasExited ? 0 : Process.PeakMiB());

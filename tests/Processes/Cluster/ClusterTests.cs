@@ -186,8 +186,8 @@ public sealed class ClusterTests(ITestOutputHelper output)
         }
 
         await rig.Silos[0].ExitedAsync(); // Though the step takes each OutOfMemoryException for itself.
-        Assert.Equal(128 + 6, rig.Silos[0].ExitCode);
         Assert.Contains("The heap is full", rig.Silos[0].Output);
+        Assert.Contains(rig.Silos[0].ExitCode, (int[])[128 + 6, 128 + 11]); // SIGABRT; where that does not end it, the runtime's SIGSEGV.
         await rig.RestartAsync();
         await waiting.SignalAsync(w => w.Go(7));
         Assert.Equal(8, await waiting.ResultAsync());
