@@ -37,7 +37,7 @@ public sealed class Misdeed(World world) : Workflow<string, string>, IMisdeed
         {
             return input switch
             {
-                "throws what has no words" => await Step<string>("deed", async _ => { await ToldAsync(); throw new Unspeakable(); }),
+                "throws what has no words" => await Step<string>("deed", async _ => { await ToldAsync(); throw new Unspeakable(); }, Retry.None),
                 "is judged by what throws" => await Step<string>("deed", async _ => { await ToldAsync(); throw new IOException("plain"); }, Judged),
                 _ => await Transaction("deed", tx => DoAsync(tx, input), once),
             };
