@@ -9,11 +9,11 @@ public sealed class Misdeed(World world) : Workflow<string, string>, IMisdeed
 {
     private const string Committed = "committed";
 
-    // A commit that takes 200 ms, so that a time-out of the body's own would meet it.
-    public const string Table = """
-        create table deeds (workflow text);
+    // Its entry takes 200 ms, so that a time-out of the body's own would meet it.
+    public const string Sql = """
+        create table public.deeds (workflow text);
         create function slow_deed() returns trigger language plpgsql as $$ begin perform pg_sleep(0.2); return null; end $$;
-        create constraint trigger slow_deed after insert on deeds deferrable initially deferred for each row execute function slow_deed();
+        create trigger slow_deed after insert on actors.journal for each row when (new.name = 'deed') execute function slow_deed();
         """;
 
     /// <summary>Of each kind: words of its result, and rows that it leaves.</summary>
@@ -37,8 +37,8 @@ public sealed class Misdeed(World world) : Workflow<string, string>, IMisdeed
         {
             return input switch
             {
-                "throws what has no words" => await Step<string>("deed", async _ => { await ToldAsync(); throw new Unspeakable(); }, Retry.None),
-                "is judged by what throws" => await Step<string>("deed", async _ => { await ToldAsync(); throw new IOException("plain"); }, Judged),
+                "throws what has no words" => await Step<string>("step", async _ => { await ToldAsync(); throw new Unspeakable(); }, Retry.None),
+                "is judged by what throws" => await Step<string>("step", async _ => { await ToldAsync(); throw new IOException("plain"); }, Judged),
                 _ => await Transaction("deed", tx => DoAsync(tx, input), once),
             };
         }

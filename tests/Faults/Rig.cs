@@ -189,7 +189,6 @@ internal sealed class Rig : IAsyncDisposable
             create table moves (workflow text, number int);
             create table wakes (workflow text, number int, due timestamptz, woke timestamptz);
             create table states (workflow text, state text);
-            {Misdeed.Table}
             create index on moves (workflow);
             create index on wakes (workflow);
             """);
@@ -203,7 +202,7 @@ internal sealed class Rig : IAsyncDisposable
             await _silos[0].Process.ReadyAsync(); // The first one makes the schema.
             if (number == 0)
             {
-                await ExecuteAsync(Audit.Sql);
+                await ExecuteAsync(Audit.Sql + Misdeed.Sql);
             }
         }
 
