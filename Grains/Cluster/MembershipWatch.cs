@@ -103,13 +103,14 @@ internal sealed partial class MembershipWatch(
     /// <summary>A range that has to move leaves first and comes with a later call; calls fail while silos differ about who is in the cluster.</summary>
     private async Task EnsureAsync(int range, CancellationToken stop)
     {
-        var reason = "it is moving";
+        var (what, reason) = ($"place partition range {range}", "it is moving");
         for (var (tries, watch) = (0, Stopwatch.StartNew()); tries < 20 && watch.Elapsed < KeepInterval; tries++)
         {
             try
             {
                 if (await grains.GetGrain<IPartitionGrain>(range).EnsureAsync().WaitAsync(CallLimit, stop))
                 {
+                    database.Probe.Passed(what);
                     return;
                 }
             }
@@ -121,6 +122,7 @@ internal sealed partial class MembershipWatch(
             await Task.Delay(TimeSpan.FromMilliseconds(50), stop);
         }
 
+        database.Probe.Failed(what, reason);
         LogRangeFailed(range, reason);
     }
 

@@ -1,4 +1,5 @@
 using Actors.Partitions;
+using Actors.Storage;
 using Orleans.Placement;
 using Orleans.Runtime.Placement;
 
@@ -15,7 +16,12 @@ internal interface IPartitionGrain : IGrainWithIntegerKey
 
 [KeepAlive, SpreadOverSilos]
 internal sealed partial class PartitionGrain(
-    PartitionSet partitions, IClusterMembershipService members, MembershipWatch watch, ILocalSiloDetails here, Microsoft.Extensions.Logging.ILogger<PartitionGrain> log)
+    PartitionSet partitions,
+    IClusterMembershipService members,
+    MembershipWatch watch,
+    EngineDatabase database,
+    ILocalSiloDetails here,
+    Microsoft.Extensions.Logging.ILogger<PartitionGrain> log)
     : Grain, IPartitionGrain, IRemindable
 {
     // A minute is the finest period: the net under the membership watch, which acts at once.
@@ -57,9 +63,11 @@ internal sealed partial class PartitionGrain(
             {
                 await this.RegisterOrUpdateReminder("keep", Period, Period);
                 _reminded = true;
+                database.Probe.Passed("register reminder");
             }
             catch (Exception error)
             {
+                database.Probe.Failed("register reminder", error.Message);
                 LogReminderFailed(Range, error.Message); // The next call tries again.
             }
         }

@@ -34,11 +34,17 @@ internal abstract class BodyCommand(int seq, string name, Retry retry, SourceLin
     /// <summary>Recorded failures so far.</summary>
     public int Failures { get; set; }
 
+    /// <summary>The last of them, as it was recorded.</summary>
+    public Payload LastFailure { get; set; }
+
     /// <summary>The attempt under way; null between two.</summary>
     public Attempt? Attempt { get; set; }
 
     /// <summary>Attempts in a row that a conflict or a lost connection ended: they do not count, but they wait longer each time.</summary>
     public int Interruptions { get; set; }
+
+    /// <summary>They were too many: from now on each is a failure.</summary>
+    public bool IsWorn { get; set; }
 
     /// <summary>When the first of them was, or the first after a wait, by the process's own clock.</summary>
     public long InterruptedAt { get; set; }

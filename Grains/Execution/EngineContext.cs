@@ -26,6 +26,6 @@ internal sealed record EngineContext(
 {
     public OwnLease Lease { get; } = new();
 
-    /// <summary>How often runs met a fault of the engine in this process.</summary>
-    public ConcurrentDictionary<WorkflowId, int> Faults { get; } = new();
+    /// <summary>Runs that met faults of the engine here since they last got on: how often, and the last one's words.</summary>
+    public ConcurrentDictionary<WorkflowId, (int Count, string Last)> Faults { get; } = new();
 }

@@ -195,7 +195,7 @@ internal sealed partial class WorkflowCode
         switch (command)
         {
             case BodyCommand body when row.Kind == JournalKind.AttemptFailed:
-                body.Failures++;
+                (body.Failures, body.LastFailure) = (body.Failures + 1, row.Payload);
                 body.RetryAt = row.DueAt;
                 break;
             case BodyCommand body:

@@ -263,7 +263,7 @@ internal sealed partial class WorkflowEngine
     /// <summary>A run may leave memory between being found and being asked; then it is looked for again. Not when another silo has it.</summary>
     private async Task<T> RepeatAsync<T>(WorkflowId id, Func<Task<T>> call)
     {
-        while (true)
+        for (var tries = 1; ; tries++)
         {
             try
             {
@@ -276,7 +276,7 @@ internal sealed partial class WorkflowEngine
                     throw;
                 }
 
-                await Task.Yield();
+                await (tries == 1 ? Task.CompletedTask : Task.Delay(PostgresFaults.Pause(tries - 1))); // One that leaves each time meets fault after fault.
             }
         }
     }

@@ -16,6 +16,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     private readonly ConcurrentDictionary<WorkflowId, WorkflowInstance> _residents = new();
     private readonly ConcurrentDictionary<WorkflowId, Lazy<Task<Opened>>> _opening = new();
+    private const int FaultLimit = 3;
     private readonly ConcurrentDictionary<WorkflowId, bool> _unsure = new();
     private EngineWatch? _watch;
     private volatile bool _stopping;
@@ -268,7 +269,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     private async Task<Opened> AdmitAsync(LoadedRun loaded)
     {
         var row = loaded.Row;
-        if (row.CrashCount < Context.Options.CrashLimit)
+        var (faults, last) = Context.Faults.GetValueOrDefault(row.Id);
+        if (row.CrashCount < Context.Options.CrashLimit && faults < FaultLimit)
         {
             try
             {
@@ -283,9 +285,12 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         }
 
         loaded.Replayed();
-        // Not even its code is run: whatever brought the silos down may happen in it.
-        var reason = $"Workflow '{row.Id}' was in memory of {row.CrashCount} silos that died, without a commit in between (CrashLimit {Context.Options.CrashLimit}). Find what kills the process, then resume it.";
-        await SetAsideAsync(row, reason);
+        // Not even its code is run: whatever brought the silos down, or the engine to its end, may happen in it.
+        await SetAsideAsync(row, faults >= FaultLimit
+            ? $"the engine failed {faults} times with it, without a commit in between, last with {last}"
+            : $"Workflow '{row.Id}' was in memory of {row.CrashCount} silos that died, without a commit in between (CrashLimit {Context.Options.CrashLimit}). "
+                + "Find what kills the process, then resume it.");
+        Context.Faults.TryRemove(row.Id, out _);
         return new Opened(null, row with { Status = WorkflowStatus.SetAside, Owner = null });
     }
 
@@ -296,11 +301,14 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         {
             Instance = row.Instance, Workflow = row.Workflow, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside, Leaves = true,
         };
-        var error = Answers.Record(new WorkflowSetAsideException(reason), Context.Payloads, $"Reason");
-        entry.Rows.Add(new JournalRow(JournalKind.SetAside, 0, row.Type, error) { Position = row.Position + 1 });
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        Context.Journal.Submit(entry, _ => done.SetResult());
-        await done.Task;
+        var recorded = Answers.Record(new WorkflowSetAsideException(reason), Context.Payloads, $"Reason");
+        entry.Rows.Add(new JournalRow(JournalKind.SetAside, 0, row.Type, recorded) { Position = row.Position + 1 });
+        var done = new TaskCompletionSource<CommitReply>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Context.Journal.Submit(entry, done.SetResult);
+        if (await done.Task is { Outcome: CommitOutcome.Rejected, Error: var error })
+        {
+            throw new WorkflowUnavailableException($"Workflow '{row.Id}' cannot go on ({reason}), and the database refuses to record it: {error?.Message}");
+        }
     }
 
     /// <summary>The input as it will be stored: within the limits, and readable as the type that the workflow takes.</summary>

@@ -8,6 +8,7 @@ internal sealed partial class WorkflowInstance
 {
     private const int InterruptionsMax = 10;
     private const int InterruptionsBeforeProblem = 3;
+    private const int FailuresBeforeProblem = 3;
     private static readonly TimeSpan InterruptedMax = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LongAfter = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(1);
@@ -143,8 +144,9 @@ internal sealed partial class WorkflowInstance
 
         error ??= new InvalidOperationException("the database's fence did not let it pass");
         var since = _engine.Time.GetElapsedTime(command.InterruptedAt);
-        if (command.Interruptions > InterruptionsMax || since > InterruptedMax)
+        if (command.IsWorn || command.Interruptions > InterruptionsMax || since > InterruptedMax)
         {
+            command.IsWorn = true;
             Failed(command, error);
             return;
         }
@@ -173,12 +175,22 @@ internal sealed partial class WorkflowInstance
 
     private string? AttemptProblem()
     {
+        if (_inFlight is { Since: not 0 and var since } && _engine.Time.GetElapsedTime(since) is var waits && waits > LongAfter)
+        {
+            return $"A commit of it has been under way for {waits.TotalSeconds:0} s. If the database refuses it or does not answer, the silo's log says so.";
+        }
+
+        if (_mailProblem is { } unread)
+        {
+            return unread;
+        }
+
         foreach (var command in _code.Outstanding.Values.OfType<BodyCommand>())
         {
-            var (times, since) = command.Waits > 0 ? (command.Waits, command.WaitsSince) : (command.Interruptions, command.InterruptedAt);
-            if (times >= InterruptionsBeforeProblem || (times > 0 && _engine.Time.GetElapsedTime(since) > LongAfter))
+            var (times, first) = command.Waits > 0 ? (command.Waits, command.WaitsSince) : (command.Interruptions, command.InterruptedAt);
+            if (times >= InterruptionsBeforeProblem || (times > 0 && _engine.Time.GetElapsedTime(first) > LongAfter))
             {
-                var seconds = $"{_engine.Time.GetElapsedTime(since).TotalSeconds:0} s";
+                var seconds = $"{_engine.Time.GetElapsedTime(first).TotalSeconds:0} s";
                 return command.Waits > 0 ? $"{command} has had no connection to Postgres for {seconds}."
                     : $"{command} was interrupted {times} times in {seconds}: by conflicts, or it lost its connection.";
             }
@@ -186,6 +198,12 @@ internal sealed partial class WorkflowInstance
             if (command.Attempt is { BegunAt: not 0 and var begun } attempt && _engine.Time.GetElapsedTime(begun) is var running && running > LongAfter)
             {
                 return $"{command} runs since {_engine.Clock.Now - running:u} (attempt {command.Failures + 1}); its time ends after {Limit(attempt)}.";
+            }
+
+            if (command.Failures >= FailuresBeforeProblem)
+            {
+                var last = Answers.Recorded(command.LastFailure, _engine.Payloads, $"Error of {command}");
+                return $"{command} has failed {command.Failures} times, last with {last.Type}: {last.Message}";
             }
         }
 

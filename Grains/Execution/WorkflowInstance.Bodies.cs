@@ -1,6 +1,7 @@
 using System.Data;
 using Actors.Storage;
 using Actors.Wire;
+using Microsoft.Extensions.Logging;
 
 namespace Actors.Execution;
 
@@ -162,7 +163,7 @@ internal sealed partial class WorkflowInstance
     /// <summary>Above READ COMMITTED the body's snapshot must not be outdated by commits of its own workflow: it takes the commit turn.</summary>
     private void RunExclusive(BodyCommand command)
     {
-        _inFlight = new CommitUnderWay(new Draft(), null);
+        _inFlight = new CommitUnderWay(new Draft(), null, Since: 0);
         _exclusiveUnderWay = command;
         Run(command);
     }
@@ -245,7 +246,9 @@ internal sealed partial class WorkflowInstance
         var payload = ErrorPayload(error, $"Error of {command}");
         if (PauseAfter(command, error) is { } wait)
         {
-            LogAttemptFailed(Id, command.Failures + 1, command.ToString(), wait, ErrorText.Loggable(error));
+            var level = command.Failures + 1 < FailuresBeforeProblem ? LogLevel.Information : LogLevel.Warning;
+            var said = ErrorText.Loggable(error);
+            LogAttemptFailed(level, Id, command.Failures + 1, command, wait, said);
             Complete(command, new JournalRow(JournalKind.AttemptFailed, command.Seq, command.Name, payload) { DueAt = DueTime.After(_engine.Clock.Now, wait) }, null);
         }
         else

@@ -132,6 +132,8 @@ internal sealed partial class WorkflowInstance
         Submit(entry, draft, null);
     }
 
+    private volatile string? _mailProblem;
+
     private void ReadMail()
     {
         (_readingMail, _moreMail) = (true, false);
@@ -147,7 +149,7 @@ internal sealed partial class WorkflowInstance
                 var mail = await _engine.Claims.ReadMailAsync(Row.Instance);
                 Post(() =>
                 {
-                    _readingMail = false;
+                    (_readingMail, _mailProblem) = (false, null);
                     TakeMail(mail);
                 });
                 return;
@@ -160,6 +162,7 @@ internal sealed partial class WorkflowInstance
             {
                 var pause = PostgresFaults.Pause(tries);
                 LogMailUnread(Id, tries, pause, ErrorText.MessageOf(error));
+                _mailProblem = tries < InterruptionsBeforeProblem ? null : $"Its inbox could not be read {tries} times, last with {ErrorText.MessageOf(error)}";
                 await Task.Delay(pause);
             }
         }

@@ -78,7 +78,7 @@ internal sealed partial class WorkflowInstance
 
     private void Submit(Entry entry, Draft draft, JournalRow? last = null)
     {
-        _inFlight = new CommitUnderWay(draft, last);
+        _inFlight = new CommitUnderWay(draft, last, _engine.Time.GetTimestamp());
         _engine.Journal.Submit(entry, reply => PostHere(() => Replied(entry, reply), takesBody: true));
     }
 
@@ -89,7 +89,7 @@ internal sealed partial class WorkflowInstance
             return;
         }
 
-        var (draft, last) = _inFlight!;
+        var (draft, last, _) = _inFlight!;
         _epoch = reply.Epoch;
         switch (reply.Outcome)
         {
@@ -110,8 +110,9 @@ internal sealed partial class WorkflowInstance
                 ReadMail();
                 break;
             case CommitOutcome.Rejected when entry.Status == WorkflowStatus.SetAside:
-                // Not even that: whoever asks next tries again.
-                Leave(new WorkflowUnavailableException($"Workflow '{Id}' cannot go on ({_setAsideReason}), and the database refuses to record it: {reply.Error?.Message}"));
+                // Not even that. After a few times nothing of it is run again.
+                var refused = new WorkflowUnavailableException($"Workflow '{Id}' cannot go on ({_setAsideReason}), and the database refuses to record it: {reply.Error?.Message}");
+                GiveUp(refused, refused);
                 break;
             default:
                 _inFlight = null;
@@ -123,10 +124,16 @@ internal sealed partial class WorkflowInstance
 
     private void Committed(Entry entry, Draft draft, DateTimeOffset at)
     {
-        _inFlight = null;
         if (entry.Rows.Count > 0)
         {
             _engine.Clock.Hear(at);
+        }
+
+        _inFlight = null;
+        if (_hadFaults)
+        {
+            _hadFaults = false; // It gets on.
+            _engine.Faults.TryRemove(Id, out _);
         }
 
         if (entry.Ends)
@@ -249,5 +256,6 @@ internal sealed partial class WorkflowInstance
     private void ClearCrashes() =>
         _clearCrashes = Row.CrashCount > 0 && !_code.HasEnded && _code.Violation is null && !_code.Outstanding.Values.Any(c => c is BodyCommand);
 
-    private sealed record CommitUnderWay(Draft Draft, JournalRow? Last);
+    /// <param name="Since">By the process's own clock; 0: only its turn is taken, by a body that has the commit turn.</param>
+    private sealed record CommitUnderWay(Draft Draft, JournalRow? Last, long Since);
 }

@@ -100,6 +100,19 @@ internal sealed partial class WorkflowInstance
     /// <summary>Commits the transaction with everything that is ready; if it fails, only the transaction does.</summary>
     private void CommitTransaction(ReadyTransaction ready)
     {
+        try
+        {
+            SubmitTransaction(ready);
+        }
+        catch
+        {
+            ready.Done.SetResult(new TransactionReply(TransactionOutcome.Fenced, default)); // Else body and connection would wait for ever.
+            throw;
+        }
+    }
+
+    private void SubmitTransaction(ReadyTransaction ready)
+    {
         var command = ready.Attempt.Command;
         if (Complete(command, new JournalRow(command.CompletedKind, command.Seq, command.Name, ready.Result), ready.Messages) is not { } row)
         {
@@ -108,7 +121,7 @@ internal sealed partial class WorkflowInstance
         }
 
         var entry = Seal(out var draft);
-        _inFlight = new CommitUnderWay(draft, row);
+        _inFlight = new CommitUnderWay(draft, row, _engine.Time.GetTimestamp());
         _ = CommitTransactionAsync(ready, entry);
     }
 
@@ -142,7 +155,7 @@ internal sealed partial class WorkflowInstance
 
     private void TransactionReplied(Entry entry, TransactionReply reply)
     {
-        var (draft, row) = _inFlight!;
+        var (draft, row, _) = _inFlight!;
         _exclusiveUnderWay = null;
         switch (reply.Outcome)
         {

@@ -11,7 +11,6 @@ namespace Actors.Execution;
 /// </summary>
 internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
 {
-    private const int FaultLimit = 3;
 
     private readonly EngineContext _engine;
     private readonly WorkflowCode _code;
@@ -29,6 +28,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     private bool _takesBody;
     private Attempt? _nextBody;
     private bool _gone;
+    private bool _hadFaults; // Since the last commit.
     private int _waiters;
     private long _turnStartedAt;
     private long _restedAt;
@@ -45,6 +45,7 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         _scope = engine.Services.CreateAsyncScope();
         _code = new WorkflowCode(run, type, _scope.ServiceProvider, engine.Payloads, engine.Messages, _log, EscapedCode);
         _restedAt = engine.Time.GetTimestamp();
+        _hadFaults = engine.Faults.ContainsKey(Id);
         _past = engine.Findings.Mode == ReplayCheck.Off ? null : [];
         Enqueue(() =>
         {
@@ -215,7 +216,6 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         catch (Exception error)
         {
             // Not the user's: those are caught where they are called. The run is untouched in the database; let it be loaded anew.
-            LogEngineFault(Id, ErrorText.Loggable(error));
             GiveUp(error);
         }
         finally
@@ -225,24 +225,15 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         }
     }
 
-    /// <summary>Leaves to be loaded anew; a run that meets fault after fault in this silo is set aside, for people to look at.</summary>
-    private void GiveUp(Exception error)
+    /// <summary>Leaves to be loaded anew, or, after fault upon fault, to be set aside instead.</summary>
+    /// <param name="told">What who waits is told; null: to ask anew.</param>
+    private void GiveUp(Exception error, Exception? told = null)
     {
-        if (_engine.Faults.AddOrUpdate(Id, 1, (_, faults) => faults + 1) >= FaultLimit && !_gone && _inFlight is null)
-        {
-            try
-            {
-                SetAside($"the engine failed {FaultLimit} times with it, last with {error.GetType().Name}: {ErrorText.MessageOf(error)}");
-                return;
-            }
-            catch (Exception again)
-            {
-                LogEngineFault(Id, ErrorText.Loggable(again));
-            }
-        }
-
-        LeavesByFault = true;
-        Leave(new MovedException(fenced: false));
+        var said = $"{error.GetType().Name}: {ErrorText.MessageOf(error)}";
+        var (count, _) = _engine.Faults.AddOrUpdate(Id, (1, said), (_, before) => (before.Count + 1, said));
+        (_hadFaults, LeavesByFault) = (true, true);
+        LogEngineFault(Id, count, ErrorText.Loggable(error));
+        Leave(told ?? new MovedException(fenced: false));
     }
 
     /// <summary>Notes a committed row and tells the code.</summary>
@@ -315,8 +306,8 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
         }
     }
 
-    [LoggerMessage(201, LogLevel.Error, "Workflow '{Id}' met a fault of the engine and is loaded anew.")]
-    private partial void LogEngineFault(WorkflowId id, Exception error);
+    [LoggerMessage(201, LogLevel.Error, "Workflow '{Id}' met a fault of the engine, {Count} time(s) by now, and is loaded anew.")]
+    private partial void LogEngineFault(WorkflowId id, int count, Exception error);
 
     [LoggerMessage(202, LogLevel.Error, "Workflow '{Id}' is set aside: {Reason}")]
     private partial void LogSetAside(WorkflowId id, string reason);
@@ -339,6 +330,6 @@ internal sealed partial class WorkflowInstance : IThreadPoolWorkItem
     [LoggerMessage(209, LogLevel.Warning, "Workflow '{Id}': its inbox cannot be read, {Count} time(s) by now; again in {Pause}: {Reason}")]
     private partial void LogMailUnread(WorkflowId id, int count, TimeSpan pause, string reason);
 
-    [LoggerMessage(204, LogLevel.Debug, "Workflow '{Id}': attempt {Attempt} of {Step} failed, next in {Pause}.")]
-    private partial void LogAttemptFailed(WorkflowId id, int attempt, string step, TimeSpan pause, Exception error);
+    [LoggerMessage(EventId = 204, Message = "Workflow '{Id}': attempt {Attempt} of {Step} failed, next in {Pause}.")]
+    private partial void LogAttemptFailed(LogLevel level, WorkflowId id, int attempt, Command step, TimeSpan pause, Exception error);
 }

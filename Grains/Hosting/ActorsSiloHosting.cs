@@ -216,7 +216,7 @@ public static class ActorsSiloHosting
             : !health.Active ? HealthCheckResult.Unhealthy("The silo has not joined yet.")
             : engine.Context.Lease.IsLost ? HealthCheckResult.Unhealthy("The silo could not renew its lease: it takes no calls until Postgres answers.")
             : engine.Context.Database.Probe.Silence is { } silence ? HealthCheckResult.Unhealthy(silence)
-            : (health.FailedLoops ?? engine.Context.Sessions.Problem) is { } problem ? HealthCheckResult.Degraded(problem)
+            : (health.FailedLoops ?? engine.Context.Database.Probe.Trouble ?? engine.Context.Sessions.Problem) is { } problem ? HealthCheckResult.Degraded(problem)
             : HealthCheckResult.Healthy());
     }
 }

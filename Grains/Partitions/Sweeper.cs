@@ -26,6 +26,7 @@ internal sealed partial class Sweeper(
     ILogger<Sweeper> log)
 {
     private const int FoundMax = 1000;
+    private const int FailuresBeforeWarning = 3;
     private static readonly TimeSpan FarEvery = TimeSpan.FromSeconds(10);
     private static readonly string Sweep = SqlText.Get("sweep");
     private static readonly string RenewLease = SqlText.Get("renew_lease");
@@ -35,6 +36,7 @@ internal sealed partial class Sweeper(
     private readonly ExpiredLeases _expired = new(settings.BuryAfter, settings.Lease, TimeProvider.System);
     private readonly Nudge _nudged = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _waking = new();
+    private readonly ConcurrentDictionary<WorkflowId, (int Times, long Next)> _unwilling = new();
     private readonly ConcurrentDictionary<Guid, bool> _burying = new();
 
     /// <summary>Is renewed by each sweep.</summary>
@@ -168,7 +170,7 @@ internal sealed partial class Sweeper(
         }
 
         found.UnionWith(unsure().Take(FoundMax));
-        var waking = found.Where(id => _waking.TryAdd(id, true)).Select(WakeAsync).ToList();
+        var waking = found.Where(id => IsToBeTried(id) && _waking.TryAdd(id, true)).Select(WakeAsync).ToList();
         if (waking.Count > 0)
         {
             LogFound(counts[1], counts[2], counts[3], counts[4]);
@@ -201,16 +203,22 @@ internal sealed partial class Sweeper(
         try
         {
             await wake(id);
+            _unwilling.TryRemove(id, out _);
         }
         catch (Exception error)
         {
-            LogWakeFailed(id, error.Message); // It is found again.
+            var times = _unwilling.GetValueOrDefault(id).Times + 1;
+            _unwilling[id] = (times, Environment.TickCount64 + (long)PostgresFaults.Pause(times).TotalMilliseconds);
+            LogWakeFailed(times < FailuresBeforeWarning ? LogLevel.Debug : LogLevel.Warning, id, times, error.Message); // It is found again.
         }
         finally
         {
             _waking.TryRemove(id, out _);
         }
     }
+
+    /// <summary>One that cannot be woken is tried after pauses that get longer, like a statement that fails.</summary>
+    private bool IsToBeTried(WorkflowId id) => !_unwilling.TryGetValue(id, out var failed) || Environment.TickCount64 >= failed.Next;
 
     private void Build(NpgsqlBatch batch, short[] mine, bool looksFar) => GroupBatch.Statement(
         batch,
@@ -239,8 +247,8 @@ internal sealed partial class Sweeper(
     [LoggerMessage(405, LogLevel.Warning, "Silo {Silo} could not be declared dead now: {Reason}")]
     private partial void LogBuryFailed(Guid silo, string reason);
 
-    [LoggerMessage(403, LogLevel.Debug, "Workflow '{Id}' could not be woken now ({Reason}); the next sweep finds it again.")]
-    private partial void LogWakeFailed(WorkflowId id, string reason);
+    [LoggerMessage(EventId = 403, Message = "Workflow '{Id}' could not be woken, {Times} time(s) by now ({Reason}); a later sweep finds it again.")]
+    private partial void LogWakeFailed(LogLevel level, WorkflowId id, int times, string reason);
 }
 
 /// <param name="Interval">Between two sweeps.</param>

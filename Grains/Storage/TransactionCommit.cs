@@ -75,6 +75,17 @@ internal sealed class TransactionCommit : IAsyncDisposable
     /// </summary>
     public async Task<TransactionReply> CommitAsync(Entry entry)
     {
+        var reply = await TryCommitAsync(entry);
+        if (reply.Outcome == TransactionOutcome.Committed && entry.Outbox.Count > 0)
+        {
+            _journal.OutboxWritten?.Invoke();
+        }
+
+        return reply;
+    }
+
+    private async Task<TransactionReply> TryCommitAsync(Entry entry)
+    {
         try
         {
 #if PLANTED_BUGS
@@ -82,11 +93,6 @@ internal sealed class TransactionCommit : IAsyncDisposable
 #else
             var at = await SendAsync(entry);
 #endif
-            if (entry.Outbox.Count > 0)
-            {
-                _journal.OutboxWritten?.Invoke();
-            }
-
             return new(TransactionOutcome.Committed, new CommitReply(CommitOutcome.Committed, at, entry.Epoch));
         }
         catch (PostgresException error) when (error.SqlState == PostgresFaults.FenceFailed)
@@ -119,7 +125,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
             return new(TransactionOutcome.Again, new CommitReply(CommitOutcome.Rejected, default, entry.Epoch), error);
         }
 #endif
-        catch (Exception)
+        catch (Exception error)
         {
             var standing = await _journal.ResolveAsync(entry);
             return new(
@@ -129,7 +135,8 @@ internal sealed class TransactionCommit : IAsyncDisposable
                     CommitOutcome.Rejected => TransactionOutcome.Again,
                     _ => TransactionOutcome.Fenced,
                 },
-                standing);
+                standing,
+                error);
         }
     }
 
@@ -139,9 +146,9 @@ internal sealed class TransactionCommit : IAsyncDisposable
         {
             await Transaction.DisposeAsync();
         }
-        catch (Exception error) when (error is NpgsqlException or InvalidOperationException)
+        catch (Exception)
         {
-            // Lost, or left busy by its body: the pool resets or drops the connection.
+            // Lost, or left busy by its body, or Npgsql has lost its place: the pool resets or drops the connection.
         }
 
         await Connection.DisposeAsync();
@@ -184,7 +191,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
             }
             while (await reader.NextResultAsync(CancellationToken.None));
             return at;
-        }, mayBeLong: true); // Users' deferred triggers run in it.
+        }, mayBeLong: true, isUsers: true); // Their deferred triggers run in it.
         doubts.ThrowIfAny();
         return at;
     }

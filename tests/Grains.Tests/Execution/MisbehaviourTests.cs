@@ -80,6 +80,27 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
         Assert.DoesNotContain(problems.Keys, problem => problem.Contains("was interrupted 2 times", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task After_too_many_interruptions_each_further_one_is_a_failed_attempt()
+    {
+        var attempts = new ConcurrentQueue<int>();
+        await using var engine = await database.ScriptAsync(
+            async w =>
+            {
+                await w.Transaction("ends its session", async tx =>
+                {
+                    attempts.Enqueue(tx.Attempt);
+                    await RunAsync(tx, "select pg_terminate_backend(pg_backend_pid())");
+                }, new() { Retry = Quick });
+                return "";
+            },
+            builder => builder.Services.AddSingleton<TimeProvider>(new QuickTime(20)));
+        await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.RunAsync("worn"));
+        Assert.InRange(attempts.Count(attempt => attempt == 1), 2, 11);
+        Assert.Single(attempts, attempt => attempt == 2);
+        Assert.Single(attempts, attempt => attempt == 3);
+    }
+
     [Theory]
     [InlineData("set local statement_timeout = 200")]
     [InlineData("set statement_timeout = 200")]
