@@ -49,6 +49,8 @@ internal sealed class SiloUnderTest : IAsyncDisposable
 
     public IWorkflowClient Workflows => _host.Services.GetRequiredService<IWorkflowClient>();
 
+    public StatementProbe Probe => _host.Services.GetRequiredService<WorkflowEngine>().Context.Database.Probe;
+
     public Task<T> ScalarAsync<T>(string sql) => _database.ScalarAsync<T>(sql);
 
     /// <summary>Looks once a second until the query gives true.</summary>

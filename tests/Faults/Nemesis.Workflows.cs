@@ -6,9 +6,9 @@ internal sealed partial class Nemesis
     private const int DeedsOfAKind = 3;
     private const int CallsOfABodyMax = 3; // Where its silo or its connection was taken from it meanwhile: else one.
 
-    private const int Bulkies = 150;
-    private const int Pieces = 50;
-    private const string SmallHeap = "0x10000000"; // 256 MiB: what there is to load takes 450.
+    private const int Bulkies = 24;
+    private const int Pieces = 600;
+    private const string SmallHeap = "0x10000000"; // 256 MiB: what there is to load takes 860, and eight of them, which could be loaded at once, 290.
 
     /// <summary>Bodies of every kind of <see cref="Misdeed.Kinds"/> at once. Each ends as it must, was called no more often than it must be, and
     /// left the rows that it must.</summary>

@@ -17,7 +17,7 @@ public enum Cut
     Client,
 }
 
-/// <summary>A TCP proxy on loopback before a Postgres server, which loses requests or answers when it is told to.</summary>
+/// <summary>A TCP proxy before a Postgres server, which loses requests or answers when it is told to.</summary>
 public sealed class CutProxy : IAsyncDisposable
 {
     private readonly TcpListener _listener;
@@ -28,13 +28,15 @@ public sealed class CutProxy : IAsyncDisposable
     private volatile bool _vanished;
 
     /// <param name="port">Default: any that is free.</param>
-    public CutProxy(string connectionString, int port = 0)
+    /// <param name="at">Where it listens; default: loopback.</param>
+    public CutProxy(string connectionString, int port = 0, IPAddress? at = null)
     {
-        _listener = new TcpListener(IPAddress.Loopback, port);
+        _listener = new TcpListener(at ?? IPAddress.Loopback, port);
         var settings = new NpgsqlConnectionStringBuilder(connectionString);
         _server = (settings.Host!, settings.Port);
         _listener.Start();
-        (settings.Host, settings.Port, settings.SslMode) = ("127.0.0.1", ((IPEndPoint)_listener.LocalEndpoint).Port, SslMode.Disable);
+        var here = (IPEndPoint)_listener.LocalEndpoint;
+        (settings.Host, settings.Port, settings.SslMode) = ($"{here.Address}", here.Port, SslMode.Disable);
         ConnectionString = settings.ConnectionString;
         _ = AcceptAsync();
     }

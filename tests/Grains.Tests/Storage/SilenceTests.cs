@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Actors.Execution;
 using Actors.Grains.Tests.Execution;
 using Actors.Storage;
@@ -62,6 +63,53 @@ public sealed class SilenceTests(TestDatabase database) : IClassFixture<TestData
         }
 
         Assert.Null(engine.Engine.Context.Database.Probe.Silence);
+    }
+
+    [Theory]
+    [OnlyInAll]
+    [InlineData("commit", "The outcome of a commit of 1 entries is unknown")]
+    [InlineData("commit transaction", "The database has not told yet what became of a commit")]
+    public async Task A_commit_whose_packets_are_dropped_is_given_up_after_a_quarter_of_a_minute_and_made_once_when_they_pass_again(
+        string statement, string said)
+    {
+        Assert.SkipUnless(DroppedPackets.ArePossible, "A network namespace takes Linux, root and iproute2.");
+        await using var way = await DroppedPackets.CreateAsync(database.ConnectionString);
+        var (lines, calls) = (new LogLines(), 0);
+        await using var engine = await TestEngine.StartAsync(
+            $"{way.ConnectionString};Timeout=3",
+            builder =>
+            {
+                builder.Services.AddSingleton(new Script(async w =>
+                {
+                    await w.WaitUntil(() => w.Heard.Count > 0);
+                    return await w.Transaction("commits", _ => Task.FromResult($"{++calls}"));
+                }));
+                builder.AddWorkflow<Scripted>();
+            },
+            log => log.AddProvider(lines));
+        var id = $"dropped {statement}";
+        await engine.StartAsync(id);
+        var dropped = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+        engine.Probe.Before = async name =>
+        {
+            if (name == statement && !dropped.Task.IsCompleted)
+            {
+                await way.DropAsync();
+                dropped.SetResult(Stopwatch.GetTimestamp());
+            }
+        };
+        var poke = engine.PokeAsync(id, "now");
+        var began = await dropped.Task;
+        while (!lines.Of(typeof(JournalWriter).FullName!).Any(line => line.StartsWith(said, StringComparison.Ordinal)))
+        {
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+
+        Assert.InRange(Stopwatch.GetElapsedTime(began).TotalSeconds, 14, 25);
+        await way.PassAsync();
+        await poke;
+        Assert.Equal(await engine.ResultAsync<string>(id, TimeSpan.FromMinutes(1)), $"{calls}"); // What went with the connection runs again.
+        Assert.Equal(1L, await database.ScalarAsync<long>($"select count(*) from actors.journal join actors.workflows using (instance) where id = '{id}' and name = 'commits'"));
     }
 
     [Fact]

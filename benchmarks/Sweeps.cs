@@ -1,0 +1,63 @@
+using System.Diagnostics;
+using Npgsql;
+
+namespace Actors.Benchmarks;
+
+/// <summary>What a silo's sweep takes where many runs are set aside or of types that the silo lacks, each with a due timer and a letter.</summary>
+internal static class Sweeps
+{
+    private const int Sweep = 40; // Twenty seconds of them, two of which look far.
+
+    public static async Task<string> MeasureAsync(SiloUnderTest silo, string connectionString, int count)
+    {
+        var text = new Lines($"{count:N0} runs set aside, {count:N0} of types that the silo lacks");
+        text.Add($"a sweep before: {await MillisecondsAsync(silo)}");
+        await using var source = NpgsqlDataSource.Create(connectionString + ";Command Timeout=3600");
+        foreach (var statement in Fill(count))
+        {
+            await using var command = source.CreateCommand(statement);
+            await command.ExecuteNonQueryAsync();
+        }
+
+        text.Add($"a sweep with them: {await MillisecondsAsync(silo)}");
+        return text.ToString();
+    }
+
+    /// <summary>The round trips of so many sweeps, as the silo makes them by itself.</summary>
+    private static async Task<string> MillisecondsAsync(SiloUnderTest silo)
+    {
+        var (began, times, all) = (0L, new List<double>(), new TaskCompletionSource());
+        silo.Probe.Before = name =>
+        {
+            began = name == "sweep" ? Stopwatch.GetTimestamp() : began;
+            return Task.CompletedTask;
+        };
+        silo.Probe.After = name =>
+        {
+            if (name == "sweep")
+            {
+                times.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+                _ = times.Count == Sweep && all.TrySetResult();
+            }
+
+            return Task.CompletedTask;
+        };
+        await all.Task;
+        (silo.Probe.Before, silo.Probe.After) = (null, null);
+        times.Sort();
+        return FormattableString.Invariant($"p50 {times[Sweep / 2]:0.0} ms, at most {times[^1]:0.0} ms of {Sweep}");
+    }
+
+    private static string[] Fill(int count) =>
+    [
+        $"""
+        insert into actors.workflows (instance, workflow, created_at, run, owner, epoch, position, status, namespace, id, code)
+        select n, n, now(), gen_random_uuid(), null, 1, 1, case when n % 2 = 0 then 3 else 0 end, 'default', 'swept-' || n,
+            actors.code_of(case when n % 2 = 0 then 'OneStep' else 'Foreign' end)
+        from generate_series(1000000000001, 1000000000000 + 2 * {count}::bigint) n
+        """,
+        "insert into actors.timers (instance, due_at, code, seq, parked) select instance, now() - interval '1 day', code, 1, status = 3 from actors.workflows where id like 'swept-%'",
+        "insert into actors.inbox (instance, at, code, parked, message_id, name) select instance, now(), code, status = 3, 'm', 'Go' from actors.workflows where id like 'swept-%'",
+        "analyze actors.workflows, actors.timers, actors.inbox",
+    ];
+}
