@@ -19,15 +19,18 @@ internal sealed class Claims : IAsyncDisposable
     private static readonly string ReadMail = SqlText.Get("read_mail");
     private static readonly string EnterWorkflow = SqlText.Get("enter_workflow");
 #if PLANTED_BUGS
-    private static readonly int HistoriesMax = Planted.Is("loads whatever comes") ? int.MaxValue : 1024 * 1024;
+    private static readonly int HistoriesMax = Planted.Is("loads whatever comes") ? int.MaxValue : 4 * 1024 * 1024;
 #else
-    private const int HistoriesMax = 1024 * 1024; // Bytes of one answer, as Postgres keeps them.
+    private const int HistoriesMax = 4 * 1024 * 1024; // Bytes of one answer.
 #endif
+
+    private const int AgainMax = 3;
 
     private readonly EngineDatabase _database;
     private readonly Codes _codes;
     private readonly int _claimsCounted;
     private readonly LoadBudget _loading = new();
+    private readonly SemaphoreSlim _large = new(1); // Histories that no limit of an answer holds come one after the other.
     private readonly Grouping<Request<LoadedRun>> _claims;
     private readonly Grouping<Request<StoredRun>> _looks;
 
@@ -164,19 +167,10 @@ internal sealed class Claims : IAsyncDisposable
         {
             while (rest.Count > 0)
             {
-                await _loading.RoomAsync();
-                var (namespaces, ids) = Keys([.. rest.Select(r => r.Run.Row.Id)]);
-                var runs = rest.DistinctBy(r => r.Run.Row.Instance).ToDictionary(r => r.Run.Row.Instance, r => r.Run);
-                await _database.QueryAsync(
-                    _database.Engine,
-                    "read more",
-                    batch => GroupBatch.Statement(
-                        batch, ReadJournals, Text(namespaces), Text(ids), Owner(_database.Silo), Bytes(HistoriesMax)),
-                    reader => ReadHistoriesAsync(reader, runs));
-                var left = HandOut([.. rest.Select(r => r.Request)], runs.Values.ToDictionary(run => run.Row.Id));
+                var left = await ReadRestAsync(rest);
                 if (left.Count == rest.Count)
                 {
-                    left.ForEach(r => _ = AskAsync(_claims, r.Request)); // They have other owners meanwhile.
+                    left.ForEach(r => AskAgain(r.Request)); // They have other owners meanwhile.
                     return;
                 }
 
@@ -186,6 +180,41 @@ internal sealed class Claims : IAsyncDisposable
         catch (Exception error)
         {
             rest.ForEach(r => r.Request.Done.TrySetException(error));
+        }
+    }
+
+    private void AskAgain(Request<LoadedRun> request)
+    {
+        if (request.Again++ < AgainMax)
+        {
+            _ = AskAsync(_claims, request);
+        }
+        else
+        {
+            request.Done.TrySetException(new InvalidDataException($"Workflow '{request.Id}' has a row and no history: somebody changed the tables."));
+        }
+    }
+
+    /// <summary>Reads the first of them, whatever its size, and as many more as fit. Returns the others.</summary>
+    private async Task<List<(Request<LoadedRun> Request, LoadedRun Run)>> ReadRestAsync(List<(Request<LoadedRun> Request, LoadedRun Run)> rest)
+    {
+        await _large.WaitAsync();
+        try
+        {
+            await _loading.RoomAsync();
+            var (namespaces, ids) = Keys([.. rest.Select(r => r.Run.Row.Id)]);
+            var runs = rest.DistinctBy(r => r.Run.Row.Instance).ToDictionary(r => r.Run.Row.Instance, r => r.Run);
+            await _database.QueryAsync(
+                _database.Engine,
+                "read more",
+                batch => GroupBatch.Statement(
+                    batch, ReadJournals, Text(namespaces), Text(ids), Owner(_database.Silo), Bytes(HistoriesMax), FirstAnyway(true)),
+                reader => ReadHistoriesAsync(reader, runs));
+            return HandOut([.. rest.Select(r => r.Request)], runs.Values.ToDictionary(run => run.Row.Id));
+        }
+        finally
+        {
+            _large.Release();
         }
     }
 
@@ -235,7 +264,7 @@ internal sealed class Claims : IAsyncDisposable
 
                 var owner = claim ? _database.Silo : (Guid?)null;
                 GroupBatch.Statement(batch, ReadWorkflows, Text(namespaces), Text(names));
-                GroupBatch.Statement(batch, ReadJournals, Text(namespaces), Text(names), Owner(owner), Bytes(HistoriesMax));
+                GroupBatch.Statement(batch, ReadJournals, Text(namespaces), Text(names), Owner(owner), Bytes(HistoriesMax), FirstAnyway(!claim));
                 GroupBatch.Statement(batch, ReadInboxes, Text(namespaces), Text(names), Owner(owner), new NpgsqlParameter<int> { TypedValue = MailMax });
             },
             ReadAsync);
@@ -275,6 +304,8 @@ internal sealed class Claims : IAsyncDisposable
     private static (string[] Namespaces, string[] Ids) Keys(List<WorkflowId> ids) =>
         ([.. ids.Select(id => id.Namespace)], [.. ids.Select(id => id.Id)]);
 
+    private static NpgsqlParameter<bool> FirstAnyway(bool isFirst) => new() { TypedValue = isFirst };
+
     private static NpgsqlParameter<int> Bytes(int count) => new() { TypedValue = count };
 
     private static NpgsqlParameter<string[]> Text(string[] values) => new() { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
@@ -284,6 +315,9 @@ internal sealed class Claims : IAsyncDisposable
     private sealed record Request<T>(WorkflowId Id, bool Force)
         where T : class
     {
+        /// <summary>Times that it was claimed and then not read.</summary>
+        public int Again { get; set; }
+
         public TaskCompletionSource<T?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }
