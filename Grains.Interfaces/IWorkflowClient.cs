@@ -83,8 +83,9 @@ public interface IWorkflowHandle<out TContract>
     /// <summary>
     /// The same handle, whose start also delivers this signal. With a run that the start makes it is one commit, and the signal is handled
     /// before the first line of <c>RunAsync</c>; a run that the start finds gets it as by <see cref="SignalAsync"/> before the start
-    /// returns.
+    /// returns. Where no run is started because an earlier one took a message of this id, the start answers with that run.
     /// </summary>
+    /// <exception cref="InvalidOperationException">The handle has a signal: one start delivers one.</exception>
     IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null);
 
     internal Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, string? requestId, CancellationToken cancellation);

@@ -17,12 +17,13 @@ internal sealed class WorkflowHandle<TContract>(
 
     public WorkflowId Id { get; } = id;
 
-    public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) =>
-        new WorkflowHandle<TContract>(Id, route, mailboxes, payloads, patience, Signal(call, messageId is null ? DrawnByStart : Checked(messageId)));
+    public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) => withStart is null
+        ? new WorkflowHandle<TContract>(Id, route, mailboxes, payloads, patience, Signal(call, messageId is null ? DrawnByStart : Checked(messageId)))
+        : throw new InvalidOperationException($"A start of workflow '{Id}' delivers one signal: send further ones with SignalAsync.");
 
     public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, string? requestId, CancellationToken cancellation)
     {
-        var id = policy == StartPolicy.Attach ? null : Checked(requestId, "A request id");
+        var id = requestId is null && policy == StartPolicy.Attach ? null : Checked(requestId, "A request id");
         var request = new StartRequest(Contract.Name, payloads.Write(input, $"Input of workflow '{Id}'"), policy, SignalOf(id), id, Contract.FullNames);
         var reply = await AskAsync(() => route.StartAsync(Id, request), reply => reply.Error, id ?? request.Signal?.MessageId, cancellation);
         return new StartedRun(reply.Run, reply.Started);

@@ -81,6 +81,10 @@ internal sealed partial class WorkflowCode
             {
                 ExpectRefused(row);
             }
+            else if (row.Kind == JournalKind.LetterOfTopic)
+            {
+                ExpectTopic(row);
+            }
 
             if (row.Kind != JournalKind.SetAside)
             {
@@ -131,21 +135,6 @@ internal sealed partial class WorkflowCode
     /// <summary>Whether mail of this name is for a method; else it is for a topic.</summary>
     public bool HasSignal(string name) => _type.Signals.ContainsKey(name);
 
-    /// <summary>Reads a signal's arguments without delivering it.</summary>
-    /// <exception cref="UnknownMethodException">The contract has no such signal.</exception>
-    /// <exception cref="PayloadException">The arguments do not fit.</exception>
-    public void CheckSignal(SignalRequest signal)
-    {
-        if (signal.IsTopic)
-        {
-            return;
-        }
-
-        var method = _type.Signals.GetValueOrDefault(signal.Name)
-            ?? throw new UnknownMethodException($"Workflow '{Id}' ({_type.Name}) has no signal '{signal.Name}'.");
-        Arguments(signal.Payload, method, $"Signal {signal.Name} of workflow '{Id}'");
-    }
-
     public void Violate(string message) => Violation ??= new WorkflowCodeException($"Workflow '{Id}': {message}");
 
     private void Apply(JournalRow row)
@@ -165,13 +154,17 @@ internal sealed partial class WorkflowCode
             case JournalKind.Signal:
                 _ = HandleAsync(row);
                 break;
-            case JournalKind.Letter when HasSignal(row.Name):
+            case JournalKind.Letter when HasSignal(row.Name) && !IsOfTopic(row):
                 HandleIfReadable(row);
                 break;
-            case JournalKind.Topic or JournalKind.Letter:
+            case JournalKind.Letter:
+                NoteTopic(row);
                 Arrive(row);
                 break;
-            case JournalKind.Completed or JournalKind.Failed or JournalKind.SetAside or JournalKind.Refused:
+            case JournalKind.Topic:
+                Arrive(row);
+                break;
+            case JournalKind.Completed or JournalKind.Failed or JournalKind.SetAside or JournalKind.Refused or JournalKind.LetterOfTopic:
                 break;
             default:
                 Complete(row);

@@ -131,7 +131,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
                 continue; // It was deleted in between.
             }
 
-            if (start.RequestId is { } asked && found.Type == request.Type && await FindStartAsync(found, asked, request.Signal) is { } earlier)
+            if (start.RequestId is { } asked && found.Type == request.Type && await FindStartAsync(found, asked, request) is { } earlier)
             {
                 return earlier;
             }
@@ -139,7 +139,6 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             if (request.Policy == StartPolicy.StartNew && found.Status is WorkflowStatus.Completed or WorkflowStatus.Failed && found.Type == request.Type)
             {
                 retires = found;
-                first = first is { MessageId: { } message } && await FindMessageAsync(found.Workflow, message, MessageIdKind.Message) is not null ? null : first;
                 continue;
             }
 
@@ -148,16 +147,16 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     }
 
     /// <summary>The reply that an earlier try of this start had or would have had, or null: it made a run, or its signal went to one that
-    /// it found.</summary>
-    private async Task<StartReply?> FindStartAsync(StoredRun found, string requestId, SignalRequest? signal)
+    /// it found. A message that a run has taken opens no further one: that would wait for it for ever.</summary>
+    private async Task<StartReply?> FindStartAsync(StoredRun found, string requestId, StartRequest request)
     {
         if (await FindMessageAsync(found.Workflow, requestId, MessageIdKind.Start) is { } made)
         {
             return new StartReply(null, Context.Payloads.Read<Guid>(made, $"The run of request '{requestId}'"), Started: true);
         }
 
-        return signal?.MessageId == requestId && await FindMessageAsync(found.Workflow, requestId, MessageIdKind.Message) is { } told
-            ? new StartReply(null, told.Data is null ? found.Run : Context.Payloads.Read<Guid>(told, $"The run that took message '{requestId}'"), Started: false)
+        return request.Signal is { MessageId: { } sent } && (sent == requestId || request.Policy == StartPolicy.StartNew) && await FindMessageAsync(found.Workflow, sent, MessageIdKind.Message) is { } told
+            ? new StartReply(null, told.Data is null ? found.Run : Context.Payloads.Read<Guid>(told, $"The run that took message '{sent}'"), Started: false)
             : null;
     }
 

@@ -202,7 +202,7 @@ internal sealed partial class WorkflowInstance
         }
     }
 
-    /// <summary>What the code could not read goes before what it did without it.</summary>
+    /// <summary>What the code could not read goes before what it did without it; what it took for a topic's with it.</summary>
     private void TakeRefusals()
     {
         while (_code.TryTakeRefused(out var refused))
@@ -210,6 +210,12 @@ internal sealed partial class WorkflowInstance
             LogRefusedMail(Id, refused.Row.MessageId!, refused.Reason);
             var payload = _engine.Payloads.Write(new RefusedMessage(refused.Row.Position, refused.Reason), $"Refusal of message '{refused.Row.MessageId}'");
             _draft.AddRefusal(new JournalRow(JournalKind.Refused, 0, refused.Row.Name, payload), refused.Row.Position, refused.Reason);
+        }
+
+        while (_code.TryTakeOfTopic(out var letter))
+        {
+            var payload = _engine.Payloads.Write(new LetterOfTopic(letter.Position), $"Note on message '{letter.MessageId}'");
+            _draft.Add(new JournalRow(JournalKind.LetterOfTopic, 0, letter.Name, payload));
         }
     }
 

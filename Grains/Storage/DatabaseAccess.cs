@@ -15,6 +15,10 @@ internal static class DatabaseAccess
                 ? new DatabaseAccessException(
                     $"Postgres at {server} has no connection left for user '{settings.Username}' in database '{settings.Database}' ({full.MessageText}): raise the limit of the role, "
                     + "the database or the server (max_connections), or end what holds them.", isTransient: true, error)
+                : error is PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction }
+                ? new DatabaseAccessException(
+                    $"Postgres at {server} takes no writes of user '{settings.Username}' in database '{settings.Database}' ({error.Message}): it is a standby that is not promoted, "
+                    + "or default_transaction_read_only is on for the server, the database, the role or in the connection string.", isTransient: true, error)
                 : PostgresFaults.IsUnreachable(error)
                 ? new DatabaseAccessException($"Postgres at {server} cannot be reached ({error.Message}): start it, or correct the connection string.", isTransient: true, error)
                 : null);

@@ -137,6 +137,9 @@ internal sealed class EngineDatabase : IAsyncDisposable
         await Users.DisposeAsync();
     }
 
+    /// <summary>A Unix-domain socket, by its folder or its abstract name.</summary>
+    private static bool IsOfThisMachine(NpgsqlConnectionStringBuilder given) => given.Host is ['/' or '@', ..];
+
     private NpgsqlDataSource BuildEngine(int connectionsMax, bool blocking = false) =>
         Build(_connectionString, $"actors engine {Silo}", connectionsMax, HeldPlans, lockTimeoutMs: 1000, blocking);
 
@@ -156,9 +159,13 @@ internal sealed class EngineDatabase : IAsyncDisposable
             Enlist = false, // What one caller's transaction scope undoes was done for many.
             // A server that vanished without a word must be noticed while nothing is sent to it, too.
             TcpKeepAlive = true,
-            TcpKeepAliveTime = given.TcpKeepAliveTime == 0 ? 10 : given.TcpKeepAliveTime,
-            TcpKeepAliveInterval = given.TcpKeepAliveInterval == 0 ? 5 : given.TcpKeepAliveInterval,
         };
+        if (!IsOfThisMachine(given)) // Its sockets have no such times, and need none.
+        {
+            settings.TcpKeepAliveTime = given.TcpKeepAliveTime == 0 ? 10 : given.TcpKeepAliveTime;
+            settings.TcpKeepAliveInterval = given.TcpKeepAliveInterval == 0 ? 5 : given.TcpKeepAliveInterval;
+        }
+
 #if PLANTED_BUGS
         Planted.Do("enlists in the caller's transaction", () => settings.Enlist = true);
 #endif

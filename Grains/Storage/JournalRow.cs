@@ -31,6 +31,10 @@ internal enum JournalKind : short
     /// <summary>The code could not read the message at the position that the payload names: it went on without it, and replay does
     /// too.</summary>
     Refused = 15,
+
+    /// <summary>The letter at the position that the payload names was a topic's message to the code that got it first, and stays one under
+    /// whatever code comes later.</summary>
+    LetterOfTopic = 16,
 }
 
 /// <summary>One row of the journal. <see cref="Position"/> and <see cref="At"/> are known after the commit.</summary>

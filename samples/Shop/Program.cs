@@ -1,9 +1,11 @@
 using Actors;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Shop;
 
 var builder = Host.CreateApplicationBuilder();
+builder.Logging.SetMinimumLevel(LogLevel.Warning);     // Orleans says much at its start
 builder.AddActors(args[0], actors =>
 {
     actors.Services.AddSingleton<IPayments, PretendPayments>();

@@ -189,7 +189,7 @@ internal sealed class PostgresCluster(string folder, string? user)
 
     private int FreePort()
     {
-        var last = File.Exists(PortFile) ? int.Parse(File.ReadAllText(PortFile)) : 0;
+        var last = File.Exists(PortFile) && int.TryParse(File.ReadAllText(PortFile), out var port) ? port : 0; // Half written: any port will do.
         return last > 0 && LoopbackPort.IsFree(last) ? last : LoopbackPort.Free();
     }
 }

@@ -218,9 +218,11 @@ end $$;
 
 -- What a body has set of its session, and could touch the entry or the commit, is as the session began; the entry's statements take the
 -- plans that they have in a group, whatever the tables held when they were prepared. Ends with the transaction.
--- Whatever role, database or the body itself said of synchronous_commit, the commit is on the disk of Postgres before it is answered.
+-- Whatever role, database or the body itself said of synchronous_commit, the commit is on the disk of Postgres before it is answered. Deferred
+-- triggers run first: what they set counts as the body's.
 create function actors.before_entry() returns void language plpgsql as $$
 begin
+    set constraints all immediate;
     reset search_path;
     reset statement_timeout;
     reset lock_timeout;

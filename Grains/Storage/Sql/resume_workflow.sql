@@ -1,5 +1,5 @@
 -- Called by the engine on behalf of people: $1 namespace, $2 id, $3 the id of the request. A run that was set aside goes on where its journal
--- ends; the inbox row makes the sweep find it. A repeat of the request changes nothing, whatever became of the run. Returns a row when
+-- ends; the inbox row makes the sweep find it: no message of a user has an id like it. A repeat of the request changes nothing, whatever became of the run. Returns a row when
 -- this request resumed it.
 with asked as (
     select w.instance, w.workflow from actors.workflows w where w.namespace = $1 and w.id = $2 and w.latest limit 1
@@ -15,7 +15,7 @@ with asked as (
     select r.workflow, r.instance, actors.now(), r.position, 2, $3 from resumed r
 ), woken as (
     insert into actors.inbox (instance, at, code, message_id, name)
-    select r.instance, actors.now(), r.code, 'resume-' || r.epoch, '' from resumed r
+    select r.instance, actors.now(), r.code, chr(1) || 'resume-' || r.epoch, '' from resumed r
     on conflict do nothing
 )
 select 1 from resumed union all select 1 from repeated

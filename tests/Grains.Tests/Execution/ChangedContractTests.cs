@@ -72,6 +72,54 @@ public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<
     private static async Task<string> WhereAsync(TestEngine engine, string id, bool upper) => engine.Engine.Context.Payloads.Read<string>(
         await engine.Engine.QueryAsync(new WorkflowId(id), new QueryRequest("Where", engine.Engine.Context.Payloads.Write(new[] { upper }, $"arguments"))), $"value");
 
+    [Fact]
+    public async Task A_message_of_a_topic_stays_one_when_a_later_contract_has_a_signal_of_its_name()
+    {
+        await using (var old = await TestEngine.StartAsync(database.ConnectionString, builder => builder.AddWorkflow<Orders>()))
+        {
+            await database.ExecuteAsync("""
+                begin;
+                select actors.start_workflow('default', 'topic', 'Ordering', '1');
+                select actors.send('default', 'topic', 'm', 'Order', '"one"');
+                commit;
+                """);
+            await old.WakeAsync("topic");
+            await old.RestAsync("topic");
+        }
+
+        await using var fresh = await TestEngine.StartAsync(database.ConnectionString, builder => builder.AddWorkflow<OrdersWithSignal>());
+        await fresh.SendAsync("topic", "end", "two");
+        Assert.Equal("one two", await fresh.ResultAsync<string>("topic"));
+        Assert.Equal(1, await database.ScalarAsync<int>("select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'topic' and kind = 16"));
+    }
+
+    [WorkflowName("Ordering", Formerly = ["Actors.Grains.Tests.Execution.ChangedContractTests+IOrdersWithSignal"])]
+    public interface IOrders : IWorkflow<int, string>;
+
+    [WorkflowName("Ordering", Formerly = ["Actors.Grains.Tests.Execution.ChangedContractTests+IOrders"])]
+    public interface IOrdersWithSignal : IWorkflow<int, string>
+    {
+        [Signal]
+        Task Order(string number);
+    }
+
+    public abstract class Ordered : Workflow<int, string>
+    {
+        protected override async Task<string> RunAsync(int input)
+        {
+            var order = await Receive<string>("Order");
+            await Step("orders", _ => Task.CompletedTask);
+            return $"{order} {await Receive<string>("end")}";
+        }
+    }
+
+    public sealed class Orders : Ordered, IOrders;
+
+    public sealed class OrdersWithSignal : Ordered, IOrdersWithSignal
+    {
+        public Task Order(string number) => throw new InvalidOperationException("It was a topic's.");
+    }
+
     public enum Color
     {
         Red = 3,

@@ -63,7 +63,9 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         await engine.ResultAsync<string>("carried");
         await engine.PokeAsync("carried", "once", "carrier-77"); // After the end: a repeat, and no error.
 
-        Assert.True((await StartAsync(engine, "carried", StartPolicy.StartNew, "r", Poke("once", "carrier-77"))).Started);
+        // A start whose message was taken is a repeat, too: the run that it would make would wait for that message for ever.
+        Assert.False((await StartAsync(engine, "carried", StartPolicy.StartNew, "r", Poke("once", "carrier-77"))).Started);
+        Assert.True((await StartAsync(engine, "carried", StartPolicy.StartNew, "further")).Started);
         await engine.PokeAsync("carried", "once", "carrier-77");
         Assert.True(await database.ScalarAsync<bool>("select actors.send('default', 'carried', 'carrier-77', 'Poke', '[\"once\"]')"));
         await engine.WakeAsync("carried");
@@ -123,6 +125,31 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         await workflow.StartAsync("x", cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(3, route.Signals.Distinct().Count());
         Assert.Equal(route.Ids, route.Signals);
+    }
+
+    [Fact]
+    public async Task A_start_that_attaches_with_a_request_id_repeats_its_signal_by_it()
+    {
+        var route = new AwayRoute();
+        var workflow = Handle(route).WithSignal(w => w.Poke("x"));
+        await workflow.StartAsync("x", requestId: "r", cancellation: TestContext.Current.CancellationToken);
+        await workflow.StartAsync("x", requestId: "r", cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(["r", "r"], route.Signals);
+        await Assert.ThrowsAsync<ArgumentException>(() => workflow.StartAsync("x", requestId: "\n", cancellation: TestContext.Current.CancellationToken));
+        Assert.Throws<InvalidOperationException>(() => workflow.WithSignal(w => w.Poke("y")));
+    }
+
+    [Fact]
+    public async Task A_start_whose_signal_has_an_id_of_its_own_opens_no_run_that_would_wait_for_it_for_ever()
+    {
+        await using var engine = await database.ScriptAsync(HearOne);
+        var running = await engine.StartAsync("own id");
+        Assert.False((await StartAsync(engine, "own id", StartPolicy.StartNew, "r", Poke("once", "m"))).Started);
+        await engine.Engine.SignalAsync(new WorkflowId("own id"), Poke("once", "m")); // As the silo's calls do for who attached.
+        Assert.Equal("once", await engine.ResultAsync<string>("own id"));
+        var repeat = await StartAsync(engine, "own id", StartPolicy.StartNew, "r", Poke("once", "m"));
+        Assert.Equal((running.Run, false), (repeat.Run, repeat.Started));
+        Assert.Equal(1, await RunsAsync("own id"));
     }
 
     [Fact]

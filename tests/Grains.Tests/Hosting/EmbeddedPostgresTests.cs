@@ -113,6 +113,15 @@ public sealed class EmbeddedPostgresTests(OwnPostgres own) : IClassFixture<OwnPo
     }
 
     [Fact]
+    public async Task A_port_file_that_was_half_written_when_the_disk_was_full_costs_the_port_and_not_the_server()
+    {
+        var first = await own.StartAsync(cancellation: Cancellation);
+        await own.StopAsync(Cancellation);
+        await File.WriteAllTextAsync(Path.Combine(first.Folder!, "port"), "", Cancellation);
+        Assert.Equal("1", await QueryAsync(await own.StartAsync(cancellation: Cancellation), "select '1'"));
+    }
+
+    [Fact]
     public async Task Its_port_is_none_that_the_system_gives_to_an_outgoing_connection_while_it_is_away()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Linux says which ports those are.");

@@ -38,12 +38,11 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
         else
         {
             await ExecuteAsync(gate, """
-                create table slow_commit ();
-                create function wait_at_commit() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(4711); return null; end $$;
-                create constraint trigger waits after insert on slow_commit deferrable initially deferred for each row execute function wait_at_commit();
+                create function wait_behind_fence() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(4711); return null; end $$;
+                create trigger waits after insert on actors.journal for each statement execute function wait_behind_fence();
                 select pg_advisory_lock(4711);
                 """);
-            await ExecuteAsync(transaction.Connection, "insert into slow_commit default values");
+            await ExecuteAsync(transaction.Connection, "select 1");
             commit = transaction.CommitAsync(entry);
             await Store.UntilBlockedAsync(database.DataSource, $"actors user {owner.Silo}");
         }
@@ -59,6 +58,7 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Equal([0, 1, 2, 3], loaded.History.Select(row => row.Position));
         Assert.Equal(CommitOutcome.Fenced, (await owner.CommitAsync(Store.Entry(run, position: 3))).Outcome);
         Assert.Equal(CommitOutcome.Committed, (await other.CommitAsync(Store.Entry(run, epoch: 2, position: 3))).Outcome);
+        await ExecuteAsync(gate, "drop trigger if exists waits on actors.journal");
     }
 
     [Fact]

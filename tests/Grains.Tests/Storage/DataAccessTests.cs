@@ -62,6 +62,18 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
     }
 
     [Fact]
+    public async Task A_silo_whose_database_takes_no_writes_says_so()
+    {
+        var waits = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var host = Build($"{database.ConnectionString};Options=-c default_transaction_read_only=on", new Listener(waits));
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        var started = host.StartAsync(patience.Token);
+        Assert.Contains("default_transaction_read_only is on", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
+        await patience.CancelAsync();
+        await Assert.ThrowsAnyAsync<Exception>(() => started);
+    }
+
+    [Fact]
     public async Task A_silo_that_is_given_no_connection_waits_and_ends_with_what_Postgres_says()
     {
         var role = $"crowded_{Guid.NewGuid():n}";

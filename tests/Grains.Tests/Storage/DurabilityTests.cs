@@ -72,6 +72,19 @@ public sealed class DurabilityTests : IAsyncLifetime
         Assert.Equal(["on"], await SeenAsync());
     }
 
+    [Fact]
+    public async Task A_deferred_trigger_cannot_lower_it_either()
+    {
+        await _database.ExecuteAsync("""
+            create table public.lowering (n int);
+            create function lower_it() returns trigger language plpgsql as $$ begin perform set_config('synchronous_commit', 'off', true); return null; end $$;
+            create constraint trigger lower_it after insert on public.lowering deferrable initially deferred for each row execute function lower_it();
+            """);
+        await using var engine = await StartAsync(_database.ConnectionString, "insert into public.lowering values (1)");
+        await engine.RunAsync("lowers late");
+        Assert.Equal(["on"], await SeenAsync());
+    }
+
     private static IEnumerable<NpgsqlDataSource> Acknowledging(IServiceProvider services)
     {
         var database = services.GetRequiredService<WorkflowEngine>().Context.Database;

@@ -113,6 +113,17 @@ public sealed class SilenceTests(TestDatabase database) : IClassFixture<TestData
     }
 
     [Fact]
+    public async Task A_Unix_domain_socket_is_asked_for_no_keep_alives_which_it_has_not()
+    {
+        var settings = new NpgsqlConnectionStringBuilder(database.ConnectionString) { Host = "/run/postgresql" };
+        await using var connections = new EngineDatabase(settings.ConnectionString, Guid.NewGuid(), 1, TimeSpan.FromMinutes(1), new StatementProbe());
+        foreach (var pool in new[] { connections.Engine, connections.Users })
+        {
+            Assert.Equal((0, 0), (new NpgsqlConnectionStringBuilder(pool.ConnectionString).TcpKeepAliveTime, new NpgsqlConnectionStringBuilder(pool.ConnectionString).TcpKeepAliveInterval));
+        }
+    }
+
+    [Fact]
     public async Task Every_connection_of_the_engine_has_its_limits_on_both_ends()
     {
         await using var engine = await database.ScriptAsync(_ => Task.FromResult(""));
