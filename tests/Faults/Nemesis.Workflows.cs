@@ -8,6 +8,7 @@ internal sealed partial class Nemesis
 
     private const int Bulkies = 24;
     private const int Pieces = 600;
+    private static readonly TimeSpan MakingLimit = TimeSpan.FromMinutes(10); // Of no interest: the machine may have other work.
     private const string SmallHeap = "0x10000000"; // 256 MiB: what there is to load takes 860, and eight of them, which could be loaded at once, 290.
 
     /// <summary>Bodies of every kind of <see cref="Misdeed.Kinds"/> at once. Each ends as it must, was called no more often than it must be, and
@@ -45,7 +46,7 @@ internal sealed partial class Nemesis
         var prefix = $"bulky-{seed}-{_injected}-";
         await Task.WhenAll(Enumerable.Range(0, Bulkies).Select(n =>
             load.AcknowledgedAsync("start", prefix + n, stop => rig.Workflows.Get<IBulky>(prefix + n).StartAsync(Pieces, cancellation: stop))));
-        await UntilAllAsync($"position >= {Pieces}", prefix);
+        await UntilAllAsync($"position >= {Pieces}", prefix, MakingLimit);
         var (silos, small) = (rig.Silos.ToList(), Some(1)[0]);
         foreach (var silo in silos)
         {
@@ -58,7 +59,7 @@ internal sealed partial class Nemesis
         (small.HeapLimit, small.IsHeldDown) = (SmallHeap, false);
         try
         {
-            await UntilAllAsync("status = 1", prefix);
+            await UntilAllAsync("status = 1", prefix, RecoveryLimit);
         }
         finally
         {
@@ -70,14 +71,14 @@ internal sealed partial class Nemesis
         await Task.WhenAll(silos.Select(silo => silo.Process.ReadyAsync()));
     }
 
-    private async Task UntilAllAsync(string condition, string prefix)
+    private async Task UntilAllAsync(string condition, string prefix, TimeSpan limit)
     {
         var count = $"select count(*) from actors.workflows where id like '{prefix}%' and {condition}";
         for (var began = DateTime.UtcNow; await rig.ScalarAsync<long>(count) < Bulkies; await Task.Delay(100))
         {
-            if (DateTime.UtcNow - began > RecoveryLimit)
+            if (DateTime.UtcNow - began > limit)
             {
-                throw new TimeoutException($"Not all of the {Bulkies} large runs came to {condition} within {RecoveryLimit.TotalSeconds} s.");
+                throw new TimeoutException($"Not all of the {Bulkies} large runs came to {condition} within {limit.TotalSeconds} s.");
             }
         }
     }

@@ -65,7 +65,7 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         ["clients half open"] = new(nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Gateway, proxy => proxy.Stall(), 500, 8000)),
         ["clients slow"] = new(nemesis => nemesis.OnAsync(nemesis.Some(1)[0].Gateway, proxy => proxy.DelayMs = 50, 1000, 6000)),
         ["bodies that misbehave"] = new(nemesis => nemesis.MisbehaveAsync()),
-        ["many large runs under a small heap"] = new(nemesis => nemesis.LoadMuchAsync()),
+        ["many large runs under a small heap"] = new(nemesis => nemesis.LoadMuchAsync()) { IsLong = true },
         ["calls repeated"] = new(nemesis => nemesis.RepeatCallsAsync()),
         ["sink down"] = new(nemesis => nemesis.SinkDownAsync()),
         ["sink frozen"] = new(nemesis => nemesis.SinkFrozenAsync()),

@@ -11,6 +11,7 @@ internal sealed class PostgresCluster(string folder, string? user)
     private const string Settings =
         "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c timezone=UTC " +
         "-c max_connections=200 -c shared_buffers=256MB -c max_wal_size=2GB";
+    private const string Half = "data.half-";
 
     internal string Folder => folder;
     private string Data => Path.Combine(folder, "data");
@@ -34,11 +35,8 @@ internal sealed class PostgresCluster(string folder, string? user)
             await OwnAsync(cancellation);
             return;
         }
-        var half = Path.Combine(folder, "data.half");       // renamed when whole
-        if (Directory.Exists(half))
-        {
-            Directory.Delete(half, recursive: true);
-        }
+        RemoveHalfMade();
+        var half = Path.Combine(folder, $"{Half}{Environment.ProcessId}");      // renamed when whole
         File.Delete(PasswordFile);
         var secret = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows())
@@ -55,6 +53,22 @@ internal sealed class PostgresCluster(string folder, string? user)
             ["-D", half, "-U", "actors", "--auth=scram-sha-256", $"--pwfile={PasswordFile}", "--encoding=UTF8", "--locale=C"],
             folder, user, cancellation);
         Directory.Move(half, Data);
+    }
+
+    /// <summary>What starters left that were killed. The initdb of one may be at work there still, and writes on: a later start removes that.</summary>
+    private void RemoveHalfMade()
+    {
+        foreach (var left in Directory.GetDirectories(folder, $"{Half}*"))
+        {
+            try
+            {
+                Directory.Delete(left, recursive: true);
+            }
+            catch (IOException)
+            {
+                // Nobody reads it.
+            }
+        }
     }
 
     /// <summary>Starts on the port of the last time, so that clients find the server again, or on a free one where that is taken.</summary>
