@@ -18,7 +18,20 @@ internal static class JsonLoss
 
     private static readonly Type[] Stacks =
     [
-        typeof(Stack<>), typeof(ConcurrentStack<>), typeof(ImmutableStack<>), typeof(IImmutableStack<>),
+        typeof(Stack<>), typeof(ConcurrentStack<>), typeof(ImmutableStack<>), typeof(IImmutableStack<>), typeof(System.Collections.Stack),
+    ];
+
+    // Ordered by hashes, which are others in each process: code that goes through them does something else after a move.
+    private static readonly Type[] Unordered =
+    [
+        typeof(ImmutableHashSet<>), typeof(IImmutableSet<>), typeof(ImmutableDictionary<,>), typeof(IImmutableDictionary<,>),
+    ];
+
+    // Of the collections without a type of element those that come back, with JsonElements.
+    private static readonly Type[] Untyped =
+    [
+        typeof(System.Collections.IEnumerable), typeof(System.Collections.ICollection), typeof(System.Collections.IList),
+        typeof(System.Collections.ArrayList), typeof(System.Collections.Queue),
     ];
 
     private static readonly ConcurrentDictionary<Type, string?> Known = new();
@@ -67,6 +80,12 @@ internal static class JsonLoss
             return ofDerived;
         }
 
+        if (derived.Any(one => one.TypeDiscriminator is null && one.DerivedType != type))
+        {
+            var unnamed = derived.First(one => one.TypeDiscriminator is null && one.DerivedType != type).DerivedType.Name;
+            return $"is {type.Name}, whose {unnamed} JSON cannot tell from others: give it a name, [JsonDerivedType(typeof({unnamed}), \"…\")]";
+        }
+
         if (type.IsAbstract)
         {
             if (derived.Count > 0)
@@ -91,6 +110,18 @@ internal static class JsonLoss
             }
         }
 
+        if (info.ConstructorAttributeProvider is ConstructorInfo { } constructor && constructor.GetParameters().FirstOrDefault(parameter =>
+            !info.Properties.Any(json => json.AssociatedParameter?.Position == parameter.Position)) is { } unbound)
+        {
+            return $"is {type.Name}, and no property has the name and type of its constructor's parameter '{unbound.Name}', so it cannot be read back: "
+                + "give it its property's, or mark another constructor [JsonConstructor]";
+        }
+
+        if (info.Properties.FirstOrDefault(json => json.IsRequired && Ignored(json.AttributeProvider) is not null) is { } required)
+        {
+            return $"is {type.Name}, whose {required.Name} is required and not always written, so it cannot be read back: take one of both away";
+        }
+
         // What is computed is only written, and what a converter has is its own.
         return info.Properties.Where(property => ComesBack(property) && !property.IsExtensionData && property.CustomConverter is null)
             .Select(property => Look(property.PropertyType, seen)).FirstOrDefault(fault => fault is not null);
@@ -105,6 +136,17 @@ internal static class JsonLoss
             return $"is {type.Name}, which comes back upside down: use a list";
         }
 
+        if (type.IsGenericType && Unordered.Contains(type.GetGenericTypeDefinition()))
+        {
+            return $"is {type.Name}, whose order is another in each process: use a list, a sorted collection, a HashSet or a Dictionary";
+        }
+
+        if (info.Kind == JsonTypeInfoKind.Dictionary ? info.KeyType == typeof(object) || !IsTyped(type)
+            : !IsTyped(type) && !Untyped.Contains(type))
+        {
+            return $"is {type.Name}, whose elements or keys have no type to come back as: use a collection that names it";
+        }
+
         for (var part = type; part is { Namespace: not null } && !IsOfTheRuntime(part); part = part.BaseType)
         {
             if (part.GetFields(Declared).FirstOrDefault(field => !MayBeLost(field)) is { } lost
@@ -117,8 +159,8 @@ internal static class JsonLoss
 
         try
         {
-            JsonSerializer.Deserialize(empty, info);
-            return null;
+            return JsonSerializer.Deserialize(empty, info) is System.Collections.IEnumerable made && made.GetEnumerator().MoveNext()
+                ? $"is {type.Name}, which has elements when it is made: they would come back twice" : null;
         }
         catch (NotSupportedException)
         {
@@ -131,7 +173,7 @@ internal static class JsonLoss
     }
 
     private static bool IsStack(Type? type) => type is not null
-        && ((type.IsGenericType && Stacks.Contains(type.GetGenericTypeDefinition())) || IsStack(type.BaseType));
+        && (Stacks.Contains(type.IsGenericType ? type.GetGenericTypeDefinition() : type) || IsStack(type.BaseType));
 
     private static bool IsLost(FieldInfo field, JsonTypeInfo info)
     {
@@ -144,7 +186,7 @@ internal static class JsonLoss
 
         if (AutoProperty(field) is { } property)
         {
-            return !property.IsDefined(typeof(JsonIgnoreAttribute)) && !carried.Exists(json => IsOf(json, property));
+            return Ignored(property) is not JsonIgnoreCondition.Always && !carried.Exists(json => IsOf(json, property));
         }
 
         // A parameter of a primary constructor that the class's methods use.
@@ -164,7 +206,13 @@ internal static class JsonLoss
 
     // Marked so; and who listens to an event is no state.
     private static bool MayBeLost(FieldInfo field) => field.IsDefined(typeof(NonSerializedAttribute))
-        || field.IsDefined(typeof(JsonIgnoreAttribute)) || typeof(Delegate).IsAssignableFrom(field.FieldType);
+        || Ignored(field) is JsonIgnoreCondition.Always || typeof(Delegate).IsAssignableFrom(field.FieldType);
+
+    private static JsonIgnoreCondition? Ignored(ICustomAttributeProvider? member) =>
+        (member as MemberInfo)?.GetCustomAttribute<JsonIgnoreAttribute>()?.Condition;
+
+    private static bool IsTyped(Type type) => type.IsArray || Array.Exists([type, .. type.GetInterfaces()], one =>
+        one.IsGenericType && one.GetGenericTypeDefinition() == typeof(IEnumerable<>)) || type.IsGenericType;
 
     private static bool IsOf(JsonPropertyInfo json, MemberInfo member) =>
         json.AttributeProvider is MemberInfo one && one.Name == member.Name

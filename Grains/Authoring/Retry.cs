@@ -67,6 +67,7 @@ public sealed record Retry
     /// <summary>Only exceptions for which the predicate holds are tried again; one that throws has not said yes.</summary>
     public Retry Only(Func<Exception, bool> retryable)
     {
+        ArgumentNullException.ThrowIfNull(retryable);
         var before = IsRetryable;
         return this with { IsRetryable = error => before(error) && retryable(error) };
     }

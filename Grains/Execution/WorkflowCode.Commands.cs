@@ -11,6 +11,10 @@ internal sealed partial class WorkflowCode : IWorkflowRuntime
     private readonly Dictionary<string, Queue<JournalRow>> _arrived = new(StringComparer.Ordinal);
     private readonly List<Receiver> _receivers = [];
 
+    /// <summary>What it waits for beside its commands, in words.</summary>
+    public IEnumerable<string> Waiting => _receivers.Select(receiver => $"a message of topic '{receiver.Topic}'")
+        .Concat(_waits.Select((_, place) => $"a condition ({place + 1} of WaitUntil)"));
+
     public WorkflowId Id { get; }
 
     public Guid Run { get; }

@@ -88,7 +88,7 @@ internal sealed partial class WorkflowInstance
             : end.Kind == JournalKind.Failed ? Said(end) == Said(last) ? null : "it failed with another error than in a replay."
             : Bytes(end).SequenceEqual(Bytes(last)) ? null : "it returned another result than in a replay.";
 
-        static List<string> Open(WorkflowCode code) => [.. code.Outstanding.Values.Select(command => command.ToString())];
+        static List<string> Open(WorkflowCode code) => [.. code.Outstanding.Values.Select(command => command.ToString()), .. code.Waiting];
         ReadOnlySpan<byte> Bytes(JournalRow row) => _engine.Payloads.Json(row.Payload);
         (string, string) Said(JournalRow row) => Answers.Recorded(row.Payload, _engine.Payloads, $"Error") is var error ? (error.Type, error.Message) : default;
     }

@@ -100,6 +100,8 @@ public static class ActorsSiloHosting
             engine.Context.Journal.OutboxWritten = relay.Nudge;
             return relay;
         });
+        AddSafeLoggers<OutboxRelay, Sweeper, Retention, ColdStart>(services);
+        AddSafeLoggers<TurnWatch, MembershipWatch, SiloLife, PartitionGrain>(services);
         services.AddSingleton<WorkflowCalls>();
         services.AddSingleton<StartsHere>();
         services.AddSingleton<SiloRoute>();
@@ -110,6 +112,18 @@ public static class ActorsSiloHosting
             {
                 Route = provider.GetRequiredService<SiloRoute>(),
             });
+    }
+
+    /// <summary>The engine's own categories: see <see cref="SafeLoggers"/>.</summary>
+    private static void AddSafeLoggers<T1, T2, T3, T4>(IServiceCollection services)
+    {
+        Add<T1>();
+        Add<T2>();
+        Add<T3>();
+        Add<T4>();
+
+        void Add<T>() => services.AddSingleton<ILogger<T>>(
+            provider => new Logger<T>(new SafeLoggers(provider.GetRequiredService<ILoggerFactory>())));
     }
 
     private static void AddClusterParts(IServiceCollection services, ActorsBuilder settings)

@@ -13,7 +13,7 @@ internal static class EngineFactory
     /// <summary>Connects nothing yet: the database may still be away.</summary>
     public static WorkflowEngine Create(string connectionString, ActorsBuilder settings, IServiceProvider services, StatementProbe probe, Guid silo)
     {
-        var loggers = services.GetRequiredService<ILoggerFactory>();
+        var loggers = new SafeLoggers(services.GetRequiredService<ILoggerFactory>());
         var options = settings.Execution;
         var database = new EngineDatabase(connectionString, silo, options.TransactionConnectionsMax, options.IdleTransactionTimeout, probe);
         var types = settings.Workflows;

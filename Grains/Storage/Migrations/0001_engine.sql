@@ -223,6 +223,7 @@ end $$;
 create function actors.before_entry() returns void language plpgsql as $$
 begin
     set constraints all immediate;
+    reset client_encoding;
     reset search_path;
     reset statement_timeout;
     reset lock_timeout;

@@ -29,9 +29,9 @@ public sealed class CarriedTests
         .. Of(new byte[] { 0, 255 }, new[] { 1, 2 }, new[] { "a", null }, new int[][] { [1], [] }, Array.Empty<string>(), new Memory<byte>([1, 2]), new ReadOnlyMemory<byte>([3])),
         .. Of(new List<int> { 1 }, new HashSet<string> { "a" }, new Queue<int>([1, 2]), new LinkedList<int>([1, 2]), new SortedSet<int> { 2, 1 }, new Collection<int> { 1 }),
         .. Of(new ObservableCollection<int> { 1 }, new ConcurrentQueue<int>([1, 2]), new List<List<int>> { new() { 1 } }, new List<Point> { new(1, 2) }),
-        .. Of(ImmutableArray.Create(1, 2), ImmutableList.Create(1, 2), ImmutableHashSet.Create(1), ImmutableQueue.Create(1, 2), ImmutableSortedSet.Create(1, 2)),
+        .. Of(ImmutableArray.Create(1, 2), ImmutableList.Create(1, 2), ImmutableQueue.Create(1, 2), ImmutableSortedSet.Create(1, 2)),
         .. Of(new Dictionary<string, int> { ["z"] = 1, ["a"] = 2 }, new Dictionary<int, string> { [1] = "a" }, new Dictionary<Guid, int> { [Guid.Empty] = 1 }, new SortedDictionary<string, int> { ["a"] = 1 }),
-        .. Of(new SortedList<string, int> { ["a"] = 1 }, new ConcurrentDictionary<string, int>([new("a", 1)]), ImmutableDictionary.CreateRange([KeyValuePair.Create("a", 1)])),
+        .. Of(new SortedList<string, int> { ["a"] = 1 }, new ConcurrentDictionary<string, int>([new("a", 1)]), ImmutableSortedDictionary.CreateRange([KeyValuePair.Create("a", 1)])),
         .. Of(new Dictionary<DayOfWeek, Point> { [DayOfWeek.Monday] = new(1, 2) }, new Dictionary<DateTime, int> { [new(2026, 1, 1, 0, 0, 0, DateTimeKind.Utc)] = 1 }),
         (typeof(IEnumerable<int>), new List<int> { 1 }), (typeof(IReadOnlyList<int>), new List<int> { 1 }), (typeof(IList<int>), new List<int> { 1 }), (typeof(ICollection<int>), new List<int> { 1 }),
         (typeof(ISet<int>), new HashSet<int> { 1 }), (typeof(IDictionary<string, int>), new Dictionary<string, int> { ["a"] = 1 }),
@@ -49,6 +49,10 @@ public sealed class CarriedTests
     [
         (typeof(BigInteger), "BigInteger._sign would be lost"), (typeof(Complex), "Complex.m_real would be lost"), (typeof(Vector3), "Vector3.X would be lost"), (typeof(IPAddress), "is IPAddress, which cannot be read back"), (typeof(IReadOnlySet<int>), "cannot be read back: use a list"), (typeof(ReadOnlyPoint), "ReadOnlyPoint.X would be lost"),
         (typeof((int, string)), "is a tuple, whose fields JSON loses"), (typeof(List<(int, int)>), "is a tuple"), (typeof(Stack<int>), "comes back upside down"), (typeof(ConcurrentStack<int>), "upside down"),
+        (typeof(ImmutableHashSet<string>), "whose order is another in each process"), (typeof(IImmutableDictionary<string, int>), "whose order is another"), (typeof(Stack), "upside down"),
+        (typeof(Unbound), "no property has the name and type of its constructor's parameter 'value'"), (typeof(UnboundType), "parameter 'sum'"), (typeof(Fruit), "whose Apple JSON cannot tell from others"),
+        (typeof(AnyFruit), "whose Pear JSON cannot tell from others"), (typeof(NotAlwaysWritten), "whose name is required and not always written"), (typeof(IgnoredWhenNull), "IgnoredWhenNull.Name would be lost"),
+        (typeof(Dictionary<object, int>), "have no type to come back as"), (typeof(Hashtable), "have no type"), (typeof(System.Collections.Specialized.StringCollection), "have no type"), (typeof(OneMore), "they would come back twice"),
         (typeof(ImmutableStack<int>), "upside down"), (typeof(Undo), "upside down"), (typeof(Vehicle), "Bicycle.Gears would be lost"), (typeof(CapturedAlone), "CapturedAlone.<hidden>P would be lost"), (typeof(PrivateSetter), "PrivateSetter.Count would be lost"), (typeof(GetOnly), "GetOnly.Count would be lost"), (typeof(GetOnlyList), "GetOnlyList.Items would be lost"),
         (typeof(PublicField), "PublicField.Count would be lost"), (typeof(Hidden), "Hidden._count would be lost"), (typeof(HiddenBase), "Hidden._count would be lost"), (typeof(Animal), "of which JSON cannot tell what it was"),
         (typeof(IAnimal), "is IAnimal, of which JSON"), (typeof(Holds<Animal>), "is Animal, of which JSON"), (typeof(List<IAnimal>), "is IAnimal, of which JSON"), (typeof(Dictionary<string, BigInteger>), "BigInteger._sign"),
@@ -57,6 +61,54 @@ public sealed class CarriedTests
         (typeof(Task<int>), "which is no value yet"), (typeof(CancellationToken), "is a CancellationToken"), (typeof(IAsyncEnumerable<int>), "a stream: use a list"), (typeof(nint), "memory of this process"),
         (typeof(Type), "which JSON cannot carry"), (typeof(Holds<PrivateSetter>), "PrivateSetter.Count"), (typeof(PrivateSetter[]), "PrivateSetter.Count"), (typeof(PointField?), "PointField.X would be lost"),
     ];
+
+    private sealed class Unbound(decimal value)
+    {
+        public decimal Sum { get; set; } = value;
+    }
+
+    private sealed class UnboundType(long sum)
+    {
+        public int Sum { get; set; } = (int)sum;
+    }
+
+    [JsonDerivedType(typeof(Apple))]
+    private class Fruit
+    {
+        public string? Name { get; set; }
+    }
+
+    private sealed class Apple : Fruit
+    {
+        public int Seeds { get; set; }
+    }
+
+    [JsonDerivedType(typeof(Pear))]
+    private abstract class AnyFruit;
+
+    private sealed class Pear : AnyFruit
+    {
+        public int Seeds { get; set; }
+    }
+
+    private sealed class NotAlwaysWritten
+    {
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public required string? Name { get; init; }
+    }
+
+    private sealed class IgnoredWhenNull
+    {
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public string? Name { get; private set; }
+
+        public void Call(string name) => Name = name;
+    }
+
+    private sealed class OneMore : List<int>
+    {
+        public OneMore() => Add(1);
+    }
 
     public static TheoryData<int> CarriedPlaces => [.. Enumerable.Range(0, Carried.Length)];
 

@@ -1,3 +1,4 @@
+using Actors.Calling;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -60,9 +61,10 @@ public sealed class EngineFaultTests(TestDatabase database) : IClassFixture<Test
             async w => await w.Step<string>("fails", _ =>
             {
                 calls++;
-                throw new IOException();
+                throw new IOException("what the codec does not take");
             }),
-            logging: log => log.AddProvider(lines).AddProvider(new Broken("attempt 1 of step 'fails'")));
+            builder => builder.Codec = new Picky(),
+            log => log.AddProvider(lines));
         await engine.StartAsync("broken");
         for (var wakes = 0; (await engine.StatusAsync("broken")).Status == (int)WorkflowStatus.Running; wakes++)
         {
@@ -130,6 +132,38 @@ public sealed class EngineFaultTests(TestDatabase database) : IClassFixture<Test
         {
             await Task.Delay(20, Cancel);
         }
+    }
+
+    [Theory]
+    [InlineData("attempt 1 of step 'fails'")]
+    [InlineData("was interrupted")]
+    [InlineData("is set aside")]
+    [InlineData("")]
+    public async Task A_logger_that_throws_loses_its_lines_and_nothing_else(string words)
+    {
+        await using var engine = await database.ScriptAsync(
+            async w =>
+            {
+                w.Logger.Log(LogLevel.Information, default, "said by the code", null, (text, _) => text);
+                await w.Step("fails", step => step.Attempt == 1 ? throw new IOException() : Task.FromResult(0), Retry.Exponential(2, TimeSpan.FromMilliseconds(1)));
+                var died = 0;
+                await w.Transaction("dies once", tx => RunAsync(tx, died++ == 0 ? "select pg_terminate_backend(pg_backend_pid())" : "select 1"));
+                _ = w.Step("forgotten", () => 0);
+                return "";
+            },
+            logging: log => log.AddProvider(new Broken(words)));
+        await engine.StartAsync($"logs {words}");
+        var aside = await Assert.ThrowsAsync<WorkflowSetAsideException>(() => engine.ResultAsync<string>($"logs {words}", TimeSpan.FromSeconds(30)));
+        Assert.Contains("'forgotten'", aside.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Throws over some payloads, and takes the others as they are.</summary>
+    private sealed class Picky : IPayloadCodec
+    {
+        public byte[]? Encode(ReadOnlySpan<byte> json) =>
+            json.IndexOf("what the codec does not take"u8) < 0 ? null : throw new InvalidOperationException("a codec");
+
+        public byte[] Decode(ReadOnlySpan<byte> bytes) => bytes.ToArray();
     }
 
     /// <summary>A logger that throws over some words: what it throws is nobody's who is asked to catch it.</summary>

@@ -132,6 +132,18 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
     }
 
     [Fact]
+    public async Task The_encoding_that_a_body_set_garbles_no_text_of_the_engine()
+    {
+        await using var engine = await database.ScriptAsync(async w => await w.Transaction("zahlen für Jörg", async tx =>
+        {
+            await RunAsync(tx, "set local client_encoding = 'LATIN1'");
+            return "ü";
+        }));
+        Assert.Equal("ü", await engine.RunAsync("encoded"));
+        Assert.Equal(1, await database.ScalarAsync<int>("select count(*) from actors.journal where name = 'zahlen für Jörg'"));
+    }
+
+    [Fact]
     public async Task A_body_that_makes_its_transaction_read_only_fails_once_with_words()
     {
         await using var engine = await database.ScriptAsync(async w =>
