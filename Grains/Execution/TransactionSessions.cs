@@ -15,6 +15,7 @@ internal sealed partial class TransactionSessions(
 {
     private static readonly string LivingSessions = SqlText.Get("living_sessions");
     private static readonly TimeSpan LongAfter = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan EndsWithin = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<TransactionCommit, Holder> _open = new();
     private readonly ConcurrentDictionary<Attempt, long> _waiting = new();
@@ -43,12 +44,23 @@ internal sealed partial class TransactionSessions(
         }
     }
 
-    /// <summary>Once for each: what is not committed is rolled back.</summary>
+    /// <summary>Once for each: what is not committed is rolled back. A statement that the body sent and did not wait for holds its connection, and
+    /// not its run.</summary>
     public async ValueTask EndAsync(TransactionCommit? session)
     {
-        if (session is not null && _open.TryRemove(session, out _))
+        if (session is null || !_open.TryRemove(session, out _))
         {
-            await session.DisposeAsync();
+            return;
+        }
+
+        var ending = session.DisposeAsync().AsTask();
+        try
+        {
+            await ending.WaitAsync(EndsWithin, time);
+        }
+        catch (TimeoutException)
+        {
+            LogLingers(log, EndsWithin);
         }
     }
 
@@ -107,6 +119,9 @@ internal sealed partial class TransactionSessions(
 
         Problem = problem;
     }
+
+    [LoggerMessage(514, LogLevel.Warning, "A transaction's connection has not come back within {Time}: its body left a statement under way. Await what is sent.")]
+    private static partial void LogLingers(ILogger log, TimeSpan time);
 
     [LoggerMessage(511, LogLevel.Warning, "{Problem}")]
     private static partial void LogEmpty(ILogger log, string problem);

@@ -132,6 +132,28 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
     }
 
     [Fact]
+    public async Task A_statement_that_a_body_does_not_wait_for_fails_its_attempt_and_holds_up_nobody()
+    {
+        await using var engine = await database.ScriptAsync(async w =>
+        {
+            if (w.Input == "after")
+            {
+                return await w.Transaction("after", async tx => $"{await PayAsync(tx, w.Id.Id, 1)}");
+            }
+
+            await w.Transaction("forgets", tx =>
+            {
+                _ = RunAsync(tx, "select pg_sleep(20)");
+                return Task.Delay(50);
+            });
+            return "";
+        });
+        var failing = engine.RunAsync("forgets");
+        Assert.Contains("in progress", (await Assert.ThrowsAsync<WorkflowFailedException>(() => failing.WaitAsync(TimeSpan.FromSeconds(10)))).Message, StringComparison.Ordinal);
+        Assert.Equal("1", await engine.RunAsync("after", "after"));
+    }
+
+    [Fact]
     public async Task The_encoding_that_a_body_set_garbles_no_text_of_the_engine()
     {
         await using var engine = await database.ScriptAsync(async w => await w.Transaction("zahlen für Jörg", async tx =>
