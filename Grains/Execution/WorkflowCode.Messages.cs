@@ -42,9 +42,9 @@ internal sealed partial class WorkflowCode
     /// <summary>As it is stored, logged and shown.</summary>
     public static string Reason(PayloadException error) => StoredText.Shortened(error.Message, 500);
 
-    private void ExpectRefused(JournalRow row) => Expect<RefusedMessage>(row, refused => (_refusedBefore ??= []).Add(refused.Position));
+    private void ExpectRefused(JournalRow row) => Expect<RefusedMessage>("Refusal", row, refused => (_refusedBefore ??= []).Add(refused.Position));
 
-    private void ExpectTopic(JournalRow row) => Expect<LetterOfTopic>(row, letter => (_ofTopicsBefore ??= []).Add(letter.Position));
+    private void ExpectTopic(JournalRow row) => Expect<LetterOfTopic>("Note", row, letter => (_ofTopicsBefore ??= []).Add(letter.Position));
 
     private bool IsOfTopic(JournalRow letter) => _ofTopicsBefore?.Contains(letter.Position) is true;
 
@@ -56,11 +56,11 @@ internal sealed partial class WorkflowCode
         }
     }
 
-    private void Expect<T>(JournalRow row, Action<T> note)
+    private void Expect<T>(string what, JournalRow row, Action<T> note)
     {
         try
         {
-            note(_payloads.Read<T>(row.Payload, $"The {row.Kind} at position {row.Position} of workflow '{Id}'"));
+            note(_payloads.Read<T>(row.Payload, $"{what} at position {row.Position} of workflow '{Id}'"));
         }
         catch (PayloadException error)
         {

@@ -260,6 +260,8 @@ internal sealed partial class WorkflowEngine
             batch, ReadLastRow, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<short> { TypedValue = (short)kind }),
         async reader => await reader.ReadAsync() ? RowReading.Payload(reader, 1) : throw NotFound(row.Id)); // Retention took it just now.
 
+    private const int MovesAtOnce = 10;
+
     /// <summary>A run may leave memory between being found and being asked; then it is looked for again. Not when another silo has it.</summary>
     private async Task<T> RepeatAsync<T>(WorkflowId id, Func<Task<T>> call)
     {
@@ -276,7 +278,12 @@ internal sealed partial class WorkflowEngine
                     throw;
                 }
 
-                await (tries == 1 ? Task.CompletedTask : Task.Delay(PostgresFaults.Pause(tries - 1))); // One that leaves each time meets fault after fault.
+                if (tries > MovesAtOnce)
+                {
+                    await Task.Delay(PostgresFaults.Pause(tries - MovesAtOnce)); // One that leaves each time meets fault after fault.
+                }
+
+                await Task.Yield();
             }
         }
     }
