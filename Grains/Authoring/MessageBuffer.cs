@@ -26,15 +26,15 @@ internal sealed class MessageBuffer(MessagePreparer prepare)
 {
     private readonly Lock _lock = new();
     private List<OutgoingMessage>? _messages;
+    private bool _isClosed;
 
-    internal IReadOnlyList<OutgoingMessage> Messages
+    /// <summary>What is to be committed. What comes later is refused.</summary>
+    internal IReadOnlyList<OutgoingMessage> Close()
     {
-        get
+        lock (_lock)
         {
-            lock (_lock)
-            {
-                return _messages is null ? [] : [.. _messages];
-            }
+            _isClosed = true;
+            return _messages ?? [];
         }
     }
 
@@ -43,6 +43,11 @@ internal sealed class MessageBuffer(MessagePreparer prepare)
         var prepared = prepare(topic, key, message, typeof(T));
         lock (_lock)
         {
+            if (_isClosed)
+            {
+                throw new InvalidOperationException($"The body has ended: what it publishes now ('{topic}') would be lost. Await what publishes.");
+            }
+
             (_messages ??= []).Add(prepared);
         }
     }

@@ -21,5 +21,6 @@ public sealed class StepContext
 
     /// <summary>Commits the message with the step's result, or not at all: a failed attempt publishes nothing.</summary>
     /// <inheritdoc cref="Workflow.Publish{T}" path="/param"/>
+    /// <exception cref="InvalidOperationException">The body has ended.</exception>
     public void Publish<T>(string topic, string key, T message) => Messages.Add(topic, key, message);
 }

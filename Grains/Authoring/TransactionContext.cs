@@ -40,6 +40,7 @@ public sealed class TransactionContext
 
     /// <summary>Commits the message with the transaction, or not at all.</summary>
     /// <inheritdoc cref="Workflow.Publish{T}" path="/param"/>
+    /// <exception cref="InvalidOperationException">The body has ended.</exception>
     public void Publish<T>(string topic, string key, T message) => Messages.Add(topic, key, message);
 }
 

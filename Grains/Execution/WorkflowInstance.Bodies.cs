@@ -176,7 +176,7 @@ internal sealed partial class WorkflowInstance
         try
         {
             var result = await step.RunAsync(new StepContext(attempt, IdempotencyKey(command), messages), _engine.Payloads);
-            var published = messages.Messages;
+            var published = messages.Close();
             CheckSize(command, result, published);
             PostHere(() =>
             {

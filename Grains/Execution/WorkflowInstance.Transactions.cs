@@ -41,7 +41,8 @@ internal sealed partial class WorkflowInstance
             var messages = new MessageBuffer(_engine.Messages);
             var result = await transaction.RunAsync(
                 new TransactionContext(attempt, session.Connection, session.Transaction, IdempotencyKey(attempt.Command), messages), _engine.Payloads);
-            CheckSize(attempt.Command, result, messages.Messages);
+            var published = messages.Close();
+            CheckSize(attempt.Command, result, published);
             if (session.HasEnded)
             {
                 return (new TransactionReply(TransactionOutcome.Failed, default, new InvalidOperationException(
@@ -49,7 +50,7 @@ internal sealed partial class WorkflowInstance
             }
 
             return (await ReadyAsync(new ReadyTransaction(
-                attempt, session, result, messages.Messages, new TaskCompletionSource<TransactionReply>(TaskCreationOptions.RunContinuationsAsynchronously))), true);
+                attempt, session, result, published, new TaskCompletionSource<TransactionReply>(TaskCreationOptions.RunContinuationsAsynchronously))), true);
         }
         catch (Exception error)
         {

@@ -175,6 +175,21 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
     }
 
     [Fact]
+    public async Task What_a_body_publishes_after_its_end_is_refused_and_not_lost()
+    {
+        StepContext? kept = null;
+        await using var engine = await database.ScriptAsync(
+            async w => await w.Step("ends", step =>
+            {
+                kept = step;
+                return Task.FromResult("ended");
+            }),
+            builder => builder.Outbox.Add("nowhere", new HandlerSink((_, _) => Task.CompletedTask), "late"));
+        Assert.Equal("ended", await engine.RunAsync("late"));
+        Assert.Throws<InvalidOperationException>(() => kept!.Publish("late", "key", 1));
+    }
+
+    [Fact]
     public async Task Mail_that_cannot_be_read_is_logged_waited_for_and_read_in_the_end()
     {
         var (lines, fails) = (new LogLines(), 2);
