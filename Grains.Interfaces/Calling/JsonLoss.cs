@@ -122,9 +122,31 @@ internal static class JsonLoss
             return $"is {type.Name}, whose {required.Name} is required and not always written, so it cannot be read back: take one of both away";
         }
 
+        if (BeginsAs(info) is { } begins)
+        {
+            return $"is {type.Name}, whose {begins.Name} is not written when it has its type's default, and begins with another value: take one of both away";
+        }
+
         // What is computed is only written, and what a converter has is its own.
         return info.Properties.Where(property => ComesBack(property) && !property.IsExtensionData && property.CustomConverter is null)
             .Select(property => Look(property.PropertyType, seen)).FirstOrDefault(fault => fault is not null);
+    }
+
+    /// <summary>A member that is left out for a value which a new object does not have.</summary>
+    private static JsonPropertyInfo? BeginsAs(JsonTypeInfo info)
+    {
+        var leftOut = info.Properties.Where(json => Ignored(json.AttributeProvider) is JsonIgnoreCondition.WhenWritingDefault or JsonIgnoreCondition.WhenWritingNull
+            && json is { Get: not null, AssociatedParameter: null }).ToList();
+        try
+        {
+            return leftOut.Count > 0 && info.CreateObject?.Invoke() is { } made
+                ? leftOut.Find(json => json.Get!(made) is { } value
+                    && (!json.PropertyType.IsValueType || !value.Equals(Activator.CreateInstance(json.PropertyType)))) : null;
+        }
+        catch (Exception)
+        {
+            return null; // Its constructor or getter has a mind of its own.
+        }
     }
 
     /// <summary>More than its elements does not come back, nor what cannot be filled.</summary>

@@ -52,7 +52,7 @@ public sealed class CarriedTests
         (typeof(ImmutableHashSet<string>), "whose order is another in each process"), (typeof(IImmutableDictionary<string, int>), "whose order is another"), (typeof(Stack), "upside down"),
         (typeof(Unbound), "no property has the name and type of its constructor's parameter 'value'"), (typeof(UnboundType), "parameter 'sum'"), (typeof(Fruit), "whose Apple JSON cannot tell from others"),
         (typeof(AnyFruit), "whose Pear JSON cannot tell from others"), (typeof(NotAlwaysWritten), "whose name is required and not always written"), (typeof(IgnoredWhenNull), "IgnoredWhenNull.Name would be lost"),
-        (typeof(Dictionary<object, int>), "have no type to come back as"), (typeof(Hashtable), "have no type"), (typeof(System.Collections.Specialized.StringCollection), "have no type"), (typeof(OneMore), "they would come back twice"),
+        (typeof(Dictionary<object, int>), "have no type to come back as"), (typeof(Hashtable), "have no type"), (typeof(System.Collections.Specialized.StringCollection), "have no type"), (typeof(OneMore), "they would come back twice"), (typeof(BeginsWithFive), "begins with another value"),
         (typeof(ImmutableStack<int>), "upside down"), (typeof(Undo), "upside down"), (typeof(Vehicle), "Bicycle.Gears would be lost"), (typeof(CapturedAlone), "CapturedAlone.<hidden>P would be lost"), (typeof(PrivateSetter), "PrivateSetter.Count would be lost"), (typeof(GetOnly), "GetOnly.Count would be lost"), (typeof(GetOnlyList), "GetOnlyList.Items would be lost"),
         (typeof(PublicField), "PublicField.Count would be lost"), (typeof(Hidden), "Hidden._count would be lost"), (typeof(HiddenBase), "Hidden._count would be lost"), (typeof(Animal), "of which JSON cannot tell what it was"),
         (typeof(IAnimal), "is IAnimal, of which JSON"), (typeof(Holds<Animal>), "is Animal, of which JSON"), (typeof(List<IAnimal>), "is IAnimal, of which JSON"), (typeof(Dictionary<string, BigInteger>), "BigInteger._sign"),
@@ -103,6 +103,12 @@ public sealed class CarriedTests
         public string? Name { get; private set; }
 
         public void Call(string name) => Name = name;
+    }
+
+    private sealed class BeginsWithFive
+    {
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+        public int Count { get; set; } = 5;
     }
 
     private sealed class OneMore : List<int>
