@@ -19,7 +19,8 @@ public interface IWorkflowClient
         where TContract : class, IWorkflow;
 }
 
-/// <summary>What a start does when the id's last run has ended. While it runs, every start attaches to it, but for <see cref="Reject"/>.</summary>
+/// <summary>What a start does when the id's last run has ended. While it runs, every start attaches to it, but for
+/// <see cref="Reject"/>.</summary>
 public enum StartPolicy
 {
     /// <summary>Attach to what is there, running or ended: an id is an idempotency key. The default.</summary>
@@ -28,7 +29,7 @@ public enum StartPolicy
     /// <summary>Throw <see cref="WorkflowExistsException"/> if the id is taken.</summary>
     Reject,
 
-    /// <summary>Open a new run if the last one has ended; attach to it while it runs.</summary>
+    /// <summary>Open a new run if the last one has ended, and no run took the start's signal before; attach to it while it runs.</summary>
     StartNew,
 }
 
@@ -37,15 +38,18 @@ public enum StartPolicy
 /// <param name="Started">True when this call made the run; false when it attached to one.</param>
 public readonly record struct StartedRun(Guid Run, bool Started);
 
-/// <summary>One workflow, typed by its contract. Start and result take their types from <see cref="IWorkflow{TInput,TResult}"/>: see <see cref="WorkflowHandleCalls"/>.</summary>
+/// <summary>One workflow, typed by its contract. Start and result take their types from <see cref="IWorkflow{TInput,TResult}"/>: see
+/// <see cref="WorkflowHandleCalls"/>.</summary>
 public interface IWorkflowHandle<out TContract>
     where TContract : class, IWorkflow
 {
     /// <summary>Names the workflow that the calls are about.</summary>
     WorkflowId Id { get; }
 
-    /// <summary>Returns after the signal's commit; it is delivered once, or kept and listed as undelivered when the run ends before it.</summary>
-    /// <param name="call">Exactly one call of a method marked <see cref="SignalAttribute"/>; anything else is an <see cref="ArgumentException"/>.</param>
+    /// <summary>Returns after the signal's commit; it is delivered once, or kept and listed as undelivered when the run ends before
+    /// it.</summary>
+    /// <param name="call">Exactly one call of a method marked <see cref="SignalAttribute"/>; anything else is an
+    /// <see cref="ArgumentException"/>.</param>
     /// <param name="messageId">A repeat with the same id changes nothing, also in a later run of the workflow, as long as the ids are kept
     /// (<c>KeepMessageIdsFor</c>). 1 to 200 characters (code points), well-formed and without control characters; another is an
     /// <see cref="ArgumentException"/>. Default: a new id, kept over the call's own retries; who
@@ -61,8 +65,10 @@ public interface IWorkflowHandle<out TContract>
     /// <param name="topic">Bound as a message id is.</param>
     Task SendAsync<TMessage>(string topic, TMessage message, string? messageId = null, CancellationToken cancellation = default);
 
-    /// <summary>The query's value between two turns of the workflow, which need not be in memory; writes nothing. Works on ended runs too.</summary>
-    /// <param name="query">Exactly one call of a method marked <see cref="QueryAttribute"/>, its result returned as it is: compute with what this method returns.</param>
+    /// <summary>The query's value between two turns of the workflow, which need not be in memory; writes nothing. Works on ended runs
+    /// too.</summary>
+    /// <param name="query">Exactly one call of a method marked <see cref="QueryAttribute"/>, its result returned as it is: compute with
+    /// what this method returns.</param>
     /// <exception cref="WorkflowNotFoundException">There is no such workflow.</exception>
     /// <exception cref="QueryFailedException">The query's own code threw.</exception>
     /// <exception cref="WorkflowCodeException">The run is not in memory, and the silo's code does not match its history.</exception>
@@ -71,13 +77,14 @@ public interface IWorkflowHandle<out TContract>
     /// <summary>The run's state in the database; null when there is no such workflow.</summary>
     Task<WorkflowView?> StatusAsync(CancellationToken cancellation = default);
 
-    /// <summary>Opens a workflow that was set aside: it goes on where its journal ends. True when it was set aside, false when there was nothing to do.</summary>
+    /// <summary>Opens a workflow that was set aside: it goes on where its journal ends. True when it was set aside, false when there was
+    /// nothing to do.</summary>
     /// <param name="requestId">A repeat with the id of a call that resumed the workflow answers true, and resumes nothing again. As
-    /// <c>messageId</c> of
-    /// <see cref="SignalAsync"/>. Default: a new id, kept over the call's own retries.</param>
+    /// <c>messageId</c> of <see cref="SignalAsync"/>. Default: a new id, kept over the call's own retries.</param>
     Task<bool> ResumeAsync(string? requestId = null, CancellationToken cancellation = default);
 
-    /// <summary>Asks the cluster to look at the workflow now: what a caller does after the commit of a transaction that started it. Losing the call costs at most a second.</summary>
+    /// <summary>Asks the cluster to look at the workflow now: what a caller does after the commit of a transaction that started it. Losing
+    /// the call costs at most a second.</summary>
     Task NudgeAsync(CancellationToken cancellation = default);
 
     /// <summary>

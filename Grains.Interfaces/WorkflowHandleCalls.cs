@@ -9,7 +9,8 @@ public static class WorkflowHandleCalls
     /// <param name="requestId">Of a start with <see cref="StartPolicy.Reject"/> or <see cref="StartPolicy.StartNew"/>: a repeat with the
     /// same id answers with the run that the first one made, and makes no other; one that found a run made none, and is asked anew, unless
     /// that run took its signal. 1 to 200 characters without control characters. Default: a new id, kept over the call's own retries. With
-    /// <see cref="StartPolicy.Attach"/> the workflow's id is enough for the run, and this is the message id of a signal without one.</param>
+    /// <see cref="StartPolicy.Attach"/> the workflow's id is enough for the run, and this is the message id of a signal without
+    /// one.</param>
     /// <exception cref="WorkflowUnavailableException">Not answered in time: repeat the call with the exception's <c>RequestId</c>, as
     /// <paramref name="requestId"/>, or where the start attaches as the signal's message id.</exception>
     /// <exception cref="WorkflowTypeMismatchException">The id belongs to a workflow of another type.</exception>

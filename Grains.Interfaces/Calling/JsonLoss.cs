@@ -80,10 +80,11 @@ internal static class JsonLoss
             return ofDerived;
         }
 
-        if (derived.Any(one => one.TypeDiscriminator is null && one.DerivedType != type))
+        var nameless = derived.Where(one => one.TypeDiscriminator is null && one.DerivedType != type).ToList();
+        if (nameless is [{ DerivedType.Name: var unnamed }, ..])
         {
-            var unnamed = derived.First(one => one.TypeDiscriminator is null && one.DerivedType != type).DerivedType.Name;
-            return $"is {type.Name}, whose {unnamed} JSON cannot tell from others: give it a name, [JsonDerivedType(typeof({unnamed}), \"…\")]";
+            return $"is {type.Name}, whose {unnamed} JSON cannot tell from others: "
+                + $"give it a name, [JsonDerivedType(typeof({unnamed}), \"…\")]";
         }
 
         if (type.IsAbstract)
@@ -106,25 +107,14 @@ internal static class JsonLoss
             if (part.GetFields(Declared).FirstOrDefault(field => IsLost(field, info)) is { } lost)
             {
                 return $"is {type.Name}, and {Name(lost)} would be lost in JSON: "
-                    + "make it a property with a setter or a parameter of the constructor, mark it [JsonInclude], or [JsonIgnore] ([NonSerialized] for a field) where it may be";
+                    + "make it a property with a setter or a parameter of the constructor, mark it [JsonInclude], "
+                    + "or [JsonIgnore] ([NonSerialized] for a field) where it may be";
             }
         }
 
-        if (info.ConstructorAttributeProvider is ConstructorInfo { } constructor && constructor.GetParameters().FirstOrDefault(parameter =>
-            !info.Properties.Any(json => json.AssociatedParameter?.Position == parameter.Position)) is { } unbound)
+        if (LookAtReading(info) is { } unread)
         {
-            return $"is {type.Name}, and no property has the name and type of its constructor's parameter '{unbound.Name}', so it cannot be read back: "
-                + "give it its property's, or mark another constructor [JsonConstructor]";
-        }
-
-        if (info.Properties.FirstOrDefault(json => json.IsRequired && Ignored(json.AttributeProvider) is not null) is { } required)
-        {
-            return $"is {type.Name}, whose {required.Name} is required and not always written, so it cannot be read back: take one of both away";
-        }
-
-        if (BeginsAs(info) is { } begins)
-        {
-            return $"is {type.Name}, whose {begins.Name} is not written when it has its type's default, and begins with another value: take one of both away";
+            return unread;
         }
 
         // What is computed is only written, and what a converter has is its own.
@@ -132,16 +122,38 @@ internal static class JsonLoss
             .Select(property => Look(property.PropertyType, seen)).FirstOrDefault(fault => fault is not null);
     }
 
-    /// <summary>A member that is left out for a value which a new object does not have.</summary>
-    private static JsonPropertyInfo? BeginsAs(JsonTypeInfo info)
+    /// <summary>Of what is written: whether it can be made again, with what it had.</summary>
+    private static string? LookAtReading(JsonTypeInfo info)
     {
-        var leftOut = info.Properties.Where(json => Ignored(json.AttributeProvider) is JsonIgnoreCondition.WhenWritingDefault or JsonIgnoreCondition.WhenWritingNull
-            && json is { Get: not null, AssociatedParameter: null }).ToList();
+        var parameters = (info.ConstructorAttributeProvider as ConstructorInfo)?.GetParameters() ?? [];
+        var bound = info.Properties.Select(json => json.AssociatedParameter?.Position).ToHashSet();
+        if (Array.Find(parameters, parameter => !bound.Contains(parameter.Position)) is { } unbound)
+        {
+            return $"is {info.Type.Name}, and no property has the name and type of its constructor's parameter '{unbound.Name}', "
+                + "so it cannot be read back: give it its property's, or mark another constructor [JsonConstructor]";
+        }
+
+        var leftOut = info.Properties.Where(json =>
+            Ignored(json.AttributeProvider) is JsonIgnoreCondition.WhenWritingDefault or JsonIgnoreCondition.WhenWritingNull).ToList();
+        return leftOut.Find(json => json.IsRequired) is { } required
+            ? $"is {info.Type.Name}, whose {required.Name} is required and not always written, so it cannot be read back: "
+                + "take one of both away"
+            : leftOut.Count > 0 && BeginsOtherwise(info, leftOut) is { } begins
+            ? $"is {info.Type.Name}, whose {begins.Name} is not written when it has its type's default, and begins with another value: "
+                + "take one of both away"
+            : null;
+    }
+
+    /// <summary>A member of these that a new object has with another value than the one for which it is left out, and that may get that
+    /// one.</summary>
+    private static JsonPropertyInfo? BeginsOtherwise(JsonTypeInfo info, List<JsonPropertyInfo> leftOut)
+    {
         try
         {
-            return leftOut.Count > 0 && info.CreateObject?.Invoke() is { } made
-                ? leftOut.Find(json => json.Get!(made) is { } value
-                    && (!json.PropertyType.IsValueType || !value.Equals(Activator.CreateInstance(json.PropertyType)))) : null;
+            return info.CreateObject?.Invoke() is { } made
+                ? leftOut.Find(json => json is { Get: { } get, Set: not null, AssociatedParameter: null } && get(made) is { } value
+                    && (json.PropertyType.IsValueType ? !value.Equals(Activator.CreateInstance(json.PropertyType)) : json.IsGetNullable))
+                : null;
         }
         catch (Exception)
         {
@@ -224,7 +236,8 @@ internal static class JsonLoss
         && (json.Set is not null || json.AssociatedParameter is not null || json.IsExtensionData || IsFilled(json));
 
     private static bool IsFilled(JsonPropertyInfo json) => json.ObjectCreationHandling == JsonObjectCreationHandling.Populate
-        || (json.AttributeProvider is MemberInfo { DeclaringType: { } owner } && owner.IsDefined(typeof(JsonObjectCreationHandlingAttribute)));
+        || (json.AttributeProvider is MemberInfo { DeclaringType: { } owner }
+            && owner.IsDefined(typeof(JsonObjectCreationHandlingAttribute)));
 
     // Marked so; and who listens to an event is no state.
     private static bool MayBeLost(FieldInfo field) => field.IsDefined(typeof(NonSerializedAttribute))
@@ -233,8 +246,8 @@ internal static class JsonLoss
     private static JsonIgnoreCondition? Ignored(ICustomAttributeProvider? member) =>
         (member as MemberInfo)?.GetCustomAttribute<JsonIgnoreAttribute>()?.Condition;
 
-    private static bool IsTyped(Type type) => type.IsArray || Array.Exists([type, .. type.GetInterfaces()], one =>
-        one.IsGenericType && one.GetGenericTypeDefinition() == typeof(IEnumerable<>)) || type.IsGenericType;
+    private static bool IsTyped(Type type) => type.IsGenericType
+        || Array.Exists(type.GetInterfaces(), one => one.IsGenericType && one.GetGenericTypeDefinition() == typeof(IEnumerable<>));
 
     private static bool IsOf(JsonPropertyInfo json, MemberInfo member) =>
         json.AttributeProvider is MemberInfo one && one.Name == member.Name
@@ -246,7 +259,8 @@ internal static class JsonLoss
         && last.GetMethod?.GetBaseDefinition() == first.GetMethod?.GetBaseDefinition();
 
     private static PropertyInfo? AutoProperty(FieldInfo field) =>
-        field.Name is ['<', ..] && field.Name.IndexOf(">k__BackingField", StringComparison.Ordinal) is > 1 and var end ? field.DeclaringType!.GetProperty(field.Name[1..end], Declared) : null;
+        field.Name is ['<', ..] && field.Name.IndexOf(">k__BackingField", StringComparison.Ordinal) is > 1 and var end
+            ? field.DeclaringType!.GetProperty(field.Name[1..end], Declared) : null;
 
     private static string Name(FieldInfo field) => $"{field.DeclaringType!.Name}.{AutoProperty(field)?.Name ?? field.Name}";
 
@@ -263,7 +277,8 @@ internal static class JsonLoss
         }
 
         const BindingFlags Inherited = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
-        if (property.GetMethod is { IsVirtual: true } && Touches(property.DeclaringType!.BaseType?.GetProperty(property.Name, Inherited), field))
+        if (property.GetMethod is { IsVirtual: true }
+            && Touches(property.DeclaringType!.BaseType?.GetProperty(property.Name, Inherited), field))
         {
             return true; // The override may go on to it.
         }

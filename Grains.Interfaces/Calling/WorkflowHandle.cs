@@ -6,7 +6,12 @@ using Actors.Wire;
 namespace Actors.Calling;
 
 internal sealed class WorkflowHandle<TContract>(
-    WorkflowId id, IWorkflowRoute route, Mailboxes mailboxes, PayloadSerializer payloads, TimeSpan patience, SignalRequest? withStart = null)
+    WorkflowId id,
+    IWorkflowRoute route,
+    Mailboxes mailboxes,
+    PayloadSerializer payloads,
+    TimeSpan patience,
+    SignalRequest? withStart = null)
     : IWorkflowHandle<TContract>
     where TContract : class, IWorkflow
 {
@@ -18,21 +23,25 @@ internal sealed class WorkflowHandle<TContract>(
     public WorkflowId Id { get; } = id;
 
     public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) => withStart is null
-        ? new WorkflowHandle<TContract>(Id, route, mailboxes, payloads, patience, Signal(call, messageId is null ? DrawnByStart : Checked(messageId)))
+        ? new WorkflowHandle<TContract>(
+            Id, route, mailboxes, payloads, patience, Signal(call, messageId is null ? DrawnByStart : Checked(messageId)))
         : throw new InvalidOperationException($"A start of workflow '{Id}' delivers one signal: send further ones with SignalAsync.");
 
     public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, string? requestId, CancellationToken cancellation)
     {
         var id = requestId is null && policy == StartPolicy.Attach ? null : Checked(requestId, "A request id");
-        var request = new StartRequest(Contract.Name, payloads.Write(input, $"Input of workflow '{Id}'"), policy, SignalOf(id), id, Contract.FullNames);
-        var reply = await AskAsync(() => route.StartAsync(Id, request), reply => reply.Error, id ?? request.Signal?.MessageId, cancellation);
+        var payload = payloads.Write(input, $"Input of workflow '{Id}'");
+        var request = new StartRequest(Contract.Name, payload, policy, SignalOf(id), id, Contract.FullNames);
+        var repeatsBy = id ?? request.Signal?.MessageId;
+        var reply = await AskAsync(() => route.StartAsync(Id, request), reply => reply.Error, repeatsBy, cancellation);
         return new StartedRun(reply.Run, reply.Started);
     }
 
     public async Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation)
     {
         var payload = payloads.Write(input, $"Input of workflow '{Id}'");
-        await using var command = Command(transaction, "select actors.start_workflow(@namespace, @id, @type, @payload::json, @bytes, @contracts)", payload);
+        await using var command = Command(
+            transaction, "select actors.start_workflow(@namespace, @id, @type, @payload::json, @bytes, @contracts)", payload);
         Add(command, "type", Contract.Name, DbType.String);
         Add(command, "contracts", Contract.FullNames.ToArray(), type: null);
         try
@@ -67,7 +76,8 @@ internal sealed class WorkflowHandle<TContract>(
 
     private async Task SendAsync(SignalRequest signal, DbTransaction transaction, CancellationToken cancellation)
     {
-        await using var command = Command(transaction, "select actors.send(@namespace, @id, @message, @name, @payload::json, @bytes)", signal.Payload);
+        await using var command = Command(
+            transaction, "select actors.send(@namespace, @id, @message, @name, @payload::json, @bytes)", signal.Payload);
         Add(command, "message", signal.MessageId, DbType.String);
         Add(command, "name", signal.Name, DbType.String);
         if (await command.ExecuteScalarAsync(cancellation) is not true)
@@ -99,7 +109,8 @@ internal sealed class WorkflowHandle<TContract>(
     {
         var reply = await AskAsync(() => mailboxes.Of(Id).StatusAsync(), reply => reply.Error, null, cancellation);
         return !reply.Found ? null : new WorkflowView(
-            Id, reply.Run, reply.Type, (WorkflowStatus)reply.Status, reply.Position, reply.Epoch, reply.Owner, reply.CreatedAt, reply.EndedAt, reply.Problem)
+            Id, reply.Run, reply.Type, (WorkflowStatus)reply.Status, reply.Position, reply.Epoch, reply.Owner, reply.CreatedAt,
+            reply.EndedAt, reply.Problem)
         {
             Undelivered = reply.Undelivered,
         };
@@ -158,7 +169,8 @@ internal sealed class WorkflowHandle<TContract>(
 
     /// <summary>The signal of one start. Without an id of its own it has the request's: one id repeats both, and each start of this handle
     /// has another.</summary>
-    private SignalRequest? SignalOf(string? requestId) => withStart is { MessageId: DrawnByStart } ? withStart with { MessageId = requestId ?? Checked(null) } : withStart;
+    private SignalRequest? SignalOf(string? requestId) => withStart is { MessageId: DrawnByStart }
+        ? withStart with { MessageId = requestId ?? Checked(null) } : withStart;
 
     private SignalRequest Signal(Func<TContract, Task> call, string messageId)
     {
@@ -172,7 +184,8 @@ internal sealed class WorkflowHandle<TContract>(
     private static readonly TimeSpan RetryFirst = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(1);
 
-    private static string Checked(string? id, string what = "A message id") => id is null ? Guid.NewGuid().ToString("N") : NameRule.Checked(id, what);
+    private static string Checked(string? id, string what = "A message id") =>
+        id is null ? Guid.NewGuid().ToString("N") : NameRule.Checked(id, what);
 
     /// <summary>Asks, and asks again with the same ids while the cluster or its database is away, for as long as the patience.</summary>
     /// <param name="requestId">By which a caller repeats the call when this gives up; null for what needs none.</param>
@@ -190,12 +203,14 @@ internal sealed class WorkflowHandle<TContract>(
                     return reply;
                 }
 
-                unavailable = error is WorkflowUnavailableException ? new WorkflowUnavailableException(error.Message) { RequestId = requestId } : throw error;
+                unavailable = error is WorkflowUnavailableException
+                    ? new WorkflowUnavailableException(error.Message) { RequestId = requestId } : throw error;
             }
             catch (Exception error) when (Unreachable(error, cancellation))
             {
                 unavailable = new WorkflowUnavailableException(
-                    $"Workflow '{Id}' could not be reached ({error.GetType().Name}). What was asked may or may not be committed: repeat it with the same ids.", error)
+                    $"Workflow '{Id}' could not be reached ({error.GetType().Name}). "
+                    + "What was asked may or may not be committed: repeat it with the same ids.", error)
                 {
                     RequestId = requestId,
                 };

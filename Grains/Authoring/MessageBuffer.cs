@@ -45,7 +45,8 @@ internal sealed class MessageBuffer(MessagePreparer prepare)
         {
             if (_isClosed)
             {
-                throw new InvalidOperationException($"The body has ended: what it publishes now ('{topic}') would be lost. Await what publishes.");
+                throw new InvalidOperationException(
+                    $"The body has ended: what it publishes now ('{topic}') would be lost. Await what publishes.");
             }
 
             (_messages ??= []).Add(prepared);

@@ -18,9 +18,9 @@ public sealed class TransactionContext
         (IdempotencyKey, Attempt, Messages) = (idempotencyKey, attempt.Number, messages);
     }
 
-    /// <summary>Open, and inside <see cref="Transaction"/>: what is written over it commits with the workflow's state. Never close it, and end
-    /// no transaction over it: a COMMIT or ROLLBACK of the body's own fails the attempt, and one AND CHAIN, or with a BEGIN behind it, cannot
-    /// be noticed: what it committed is there twice when the attempt runs again.</summary>
+    /// <summary>Open, and inside <see cref="Transaction"/>: what is written over it commits with the workflow's state. Never close it, and
+    /// end no transaction over it. A COMMIT or ROLLBACK of the body's own fails the attempt. One AND CHAIN, or with a BEGIN behind it, is
+    /// not noticed: what it committed is there twice when the attempt runs again.</summary>
     public NpgsqlConnection Connection { get; }
 
     /// <summary>For Dapper's <c>transaction</c> parameter and EF Core's <c>UseTransaction</c>. Plain commands on the connection are inside it anyway.</summary>

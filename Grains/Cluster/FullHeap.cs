@@ -23,7 +23,7 @@ internal static class FullHeap
         }
     }
 
-    /// <summary>Allocates nothing. What finds no memory while the process ends, and its end itself, is no news.</summary>
+    /// <summary>Allocates nothing. Ends the process once: its end itself may find no memory either.</summary>
     private static void Judge(FirstChanceExceptionEventArgs thrown)
     {
         if (thrown.Exception is OutOfMemoryException && GC.GetTotalMemory(forceFullCollection: false) > _half

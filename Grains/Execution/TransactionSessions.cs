@@ -44,8 +44,8 @@ internal sealed partial class TransactionSessions(
         }
     }
 
-    /// <summary>Once for each: what is not committed is rolled back. A statement that the body sent and did not wait for holds its connection, and
-    /// not its run.</summary>
+    /// <summary>Once for each: what is not committed is rolled back. A statement that the body sent and did not wait for holds its
+    /// connection, and not its run.</summary>
     public async ValueTask EndAsync(TransactionCommit? session)
     {
         if (session is null || !_open.TryRemove(session, out _))
@@ -120,7 +120,10 @@ internal sealed partial class TransactionSessions(
         Problem = problem;
     }
 
-    [LoggerMessage(514, LogLevel.Warning, "A transaction's connection has not come back within {Time}: its body left a statement under way. Await what is sent.")]
+    private const string Lingers = "A transaction's connection has not come back within {Time}: its body left a statement under way. "
+        + "Await what is sent.";
+
+    [LoggerMessage(514, LogLevel.Warning, Lingers)]
     private static partial void LogLingers(ILogger log, TimeSpan time);
 
     [LoggerMessage(511, LogLevel.Warning, "{Problem}")]

@@ -12,11 +12,11 @@ namespace Actors.Execution;
 internal sealed partial class WorkflowCode
 {
     private readonly Queue<(JournalRow Row, string Reason)> _refused = [];
+    private readonly Queue<JournalRow> _ofTopics = [];
     private HashSet<int>? _refusedBefore;
+    private HashSet<int>? _ofTopicsBefore;
     private DateTimeOffset _lastEntry;
     private JournalRow? _delivered;
-    private readonly Queue<JournalRow> _ofTopics = [];
-    private HashSet<int>? _ofTopicsBefore;
 
     /// <summary>Reads a signal's arguments without delivering it.</summary>
     /// <exception cref="UnknownMethodException">The contract has no such signal.</exception>
@@ -42,9 +42,11 @@ internal sealed partial class WorkflowCode
     /// <summary>As it is stored, logged and shown.</summary>
     public static string Reason(PayloadException error) => StoredText.Shortened(error.Message, 500);
 
-    private void ExpectRefused(JournalRow row) => Expect<RefusedMessage>("Refusal", row, refused => (_refusedBefore ??= []).Add(refused.Position));
+    private void ExpectRefused(JournalRow row) =>
+        Expect<RefusedMessage>("Refusal", row, refused => (_refusedBefore ??= []).Add(refused.Position));
 
-    private void ExpectTopic(JournalRow row) => Expect<LetterOfTopic>("Note", row, letter => (_ofTopicsBefore ??= []).Add(letter.Position));
+    private void ExpectTopic(JournalRow row) =>
+        Expect<LetterOfTopic>("Note", row, letter => (_ofTopicsBefore ??= []).Add(letter.Position));
 
     private bool IsOfTopic(JournalRow letter) => _ofTopicsBefore?.Contains(letter.Position) is true;
 

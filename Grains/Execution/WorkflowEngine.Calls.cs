@@ -260,9 +260,10 @@ internal sealed partial class WorkflowEngine
             batch, ReadLastRow, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<short> { TypedValue = (short)kind }),
         async reader => await reader.ReadAsync() ? RowReading.Payload(reader, 1) : throw NotFound(row.Id)); // Retention took it just now.
 
-    private const int MovesAtOnce = 10;
+    private const int MovesAtOnce = 10; // From then on with pauses: a run that leaves each time meets fault after fault.
 
-    /// <summary>A run may leave memory between being found and being asked; then it is looked for again. Not when another silo has it.</summary>
+    /// <summary>A run may leave memory between being found and being asked; then it is looked for again. Not when another silo has
+    /// it.</summary>
     private async Task<T> RepeatAsync<T>(WorkflowId id, Func<Task<T>> call)
     {
         for (var tries = 1; ; tries++)
@@ -280,7 +281,7 @@ internal sealed partial class WorkflowEngine
 
                 if (tries > MovesAtOnce)
                 {
-                    await Task.Delay(PostgresFaults.Pause(tries - MovesAtOnce)); // One that leaves each time meets fault after fault.
+                    await Task.Delay(PostgresFaults.Pause(tries - MovesAtOnce));
                 }
 
                 await Task.Yield();

@@ -14,9 +14,11 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 {
     private static readonly string ReadTime = SqlText.Get("read_time");
 
+    // Faults of the engine with one run, without a commit in between, after which none of it is run again.
+    private const int FaultLimit = 3;
+
     private readonly ConcurrentDictionary<WorkflowId, WorkflowInstance> _residents = new();
     private readonly ConcurrentDictionary<WorkflowId, Lazy<Task<Opened>>> _opening = new();
-    private const int FaultLimit = 3;
     private readonly ConcurrentDictionary<WorkflowId, bool> _unsure = new();
     private EngineWatch? _watch;
     private volatile bool _stopping;
@@ -155,9 +157,14 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             return new StartReply(null, Context.Payloads.Read<Guid>(made, $"The run of request '{requestId}'"), Started: true);
         }
 
-        return request.Signal is { MessageId: { } sent } && (sent == requestId || request.Policy == StartPolicy.StartNew) && await FindMessageAsync(found.Workflow, sent, MessageIdKind.Message) is { } told
-            ? new StartReply(null, told.Data is null ? found.Run : Context.Payloads.Read<Guid>(told, $"The run that took message '{sent}'"), Started: false)
-            : null;
+        if (request.Signal is not { MessageId: { } sent } || (sent != requestId && request.Policy != StartPolicy.StartNew)
+            || await FindMessageAsync(found.Workflow, sent, MessageIdKind.Message) is not { } told)
+        {
+            return null;
+        }
+
+        var run = told.Data is null ? found.Run : Context.Payloads.Read<Guid>(told, $"The run that took message '{sent}'");
+        return new StartReply(null, run, Started: false);
     }
 
     /// <summary>False when the id is taken.</summary>
@@ -287,8 +294,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         // Not even its code is run: whatever brought the silos down, or the engine to its end, may happen in it.
         await SetAsideAsync(row, faults >= FaultLimit
             ? $"the engine failed {faults} times with it, without a commit in between, last with {last}"
-            : $"Workflow '{row.Id}' was in memory of {row.CrashCount} silos that died, without a commit in between (CrashLimit {Context.Options.CrashLimit}). "
-                + "Find what kills the process, then resume it.");
+            : $"Workflow '{row.Id}' was in memory of {row.CrashCount} silos that died, without a commit in between "
+                + $"(CrashLimit {Context.Options.CrashLimit}). Find what kills the process, then resume it.");
         Context.Faults.TryRemove(row.Id, out _);
         return new Opened(null, row with { Status = WorkflowStatus.SetAside, Owner = null });
     }
@@ -306,7 +313,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         Context.Journal.Submit(entry, done.SetResult);
         if (await done.Task is { Outcome: CommitOutcome.Rejected, Error: var error })
         {
-            throw new WorkflowUnavailableException($"Workflow '{row.Id}' cannot go on ({reason}), and the database refuses to record it: {error?.Message}");
+            throw new WorkflowUnavailableException(
+                $"Workflow '{row.Id}' cannot go on ({reason}), and the database refuses to record it: {error?.Message}");
         }
     }
 

@@ -40,6 +40,10 @@ internal sealed partial class WorkflowInstance
         {
             return await done.Ask().WaitAsync(AnswerWithin, _engine.Time);
         }
+        catch (PayloadException error)
+        {
+            return error.Message; // Somebody changed the journal.
+        }
         catch (Exception error) when (error is TimeoutException or MovedException)
         {
             return TurnProblem;
@@ -177,7 +181,8 @@ internal sealed partial class WorkflowInstance
     {
         if (_inFlight is { Since: not 0 and var since } && _engine.Time.GetElapsedTime(since) is var waits && waits > LongAfter)
         {
-            return $"A commit of it has been under way for {waits.TotalSeconds:0} s. If the database refuses it or does not answer, the silo's log says so.";
+            return $"A commit of it has been under way for {waits.TotalSeconds:0} s. "
+                + "If the database refuses it or does not answer, the silo's log says so.";
         }
 
         if (_mailProblem is { } unread)

@@ -162,7 +162,8 @@ internal sealed partial class WorkflowInstance
             {
                 var pause = PostgresFaults.Pause(tries);
                 LogMailUnread(Id, tries, pause, ErrorText.MessageOf(error));
-                _mailProblem = tries < InterruptionsBeforeProblem ? null : $"Its inbox could not be read {tries} times, last with {ErrorText.MessageOf(error)}";
+                _mailProblem = tries < InterruptionsBeforeProblem
+                    ? null : $"Its inbox could not be read {tries} times, last with {ErrorText.MessageOf(error)}";
                 await Task.Delay(pause);
             }
         }

@@ -111,7 +111,8 @@ internal sealed partial class WorkflowInstance
                 break;
             case CommitOutcome.Rejected when entry.Status == WorkflowStatus.SetAside:
                 // Not even that. After a few times nothing of it is run again.
-                var refused = new WorkflowUnavailableException($"Workflow '{Id}' cannot go on ({_setAsideReason}), and the database refuses to record it: {reply.Error?.Message}");
+                var refused = new WorkflowUnavailableException(
+                    $"Workflow '{Id}' cannot go on ({_setAsideReason}), and the database refuses to record it: {reply.Error?.Message}");
                 GiveUp(refused, refused);
                 break;
             default:

@@ -49,8 +49,8 @@ internal sealed partial class WorkflowInstance
                     $"The body of {attempt.Command} ended its transaction: the engine commits it. Throw to roll back.")), true);
             }
 
-            return (await ReadyAsync(new ReadyTransaction(
-                attempt, session, result, published, new TaskCompletionSource<TransactionReply>(TaskCreationOptions.RunContinuationsAsynchronously))), true);
+            var done = new TaskCompletionSource<TransactionReply>(TaskCreationOptions.RunContinuationsAsynchronously);
+            return (await ReadyAsync(new ReadyTransaction(attempt, session, result, published, done)), true);
         }
         catch (Exception error)
         {

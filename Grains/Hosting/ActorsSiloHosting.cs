@@ -100,8 +100,7 @@ public static class ActorsSiloHosting
             engine.Context.Journal.OutboxWritten = relay.Nudge;
             return relay;
         });
-        AddSafeLoggers<OutboxRelay, Sweeper, Retention, ColdStart>(services);
-        AddSafeLoggers<TurnWatch, MembershipWatch, SiloLife, PartitionGrain>(services);
+        AddSafeLoggers(services);
         services.AddSingleton<WorkflowCalls>();
         services.AddSingleton<StartsHere>();
         services.AddSingleton<SiloRoute>();
@@ -114,17 +113,21 @@ public static class ActorsSiloHosting
             });
     }
 
-    /// <summary>The engine's own categories: see <see cref="SafeLoggers"/>.</summary>
-    private static void AddSafeLoggers<T1, T2, T3, T4>(IServiceCollection services)
+    /// <summary>Those who get their logger from the host: see <see cref="SafeLoggers"/>.</summary>
+    private static void AddSafeLoggers(IServiceCollection services)
     {
-        Add<T1>();
-        Add<T2>();
-        Add<T3>();
-        Add<T4>();
-
-        void Add<T>() => services.AddSingleton<ILogger<T>>(
-            provider => new Logger<T>(new SafeLoggers(provider.GetRequiredService<ILoggerFactory>())));
+        AddSafeLogger<OutboxRelay>(services);
+        AddSafeLogger<Sweeper>(services);
+        AddSafeLogger<Retention>(services);
+        AddSafeLogger<ColdStart>(services);
+        AddSafeLogger<MembershipWatch>(services);
+        AddSafeLogger<PartitionGrain>(services);
+        AddSafeLogger<SiloLife>(services);
+        AddSafeLogger<TurnWatch>(services);
     }
+
+    private static void AddSafeLogger<T>(IServiceCollection services) => services.AddSingleton<ILogger<T>>(provider =>
+        new Logger<T>(new SafeLoggers(provider.GetRequiredService<ILoggerFactory>())));
 
     private static void AddClusterParts(IServiceCollection services, ActorsBuilder settings)
     {
@@ -230,7 +233,8 @@ public static class ActorsSiloHosting
             : !health.Active ? HealthCheckResult.Unhealthy("The silo has not joined yet.")
             : engine.Context.Lease.IsLost ? HealthCheckResult.Unhealthy("The silo could not renew its lease: it takes no calls until Postgres answers.")
             : engine.Context.Database.Probe.Silence is { } silence ? HealthCheckResult.Unhealthy(silence)
-            : (health.FailedLoops ?? engine.Context.Database.Probe.Trouble ?? engine.Context.Sessions.Problem) is { } problem ? HealthCheckResult.Degraded(problem)
+            : (health.FailedLoops ?? engine.Context.Database.Probe.Trouble ?? engine.Context.Sessions.Problem) is { } problem
+            ? HealthCheckResult.Degraded(problem)
             : HealthCheckResult.Healthy());
     }
 }

@@ -109,6 +109,7 @@ internal sealed partial class Sweeper(
                 if (sweeps % 1000 == 999)
                 {
                     await database.ExecuteAsync("forget silos", batch => GroupBatch.Statement(batch, ForgetSilos), stop);
+                    ForgetUnwilling();
                 }
 
                 failures = 0;
@@ -209,7 +210,8 @@ internal sealed partial class Sweeper(
         {
             var times = _unwilling.GetValueOrDefault(id).Times + 1;
             _unwilling[id] = (times, Environment.TickCount64 + (long)PostgresFaults.Pause(times).TotalMilliseconds);
-            LogWakeFailed(times < FailuresBeforeWarning ? LogLevel.Debug : LogLevel.Warning, id, times, error.Message); // It is found again.
+            var level = times < FailuresBeforeWarning ? LogLevel.Debug : LogLevel.Warning;
+            LogWakeFailed(level, id, times, error.Message); // It is found again.
         }
         finally
         {
@@ -219,6 +221,18 @@ internal sealed partial class Sweeper(
 
     /// <summary>One that cannot be woken is tried after pauses that get longer, like a statement that fails.</summary>
     private bool IsToBeTried(WorkflowId id) => !_unwilling.TryGetValue(id, out var failed) || Environment.TickCount64 >= failed.Next;
+
+    /// <summary>Those that no sweep has found for a minute: they have ended, or another silo has them.</summary>
+    private void ForgetUnwilling()
+    {
+        foreach (var (id, failed) in _unwilling)
+        {
+            if (failed.Next < Environment.TickCount64 - 60_000)
+            {
+                _unwilling.TryRemove(id, out _);
+            }
+        }
+    }
 
     private void Build(NpgsqlBatch batch, short[] mine, bool looksFar) => GroupBatch.Statement(
         batch,
@@ -247,7 +261,7 @@ internal sealed partial class Sweeper(
     [LoggerMessage(405, LogLevel.Warning, "Silo {Silo} could not be declared dead now: {Reason}")]
     private partial void LogBuryFailed(Guid silo, string reason);
 
-    [LoggerMessage(EventId = 403, Message = "Workflow '{Id}' could not be woken, {Times} time(s) by now ({Reason}); a later sweep finds it again.")]
+    [LoggerMessage(EventId = 403, Message = "Workflow '{Id}' could not be woken, {Times} time(s) by now ({Reason}); it is found again.")]
     private partial void LogWakeFailed(LogLevel level, WorkflowId id, int times, string reason);
 }
 

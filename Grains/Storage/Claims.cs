@@ -191,12 +191,14 @@ internal sealed class Claims : IAsyncDisposable
         }
         else
         {
-            request.Done.TrySetException(new InvalidDataException($"Workflow '{request.Id}' has a row and no history: somebody changed the tables."));
+            request.Done.TrySetException(
+                new InvalidDataException($"Workflow '{request.Id}' has a row and no history: somebody changed the tables."));
         }
     }
 
     /// <summary>Reads the first of them, whatever its size, and as many more as fit. Returns the others.</summary>
-    private async Task<List<(Request<LoadedRun> Request, LoadedRun Run)>> ReadRestAsync(List<(Request<LoadedRun> Request, LoadedRun Run)> rest)
+    private async Task<List<(Request<LoadedRun> Request, LoadedRun Run)>> ReadRestAsync(
+        List<(Request<LoadedRun> Request, LoadedRun Run)> rest)
     {
         await _large.WaitAsync();
         try
@@ -264,7 +266,8 @@ internal sealed class Claims : IAsyncDisposable
 
                 var owner = claim ? _database.Silo : (Guid?)null;
                 GroupBatch.Statement(batch, ReadWorkflows, Text(namespaces), Text(names));
-                GroupBatch.Statement(batch, ReadJournals, Text(namespaces), Text(names), Owner(owner), Bytes(HistoriesMax), FirstAnyway(!claim));
+                GroupBatch.Statement(
+                    batch, ReadJournals, Text(namespaces), Text(names), Owner(owner), Bytes(HistoriesMax), FirstAnyway(!claim));
                 GroupBatch.Statement(batch, ReadInboxes, Text(namespaces), Text(names), Owner(owner), new NpgsqlParameter<int> { TypedValue = MailMax });
             },
             ReadAsync);

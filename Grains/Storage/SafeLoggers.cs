@@ -3,8 +3,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Storage;
 
 /// <summary>
-/// The host's loggers, of which none throws: a provider whose disk is full, or that cannot describe what it is given, loses its line. The engine logs
-/// where nobody could catch what a logger throws: between a failure and its record, in timers, and in the last words of its loops.
+/// The host's loggers, of which none throws: a provider whose disk is full, or that cannot describe what it is given, loses its line. The
+/// engine logs where nobody could catch what a logger throws: between a failure and its record, in timers, and in its loops' catches.
 /// </summary>
 internal sealed class SafeLoggers(ILoggerFactory host) : ILoggerFactory
 {

@@ -5,8 +5,9 @@ using Npgsql;
 namespace Actors.Storage;
 
 /// <summary>
-/// Counts the engine's round trips to Postgres, and, for crash tests, kills this process just before or just after the k-th of them
-/// (<c>ACTORS_CRASH_AT=before:k</c> or <c>after:k</c>). Every statement of the engine passes here.
+/// Counts the engine's round trips to Postgres, and knows which are not answered and which fail again and again. For crash tests it kills
+/// this process just before or just after the k-th of them (<c>ACTORS_CRASH_AT=before:k</c> or <c>after:k</c>). Every statement of the engine
+/// passes here.
 /// </summary>
 internal sealed class StatementProbe
 {
@@ -44,8 +45,8 @@ internal sealed class StatementProbe
         }
     }
 
-    /// <summary>A statement, or what else this silo repeats, that has failed three times in a row, or for ten seconds, in words; null when there is
-    /// none. Whoever sends it goes on trying: what it is for stands still.</summary>
+    /// <summary>A statement, or what else this silo repeats, that has failed three times in a row, or for ten seconds, in words; null when
+    /// there is none. Whoever sends it goes on trying: what it is for stands still.</summary>
     public string? Trouble
     {
         get
@@ -53,7 +54,8 @@ internal sealed class StatementProbe
             foreach (var (name, failing) in _failing.OrderBy(statement => statement.Value.Since))
             {
                 var time = Stopwatch.GetElapsedTime(failing.Since);
-                if ((failing.Times >= FailuresBeforeTrouble || time > TroubleAfter) && Stopwatch.GetElapsedTime(failing.Last) < TroubleUntil)
+                if ((failing.Times >= FailuresBeforeTrouble || time > TroubleAfter)
+                    && Stopwatch.GetElapsedTime(failing.Last) < TroubleUntil)
                 {
                     return $"'{name}' has failed {failing.Times} time(s) in a row, for {time.TotalSeconds:0} s: {failing.Reason}";
                 }

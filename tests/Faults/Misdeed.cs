@@ -4,7 +4,8 @@ namespace Actors.Faults;
 
 public interface IMisdeed : IWorkflow<string, string>;
 
-/// <summary>Runs one body that does what no body may. What becomes of it is in its result; each call of the body is told to the outside world.</summary>
+/// <summary>Runs one body that does what no body may. What becomes of it is in its result; each call of the body is told to the outside
+/// world.</summary>
 public sealed class Misdeed(World world) : Workflow<string, string>, IMisdeed
 {
     private const string Committed = "committed";
@@ -32,13 +33,14 @@ public sealed class Misdeed(World world) : Workflow<string, string>, IMisdeed
 
     protected override async Task<string> RunAsync(string input)
     {
-        var once = new TransactionOptions { Retry = Retry.None.WithAttemptTimeout(TimeSpan.FromSeconds(input == "never returns" ? 0.5 : 10)) };
+        var limit = TimeSpan.FromSeconds(input == "never returns" ? 0.5 : 10);
+        var once = new TransactionOptions { Retry = Retry.None.WithAttemptTimeout(limit) };
         try
         {
             return input switch
             {
-                "throws what has no words" => await Step<string>("step", async _ => { await ToldAsync(); throw new Unspeakable(); }, Retry.None),
-                "is judged by what throws" => await Step<string>("step", async _ => { await ToldAsync(); throw new IOException("plain"); }, Judged),
+                "throws what has no words" => await Step("step", _ => ThrowAsync(new Unspeakable()), Retry.None),
+                "is judged by what throws" => await Step("step", _ => ThrowAsync(new IOException("plain")), Judged),
                 _ => await Transaction("deed", tx => DoAsync(tx, input), once),
             };
         }
@@ -51,6 +53,12 @@ public sealed class Misdeed(World world) : Workflow<string, string>, IMisdeed
     private static Retry Judged => Retry.Exponential(3, TimeSpan.FromMilliseconds(1)).Only(_ => throw new Unspeakable());
 
     private Task ToldAsync() => world.TellAsync($"deed {Id.Id}", CancellationToken.None);
+
+    private async Task<string> ThrowAsync(Exception error)
+    {
+        await ToldAsync();
+        throw error;
+    }
 
     private async Task<string> DoAsync(TransactionContext tx, string kind)
     {

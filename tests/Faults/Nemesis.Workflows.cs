@@ -9,19 +9,23 @@ internal sealed partial class Nemesis
     private const int Bulkies = 24;
     private const int Pieces = 600;
     private static readonly TimeSpan MakingLimit = TimeSpan.FromMinutes(10); // Of no interest: the machine may have other work.
-    private const string SmallHeap = "0x10000000"; // 256 MiB: what there is to load takes 860, and eight of them, which could be loaded at once, 290.
 
-    /// <summary>Bodies of every kind of <see cref="Misdeed.Kinds"/> at once. Each ends as it must, was called no more often than it must be, and
-    /// left the rows that it must.</summary>
+    // 256 MiB: what there is to load takes 860, and eight of them, which could be loaded at once, 290.
+    private const string SmallHeap = "0x10000000";
+
+    /// <summary>Bodies of every kind of <see cref="Misdeed.Kinds"/> at once. Each ends as it must, was called no more often than it must be,
+    /// and left the rows that it must.</summary>
     private async Task MisbehaveAsync()
     {
-        var deeds = Misdeed.Kinds.Keys.SelectMany(kind => Enumerable.Range(0, DeedsOfAKind).Select(n => (Id: $"deed-{seed}-{_injected}-{kind}-{n}", Kind: kind))).ToList();
+        var deeds = (from kind in Misdeed.Kinds.Keys from n in Enumerable.Range(0, DeedsOfAKind)
+                     select (Id: $"deed-{seed}-{_injected}-{kind}-{n}", Kind: kind)).ToList();
         var ends = await Task.WhenAll(deeds.Select(deed => EndOfAsync(deed.Id, deed.Kind))).WaitAsync(RecoveryLimit);
         var told = (await File.ReadAllLinesAsync(rig.EffectsFile)).CountBy(line => line).ToDictionary();
         foreach (var ((id, kind), end) in deeds.Zip(ends))
         {
             var (words, rows) = Misdeed.Kinds[kind];
-            var (calls, left) = (told.GetValueOrDefault($"deed {id}"), await rig.ScalarAsync<long>($"select count(*) from deeds where workflow = '{id}'"));
+            var calls = told.GetValueOrDefault($"deed {id}");
+            var left = await rig.ScalarAsync<long>($"select count(*) from deeds where workflow = '{id}'");
             load.Findings.Looked("misdeeds_are_recorded", 1);
             if (!end.Contains(words, StringComparison.Ordinal) || left != rows || calls is 0 or > CallsOfABodyMax)
             {
@@ -44,8 +48,8 @@ internal sealed partial class Nemesis
     private async Task LoadMuchAsync()
     {
         var prefix = $"bulky-{seed}-{_injected}-";
-        await Task.WhenAll(Enumerable.Range(0, Bulkies).Select(n =>
-            load.AcknowledgedAsync("start", prefix + n, stop => rig.Workflows.Get<IBulky>(prefix + n).StartAsync(Pieces, cancellation: stop))));
+        await Task.WhenAll(Enumerable.Range(0, Bulkies).Select(n => rig.Workflows.Get<IBulky>(prefix + n)).Select(run =>
+            load.AcknowledgedAsync("start", run.Id.Id, stop => run.StartAsync(Pieces, cancellation: stop))));
         await UntilAllAsync($"position >= {Pieces}", prefix, MakingLimit);
         var (silos, small) = (rig.Silos.ToList(), Some(1)[0]);
         foreach (var silo in silos)

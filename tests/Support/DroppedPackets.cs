@@ -5,8 +5,8 @@ using System.Runtime.InteropServices;
 namespace Actors.Support;
 
 /// <summary>
-/// A way to Postgres whose packets can be made to vanish, in both directions and on connections that are open: nothing is acknowledged, reset or
-/// ended, as when the server's machine is gone. The way leads through a network namespace of its own.
+/// A way to Postgres whose packets can be made to vanish, in both directions and on connections that are open: nothing is acknowledged,
+/// reset or ended, as when the server's machine is gone. The way leads through a network namespace of its own.
 /// </summary>
 public sealed class DroppedPackets : IAsyncDisposable
 {
@@ -70,7 +70,8 @@ public sealed class DroppedPackets : IAsyncDisposable
         await IpAsync($"netns exec {_name} ip addr add {_net}.2/30 dev {there}");
         await IpAsync($"netns exec {_name} ip link set {there} up");
         var made = new TaskCompletionSource<CutProxy>(TaskCreationOptions.RunContinuationsAsynchronously);
-        new Thread(() => // Sockets belong to the namespace of the thread that makes them: this one listens there, and nothing else is made by it.
+        // Sockets belong to the namespace of the thread that makes them: this thread makes the one that listens there, and no other.
+        new Thread(() =>
         {
             try
             {

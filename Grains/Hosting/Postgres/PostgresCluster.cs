@@ -55,7 +55,8 @@ internal sealed class PostgresCluster(string folder, string? user)
         Directory.Move(half, Data);
     }
 
-    /// <summary>What starters left that were killed. The initdb of one may be at work there still, and writes on: a later start removes that.</summary>
+    /// <summary>What starters left that were killed. The initdb of one may be at work there still: a later start removes what it
+    /// writes.</summary>
     private void RemoveHalfMade()
     {
         foreach (var left in Directory.GetDirectories(folder, $"{Half}*"))
@@ -203,7 +204,8 @@ internal sealed class PostgresCluster(string folder, string? user)
 
     private int FreePort()
     {
-        var last = File.Exists(PortFile) && int.TryParse(File.ReadAllText(PortFile), out var port) ? port : 0; // Half written: any port will do.
+        // Half written, it says nothing: any port will do.
+        var last = File.Exists(PortFile) && int.TryParse(File.ReadAllText(PortFile), out var port) ? port : 0;
         return last > 0 && LoopbackPort.IsFree(last) ? last : LoopbackPort.Free();
     }
 }

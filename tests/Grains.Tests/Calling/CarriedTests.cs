@@ -40,7 +40,7 @@ public sealed class CarriedTests
         .. Of(new Initialized { Name = "a" }, new Constructed("a"), new Included("a"), new IncludedField { Count = 1 }, new Manual { Count = 2 }, new Computed { Width = 2, Height = 3 }),
         .. Of(new Ignored { Kept = 1 }, new Cached("a"), new Inheriting { Own = 1, Name = "a" }, new Overriding { Count = 1 }, new Virtual { Count = 2 }, new Generic<int>(1), new Nested(new Point(1, 2), [new(3, 4)])),
         .. Of(new Extended { Rest = new() { ["more"] = JsonSerializer.SerializeToElement(1) } }, new Required { Name = "a" }, new Listened { Count = 1 }, new Money(5), new Recursive(1, new Recursive(2, null))),
-        (typeof(Shape), new Circle(1)), (typeof(Shape), new Square(2)), (typeof(IShape), new Disc(3)), (typeof(List<Shape>), new List<Shape> { new Circle(1), new Square(2) }),
+        (typeof(Shape), new Circle(1)), (typeof(Shape), new Square(2)), (typeof(IShape), new Disc(3)), (typeof(LeftOut), new LeftOut { Name = "a" }), (typeof(List<Shape>), new List<Shape> { new Circle(1), new Square(2) }),
         .. Of(new Period(1, 2), new Captured(5, "a"), new OverridesBase { Name = "a" }, new Filled { Items = { 1 } }, new CardStack<int> { 1, 2 }, new Explicit { Count = 1 }, new Positional { Value = 1 }),
         .. Of(JsonSerializer.SerializeToElement(new[] { 1 }), JsonNode.Parse("[1]")!.AsArray(), new NothingAtAll(), new StringComparison?[] { null, StringComparison.Ordinal }),
     ];
@@ -49,10 +49,14 @@ public sealed class CarriedTests
     [
         (typeof(BigInteger), "BigInteger._sign would be lost"), (typeof(Complex), "Complex.m_real would be lost"), (typeof(Vector3), "Vector3.X would be lost"), (typeof(IPAddress), "is IPAddress, which cannot be read back"), (typeof(IReadOnlySet<int>), "cannot be read back: use a list"), (typeof(ReadOnlyPoint), "ReadOnlyPoint.X would be lost"),
         (typeof((int, string)), "is a tuple, whose fields JSON loses"), (typeof(List<(int, int)>), "is a tuple"), (typeof(Stack<int>), "comes back upside down"), (typeof(ConcurrentStack<int>), "upside down"),
-        (typeof(ImmutableHashSet<string>), "whose order is another in each process"), (typeof(IImmutableDictionary<string, int>), "whose order is another"), (typeof(Stack), "upside down"),
-        (typeof(Unbound), "no property has the name and type of its constructor's parameter 'value'"), (typeof(UnboundType), "parameter 'sum'"), (typeof(Fruit), "whose Apple JSON cannot tell from others"),
-        (typeof(AnyFruit), "whose Pear JSON cannot tell from others"), (typeof(NotAlwaysWritten), "whose name is required and not always written"), (typeof(IgnoredWhenNull), "IgnoredWhenNull.Name would be lost"),
-        (typeof(Dictionary<object, int>), "have no type to come back as"), (typeof(Hashtable), "have no type"), (typeof(System.Collections.Specialized.StringCollection), "have no type"), (typeof(OneMore), "they would come back twice"), (typeof(BeginsWithFive), "begins with another value"),
+        (typeof(ImmutableHashSet<string>), "whose order is another in each process"),
+        (typeof(IImmutableDictionary<string, int>), "whose order is another"), (typeof(Stack), "upside down"),
+        (typeof(Unbound), "no property has the name and type of its constructor's parameter 'value'"), (typeof(UnboundType), "parameter 'sum'"),
+        (typeof(Fruit), "whose Apple JSON cannot tell from others"), (typeof(AnyFruit), "whose Pear JSON cannot tell from others"),
+        (typeof(NotAlwaysWritten), "whose name is required and not always written"), (typeof(IgnoredWhenNull), "IgnoredWhenNull.Name would be lost"),
+        (typeof(Dictionary<object, int>), "have no type to come back as"), (typeof(Hashtable), "have no type"),
+        (typeof(System.Collections.Specialized.StringCollection), "have no type"),
+        (typeof(OneMore), "they would come back twice"), (typeof(BeginsWithFive), "begins with another value"),
         (typeof(ImmutableStack<int>), "upside down"), (typeof(Undo), "upside down"), (typeof(Vehicle), "Bicycle.Gears would be lost"), (typeof(CapturedAlone), "CapturedAlone.<hidden>P would be lost"), (typeof(PrivateSetter), "PrivateSetter.Count would be lost"), (typeof(GetOnly), "GetOnly.Count would be lost"), (typeof(GetOnlyList), "GetOnlyList.Items would be lost"),
         (typeof(PublicField), "PublicField.Count would be lost"), (typeof(Hidden), "Hidden._count would be lost"), (typeof(HiddenBase), "Hidden._count would be lost"), (typeof(Animal), "of which JSON cannot tell what it was"),
         (typeof(IAnimal), "is IAnimal, of which JSON"), (typeof(Holds<Animal>), "is Animal, of which JSON"), (typeof(List<IAnimal>), "is IAnimal, of which JSON"), (typeof(Dictionary<string, BigInteger>), "BigInteger._sign"),
@@ -103,6 +107,21 @@ public sealed class CarriedTests
         public string? Name { get; private set; }
 
         public void Call(string name) => Name = name;
+    }
+
+    private sealed class LeftOut
+    {
+        [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+        public required string Name { get; init; }
+
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public List<string> Tags { get; set; } = []; // Never null.
+
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+        public int Letters => 1 + Tags.Count; // Computed.
+
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+        public int Count { get; set; }
     }
 
     private sealed class BeginsWithFive

@@ -7,8 +7,8 @@ using static Actors.Grains.Tests.Execution.Ledger;
 
 namespace Actors.Grains.Tests.Execution;
 
-/// <summary>A fault of the engine itself costs a run its memory and nothing else; one that comes again and again sets it aside; and what stands
-/// still meanwhile says why.</summary>
+/// <summary>A fault of the engine itself costs a run its memory and nothing else; one that comes again and again sets it aside; and what
+/// stands still meanwhile says why.</summary>
 public sealed class EngineFaultTests(TestDatabase database) : IClassFixture<TestDatabase>, IAsyncLifetime
 {
     private const string Faults = "Actors.Workflow.Scripted";
@@ -38,7 +38,8 @@ public sealed class EngineFaultTests(TestDatabase database) : IClassFixture<Test
             })}",
             builder => builder.Execution.TransactionConnectionsMax = 1,
             log => log.AddProvider(lines));
-        engine.Engine.Context.Clock.Jumped += () => _ = Interlocked.Exchange(ref throws, 0) == 1 ? throw new InvalidOperationException("in the reply") : 0;
+        engine.Engine.Context.Clock.Jumped += () =>
+            _ = Interlocked.Exchange(ref throws, 0) == 1 ? throw new InvalidOperationException("in the reply") : 0;
         await engine.StartAsync("thrown", "moves");
         while (!engine.Engine.Unsure.Any())
         {
@@ -83,8 +84,9 @@ public sealed class EngineFaultTests(TestDatabase database) : IClassFixture<Test
     public async Task A_step_that_fails_again_and_again_is_in_the_log_and_in_the_status_with_its_last_error()
     {
         var lines = new LogLines();
+        var retry = Retry.Exponential(1000, TimeSpan.FromMilliseconds(1), 1, TimeSpan.FromMinutes(1));
         await using var engine = await database.ScriptAsync(
-            async w => await w.Step<string>("tries", step => throw new IOException($"no {step.Attempt}"), Retry.Exponential(1000, TimeSpan.FromMilliseconds(1), 1, TimeSpan.FromMinutes(1))),
+            async w => await w.Step<string>("tries", step => throw new IOException($"no {step.Attempt}"), retry),
             logging: log => log.AddProvider(lines));
         await engine.StartAsync("fails");
         string? problem;
@@ -114,8 +116,10 @@ public sealed class EngineFaultTests(TestDatabase database) : IClassFixture<Test
         await UntilProblemAsync(engine, "Its inbox could not be read 3 times, last with a reader");
         Assert.StartsWith("'read mail' has failed ", engine.Probe.Trouble, StringComparison.Ordinal);
         await database.ExecuteAsync("""
-            create function full_disk() returns trigger language plpgsql as $$ begin raise exception 'no room' using errcode = '53100'; end $$;
-            create trigger full_disk before insert on actors.journal for each row when (new.name = 'refused for now') execute function full_disk();
+            create function full_disk() returns trigger language plpgsql as $$
+                begin raise exception 'no room' using errcode = '53100'; end $$;
+            create trigger full_disk before insert on actors.journal
+                for each row when (new.name = 'refused for now') execute function full_disk();
             """);
         engine.Probe.Before = null;
         await UntilProblemAsync(engine, "A commit of it has been under way for ");
@@ -145,15 +149,18 @@ public sealed class EngineFaultTests(TestDatabase database) : IClassFixture<Test
             async w =>
             {
                 w.Logger.Log(LogLevel.Information, default, "said by the code", null, (text, _) => text);
-                await w.Step("fails", step => step.Attempt == 1 ? throw new IOException() : Task.FromResult(0), Retry.Exponential(2, TimeSpan.FromMilliseconds(1)));
+                var retry = Retry.Exponential(2, TimeSpan.FromMilliseconds(1));
+                await w.Step("fails", step => step.Attempt == 1 ? throw new IOException() : Task.FromResult(0), retry);
                 var died = 0;
-                await w.Transaction("dies once", tx => RunAsync(tx, died++ == 0 ? "select pg_terminate_backend(pg_backend_pid())" : "select 1"));
+                const string Dies = "select pg_terminate_backend(pg_backend_pid())";
+                await w.Transaction("dies once", tx => RunAsync(tx, died++ == 0 ? Dies : "select 1"));
                 _ = w.Step("forgotten", () => 0);
                 return "";
             },
             logging: log => log.AddProvider(new Broken(words)));
         await engine.StartAsync($"logs {words}");
-        var aside = await Assert.ThrowsAsync<WorkflowSetAsideException>(() => engine.ResultAsync<string>($"logs {words}", TimeSpan.FromSeconds(30)));
+        var aside = await Assert.ThrowsAsync<WorkflowSetAsideException>(
+            () => engine.ResultAsync<string>($"logs {words}", TimeSpan.FromSeconds(30)));
         Assert.Contains("'forgotten'", aside.Message, StringComparison.Ordinal);
     }
 

@@ -102,17 +102,20 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         Assert.True(await engine.Engine.ResumeAsync(id, "r-2"));
     }
 
-    [Fact]
-    public async Task A_start_whose_signal_went_to_a_run_that_it_found_opens_no_other_when_it_is_repeated()
+    [Theory]
+    [InlineData("r")]
+    [InlineData("an id of its own")]
+    public async Task A_start_whose_signal_went_to_a_run_that_it_found_opens_no_other_when_it_is_repeated(string messageId)
     {
+        var (id, signal) = ($"found running, {messageId}", Poke("once", messageId));
         await using var engine = await database.ScriptAsync(HearOne);
-        var running = await engine.StartAsync("found running");
-        Assert.False((await StartAsync(engine, "found running", StartPolicy.StartNew, "r", Poke("once", "r"))).Started);
-        await engine.Engine.SignalAsync(new WorkflowId("found running"), Poke("once", "r")); // As the silo's calls do for who attached.
-        Assert.Equal("once", await engine.ResultAsync<string>("found running"));
-        var repeat = await StartAsync(engine, "found running", StartPolicy.StartNew, "r", Poke("once", "r"));
+        var running = await engine.StartAsync(id);
+        Assert.False((await StartAsync(engine, id, StartPolicy.StartNew, "r", signal)).Started);
+        await engine.Engine.SignalAsync(new WorkflowId(id), signal); // As the silo's calls do for who attached.
+        Assert.Equal("once", await engine.ResultAsync<string>(id));
+        var repeat = await StartAsync(engine, id, StartPolicy.StartNew, "r", signal);
         Assert.Equal((running.Run, false), (repeat.Run, repeat.Started));
-        Assert.Equal(1, await RunsAsync("found running"));
+        Assert.Equal(1, await RunsAsync(id));
     }
 
     [Fact]
@@ -135,21 +138,9 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         await workflow.StartAsync("x", requestId: "r", cancellation: TestContext.Current.CancellationToken);
         await workflow.StartAsync("x", requestId: "r", cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(["r", "r"], route.Signals);
-        await Assert.ThrowsAsync<ArgumentException>(() => workflow.StartAsync("x", requestId: "\n", cancellation: TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<ArgumentException>(
+            () => workflow.StartAsync("x", requestId: "\n", cancellation: TestContext.Current.CancellationToken));
         Assert.Throws<InvalidOperationException>(() => workflow.WithSignal(w => w.Poke("y")));
-    }
-
-    [Fact]
-    public async Task A_start_whose_signal_has_an_id_of_its_own_opens_no_run_that_would_wait_for_it_for_ever()
-    {
-        await using var engine = await database.ScriptAsync(HearOne);
-        var running = await engine.StartAsync("own id");
-        Assert.False((await StartAsync(engine, "own id", StartPolicy.StartNew, "r", Poke("once", "m"))).Started);
-        await engine.Engine.SignalAsync(new WorkflowId("own id"), Poke("once", "m")); // As the silo's calls do for who attached.
-        Assert.Equal("once", await engine.ResultAsync<string>("own id"));
-        var repeat = await StartAsync(engine, "own id", StartPolicy.StartNew, "r", Poke("once", "m"));
-        Assert.Equal((running.Run, false), (repeat.Run, repeat.Started));
-        Assert.Equal(1, await RunsAsync("own id"));
     }
 
     [Fact]
