@@ -8,7 +8,8 @@ namespace Actors.CrashScenarios;
 internal static class CrashMatrix
 {
     private const int Killed = 128 + 9;
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+    // Only a hang may take so long: beside a campaign, whose silos go first, a process may be a minute without a processor.
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
     private static string Program { get; } = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "Actors.CrashScenarios.exe" : "Actors.CrashScenarios");
 

@@ -17,7 +17,7 @@ namespace Actors.CrashScenarios;
 /// </summary>
 internal sealed class Scene : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2); // See CrashMatrix.
 
     private readonly CancellationTokenSource _stop = new();
     private readonly TestEngine _engine;
