@@ -14,7 +14,7 @@ internal sealed class WorkflowGrain(WorkflowEngine engine, WorkflowCalls calls) 
 {
     private WorkflowId _id;
     private int _underWay;
-    private WorkflowInstance? _followed;
+    private ResidentRun? _followed;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
@@ -73,7 +73,7 @@ internal sealed class WorkflowGrain(WorkflowEngine engine, WorkflowCalls calls) 
         }
     }
 
-    private async Task LeaveWithAsync(WorkflowInstance resident)
+    private async Task LeaveWithAsync(ResidentRun resident)
     {
         await resident.Left;
         Follow();

@@ -30,11 +30,12 @@ internal sealed class Draft
     public IEnumerable<int> Fired => _items.Where(item => item.NotBefore is not null).Select(item => item.Row.Seq);
 
     /// <summary>Returns the row.</summary>
-    /// <param name="endsTimer">The row's command has a timer row, which goes with it.</param>
-    public JournalRow Add(JournalRow row, IReadOnlyList<OutgoingMessage>? messages = null, bool endsTimer = false)
+    /// <param name="endsTimer">The row's command has a timer, which goes with it.</param>
+    /// <param name="notBefore">Of a timer that fires: the database refuses the entry before this.</param>
+    public JournalRow Add(JournalRow row, IReadOnlyList<OutgoingMessage>? messages = null, bool endsTimer = false, DateTimeOffset? notBefore = null)
     {
         row.Messages = messages?.Count ?? 0;
-        Add(new Item(row, messages ?? [], endsTimer, null));
+        Add(new Item(row, messages ?? [], endsTimer, notBefore));
         return row;
     }
 
@@ -46,8 +47,6 @@ internal sealed class Draft
         _items.Insert(_items.FindLastIndex(earlier => earlier.Refuses is not null) + 1, item);
         Size += item.Size;
     }
-
-    public void AddFired(JournalRow row, DateTimeOffset due) => Add(new Item(row, [], EndsTimer: true, due));
 
     public void ClearTimer(int seq) => (_clearedTimers ??= []).Add(seq);
 
@@ -154,7 +153,6 @@ internal sealed class Draft
         NotBefore = item.NotBefore > NotBefore || NotBefore is null ? item.NotBefore ?? NotBefore : NotBefore;
     }
 
-    /// <param name="NotBefore">Of a timer: the database refuses the entry before this.</param>
     private sealed record Item(JournalRow Row, IReadOnlyList<OutgoingMessage> Messages, bool EndsTimer, DateTimeOffset? NotBefore)
     {
         public long Size { get; } = Row.Payload.Size + OutgoingMessage.SizeOf(Messages);

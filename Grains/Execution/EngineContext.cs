@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Actors.Calling;
+using Actors.Programs;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;

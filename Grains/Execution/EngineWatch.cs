@@ -30,7 +30,7 @@ internal sealed partial class EngineWatch : IDisposable
         {
             foreach (var run in _engine.Residents)
             {
-                run.LookAtBodies();
+                run.Effects.LookAtAttempts();
             }
 
             var silence = _engine.Context.Database.Probe.Silence;

@@ -1,3 +1,4 @@
+using Actors.Programs;
 using Actors.Storage;
 using Actors.Wire;
 using Microsoft.Extensions.DependencyInjection;
@@ -13,20 +14,21 @@ internal static class Replay
     public static async Task<Payload> QueryAsync(EngineContext engine, LoadedRun loaded, QueryRequest query)
     {
         await using var scope = engine.Services.CreateAsyncScope();
-        return Code(engine, loaded, scope.ServiceProvider).Query(query.Name, query.Arguments);
+        return Run(engine, loaded, scope.ServiceProvider).Query(query.Name, query.Arguments);
     }
 
     /// <summary>The object as this history leaves it.</summary>
     /// <param name="undelivered">What the history holds beyond it, and the code was never told.</param>
     /// <exception cref="WorkflowCodeException">The code does not match the history.</exception>
-    public static WorkflowCode Code(EngineContext engine, LoadedRun loaded, IServiceProvider services, IReadOnlyList<JournalRow>? undelivered = null)
+    public static IProgram Run(EngineContext engine, LoadedRun loaded, IServiceProvider services, IReadOnlyList<JournalRow>? undelivered = null)
     {
-        var code = new WorkflowCode(
-            loaded.Row, engine.Types.Get(loaded.Row.Type, loaded.Row.Id), services, engine.Payloads, engine.Messages, engine.Loggers.CreateLogger($"Actors.Workflow.{loaded.Row.Type}"), _ => { });
+        var type = engine.Types.Get(loaded.Row.Type, loaded.Row.Id);
+        var log = engine.Loggers.CreateLogger($"Actors.Workflow.{loaded.Row.Type}");
+        var code = type.Program(loaded.Row, services, engine.Payloads, engine.Messages, log, _ => { });
         code.Expect([.. loaded.History, .. undelivered ?? []]);
         foreach (var row in loaded.History)
         {
-            code.Deliver(row);
+            code.Apply(row);
             if (code.Violation is { } violation)
             {
                 throw violation;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Data;
+using Actors.Programs;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -24,7 +25,7 @@ internal sealed partial class TransactionSessions(
     public string? Problem { get; private set; }
 
     /// <summary>Waits for a connection as long as the connection string's Timeout says.</summary>
-    public async Task<TransactionCommit> BeginAsync(WorkflowInstance run, Attempt attempt, IsolationLevel isolation)
+    public async Task<TransactionCommit> BeginAsync(Effects run, Attempt attempt, IsolationLevel isolation)
     {
         var beginning = TransactionCommit.BeginAsync(database, journal, isolation, attempt.Token);
         if (!beginning.IsCompleted)
@@ -129,5 +130,5 @@ internal sealed partial class TransactionSessions(
     [LoggerMessage(511, LogLevel.Warning, "{Problem}")]
     private static partial void LogEmpty(ILogger log, string problem);
 
-    private sealed record Holder(WorkflowInstance Run, Attempt Attempt, long Since);
+    private sealed record Holder(Effects Run, Attempt Attempt, long Since);
 }

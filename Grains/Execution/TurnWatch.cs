@@ -11,7 +11,7 @@ internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
 
-    private readonly Dictionary<WorkflowInstance, (long Turn, int Looks)> _seen = [];
+    private readonly Dictionary<ResidentRun, (long Turn, int Looks)> _seen = [];
     private readonly ManualResetEventSlim _stop = new();
 
     public void Start() => new Thread(Run) { IsBackground = true, Name = "Actors turn watch" }.Start();
@@ -35,10 +35,10 @@ internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch
 
     private void LookAround()
     {
-        var running = new HashSet<WorkflowInstance>();
+        var running = new HashSet<ResidentRun>();
         foreach (var instance in engine.Residents)
         {
-            if (instance.TurnStamp is not 0 and var turn)
+            if (instance.TurnSince is not 0 and var turn)
             {
                 running.Add(instance);
                 Count(instance, turn);
@@ -52,13 +52,13 @@ internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch
         }
     }
 
-    private void Count(WorkflowInstance instance, long turn)
+    private void Count(ResidentRun instance, long turn)
     {
         var looks = _seen.TryGetValue(instance, out var before) && before.Turn == turn ? before.Looks + 1 : 1;
         _seen[instance] = (turn, looks);
         if (looks == (int)(Limit / Look))
         {
-            instance.TurnProblem = $"A turn of its code has blocked a thread for more than {Limit.TotalSeconds:0} s{instance.Whereabouts}: "
+            instance.TurnProblem = $"A turn of its code has blocked a thread for more than {Limit.TotalSeconds:0} s{instance.Program.After}: "
                 + "do not block in workflow code (.Result, .Wait(), Thread.Sleep, long loops); await, or move the work into a Step.";
             LogBlocked(instance.Id, instance.TurnProblem);
         }

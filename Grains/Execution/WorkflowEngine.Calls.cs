@@ -1,4 +1,5 @@
 using Actors.Calling;
+using Actors.Programs;
 using Actors.Storage;
 using Actors.Wire;
 using Npgsql;
@@ -152,7 +153,7 @@ internal sealed partial class WorkflowEngine
     {
         if (_residents.TryGetValue(id, out var instance))
         {
-            instance.CheckMail();
+            instance.CheckInbox();
             return true;
         }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Actors.Programs;
 using Actors.Storage;
 using Actors.Wire;
 using Microsoft.Extensions.Logging;
@@ -17,7 +18,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     // Faults of the engine with one run, without a commit in between, after which none of it is run again.
     private const int FaultLimit = 3;
 
-    private readonly ConcurrentDictionary<WorkflowId, WorkflowInstance> _residents = new();
+    private readonly ConcurrentDictionary<WorkflowId, ResidentRun> _residents = new();
     private readonly ConcurrentDictionary<WorkflowId, Lazy<Task<Opened>>> _opening = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _unsure = new();
     private EngineWatch? _watch;
@@ -26,12 +27,9 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// <summary>Asks the live owner of a run to give it away. Set by the cluster; without one, the run is waited for and then taken.</summary>
     public Func<StoredRun, Task>? AskOwner { get; set; }
 
-    /// <summary>Called when a run has left memory here.</summary>
-    public Action<WorkflowInstance>? RunLeft { get; set; }
-
     public EngineContext Context { get; } = context;
 
-    public IEnumerable<WorkflowInstance> Residents => _residents.Select(resident => resident.Value);
+    public IEnumerable<ResidentRun> Residents => _residents.Select(resident => resident.Value);
 
     public int ResidentCount => _residents.Count;
 
@@ -42,7 +40,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// Nobody else finds them, so they must be woken until that is answered.</summary>
     public IEnumerable<WorkflowId> Unsure => _unsure.Keys;
 
-    public WorkflowInstance? Resident(WorkflowId id) => _residents.GetValueOrDefault(id);
+    public ResidentRun? Resident(WorkflowId id) => _residents.GetValueOrDefault(id);
 
     /// <summary>Hears the database's time, which timers need, and the numbers of its types. Throws when Postgres cannot be
     /// reached.</summary>
@@ -329,13 +327,13 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         return stored;
     }
 
-    private async Task<WorkflowInstance> EnterAsync(
+    private async Task<ResidentRun> EnterAsync(
         StoredRun run, WorkflowType type, List<JournalRow> history, List<MailRow> mail, Action? replayed = null)
     {
-        WorkflowInstance instance;
+        ResidentRun instance;
         try
         {
-            instance = new WorkflowInstance(Context, run, type, history, mail, Left, replayed);
+            instance = new ResidentRun(Context, run, type, history, mail, Left, replayed);
         }
         catch (Exception) when (_stopping)
         {
@@ -349,7 +347,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         }
 
         // A run that was just started may have been claimed here meanwhile, by a wake: the later claim is the owner.
-        WorkflowInstance? former = null;
+        ResidentRun? former = null;
         var entered = _residents.AddOrUpdate(run.Id, instance, (_, other) =>
         {
             former = other.Row.Instance == run.Instance && other.Epoch > run.Epoch ? null : other;
@@ -371,15 +369,14 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         return instance;
     }
 
-    private void Left(WorkflowInstance instance)
+    private void Left(ResidentRun instance)
     {
-        if (instance.LeavesByFault)
+        if (instance.Evicted == Eviction.Faulted)
         {
             _unsure[instance.Id] = true;
         }
 
         _residents.TryRemove(KeyValuePair.Create(instance.Id, instance));
-        RunLeft?.Invoke(instance);
     }
 
     [LoggerMessage(301, LogLevel.Information, "Workflow '{Id}' is in the memory of {Owner}; asking for it.")]
@@ -396,4 +393,4 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 }
 
 /// <summary>What was found under an id: a run in memory, or the row of one that is not to be brought there, or nothing.</summary>
-internal readonly record struct Opened(WorkflowInstance? Instance, StoredRun? Row);
+internal readonly record struct Opened(ResidentRun? Instance, StoredRun? Row);

@@ -1,5 +1,6 @@
 using Actors.Calling;
 using Actors.Execution;
+using Actors.Programs;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Actors;

@@ -1,5 +1,6 @@
 using Actors.Calling;
 using Actors.Execution;
+using Actors.Programs;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;

@@ -99,10 +99,14 @@ internal enum CommitOutcome
     /// <summary>A timer is not due by the database's clock: nothing was written.</summary>
     Early,
 
-    /// <summary>The run cannot end, there is unread mail: nothing was written.</summary>
-    Mail,
+    /// <summary>The run cannot end, there are unread letters: nothing was written.</summary>
+    Letters,
 
-    /// <summary>The database refuses this entry whatever we do: nothing was written.</summary>
+    /// <summary>A body's transaction: the run stands where it did, and the same body may pass when it runs again. A conflict, a lost
+    /// connection, an entry that was early: nothing was written.</summary>
+    Unmoved,
+
+    /// <summary>The database refuses this whatever we do, or the body has made it fail: nothing was written.</summary>
     Rejected,
 }
 

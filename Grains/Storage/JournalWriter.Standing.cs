@@ -9,7 +9,8 @@ internal sealed partial class JournalWriter
 
     private readonly record struct Standing(int Epoch, int Position, DateTimeOffset Now, bool Mail, DateTimeOffset At, bool Left);
 
-    /// <summary>Where the runs of these entries stand, asked until the database answers. A run of another owner is missing.</summary>
+    /// <summary>What became of a body's transaction: committed, unmoved, or fenced. Its epoch is raised first, so that a COMMIT still on its
+    /// way can no longer succeed.</summary>
     internal async Task<CommitReply> ResolveAsync(Entry entry)
     {
         var standing = await StandingAsync([entry], raise: true);
@@ -17,9 +18,10 @@ internal sealed partial class JournalWriter
             ? new CommitReply(CommitOutcome.Fenced, default, entry.Epoch)
             : found.Position == entry.Next
                 ? new CommitReply(CommitOutcome.Committed, found.At, found.Epoch)
-                : new CommitReply(CommitOutcome.Rejected, default, found.Epoch);
+                : new CommitReply(CommitOutcome.Unmoved, default, found.Epoch);
     }
 
+    /// <summary>Where the runs of these entries stand, asked until the database answers. A run of another owner is missing.</summary>
     private async Task<Dictionary<long, Standing>> StandingAsync(IReadOnlyList<Entry> entries, bool raise)
     {
         // Repeating it is safe only while the epochs that it raises from are known: a try whose answer was lost may have raised them,

@@ -271,7 +271,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
             }
             else if (entry.Ends && found.Mail)
             {
-                member.Settle(new CommitReply(CommitOutcome.Mail, found.Now, found.Epoch));
+                member.Settle(new CommitReply(CommitOutcome.Letters, found.Now, found.Epoch));
             }
             else if (entry.NotBefore > found.Now)
             {

@@ -3,23 +3,6 @@ using Npgsql;
 
 namespace Actors.Storage;
 
-/// <summary>How a transaction of user code ended.</summary>
-internal enum TransactionOutcome
-{
-    Committed,
-
-    /// <summary>Another owner has the run.</summary>
-    Fenced,
-
-    /// <summary>Nothing is committed, and the same body may pass when it runs again: a conflict, a lost connection, an entry that was early.</summary>
-    Again,
-
-    /// <summary>Nothing is committed, and the error is the body's own.</summary>
-    Failed,
-}
-
-internal readonly record struct TransactionReply(TransactionOutcome Outcome, CommitReply Commit, Exception? Error = null);
-
 /// <summary>An open transaction of user code, which ends with an entry of the journal: one round trip, fence, entry and COMMIT.</summary>
 internal sealed class TransactionCommit : IAsyncDisposable
 {
@@ -73,10 +56,10 @@ internal sealed class TransactionCommit : IAsyncDisposable
     /// <summary>
     /// Writes the entry and commits, in one round trip. The caller holds the run's commit turn. An unknown outcome is resolved before this returns.
     /// </summary>
-    public async Task<TransactionReply> CommitAsync(Entry entry)
+    public async Task<CommitReply> CommitAsync(Entry entry)
     {
         var reply = await TryCommitAsync(entry);
-        if (reply.Outcome == TransactionOutcome.Committed && entry.Outbox.Count > 0)
+        if (reply.Outcome == CommitOutcome.Committed && entry.Outbox.Count > 0)
         {
             _journal.OutboxWritten?.Invoke();
         }
@@ -84,7 +67,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
         return reply;
     }
 
-    private async Task<TransactionReply> TryCommitAsync(Entry entry)
+    private async Task<CommitReply> TryCommitAsync(Entry entry)
     {
         try
         {
@@ -93,13 +76,12 @@ internal sealed class TransactionCommit : IAsyncDisposable
 #else
             var at = await SendAsync(entry);
 #endif
-            return new(TransactionOutcome.Committed, new CommitReply(CommitOutcome.Committed, at, entry.Epoch));
+            return new CommitReply(CommitOutcome.Committed, at, entry.Epoch);
         }
         catch (PostgresException error) when (error.SqlState == PostgresFaults.FenceFailed)
         {
             // Nothing was written; the journal finds out whether the run is still ours.
-            return await _journal.ResolveAsync(entry) is { Outcome: CommitOutcome.Rejected } standing
-                ? new(TransactionOutcome.Again, standing) : new(TransactionOutcome.Fenced, default);
+            return await _journal.ResolveAsync(entry) is { Outcome: CommitOutcome.Unmoved } unmoved ? unmoved : new CommitReply(CommitOutcome.Fenced, default, entry.Epoch);
         }
         catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.InFailedSqlTransaction)
         {
@@ -113,7 +95,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
         }
         catch (PostgresException error) when (PostgresFaults.IsCertainAbort(error) && PostgresFaults.MayCommitLater(error))
         {
-            return new(TransactionOutcome.Again, new CommitReply(CommitOutcome.Rejected, default, entry.Epoch), error);
+            return new CommitReply(CommitOutcome.Unmoved, default, entry.Epoch, error);
         }
         catch (Exception error) when (Connection.State == ConnectionState.Open && error is not CommitInDoubtException || PostgresFaults.IsIdleTimeout(error) || PostgresFaults.IsUnsendable(error))
         {
@@ -122,21 +104,12 @@ internal sealed class TransactionCommit : IAsyncDisposable
 #if PLANTED_BUGS
         catch (Exception error) when (Planted.Is("blind retry after an unknown commit"))
         {
-            return new(TransactionOutcome.Again, new CommitReply(CommitOutcome.Rejected, default, entry.Epoch), error);
+            return new CommitReply(CommitOutcome.Unmoved, default, entry.Epoch, error);
         }
 #endif
         catch (Exception error)
         {
-            var standing = await _journal.ResolveAsync(entry);
-            return new(
-                standing.Outcome switch
-                {
-                    CommitOutcome.Committed => TransactionOutcome.Committed,
-                    CommitOutcome.Rejected => TransactionOutcome.Again,
-                    _ => TransactionOutcome.Fenced,
-                },
-                standing,
-                error);
+            return await _journal.ResolveAsync(entry) with { Error = error };
         }
     }
 
@@ -159,12 +132,13 @@ internal sealed class TransactionCommit : IAsyncDisposable
     /// again, and so may what lost its connection: that is gone, and the error says by what. One that Npgsql closed over a value, or the
     /// server because the body let it idle, is the body's fault.
     /// </summary>
-    public static TransactionReply Aborted(TransactionCommit? session, Entry? entry, Exception error) => new(
+    public static CommitReply Aborted(TransactionCommit? session, Entry? entry, Exception error) => new(
         !PostgresFaults.IsIdleTimeout(error)
             && (PostgresFaults.IsConflict(error) || PostgresFaults.IsStalePlan(error)
                 || (session is null ? PostgresFaults.IsUnreachable(error) : session.Connection.State != ConnectionState.Open && PostgresFaults.IsLost(error)))
-            ? TransactionOutcome.Again : TransactionOutcome.Failed,
-        new CommitReply(CommitOutcome.Rejected, default, entry?.Epoch ?? 0),
+            ? CommitOutcome.Unmoved : CommitOutcome.Rejected,
+        default,
+        entry?.Epoch ?? 0,
         error);
 
     private async Task<DateTimeOffset> SendAsync(Entry entry)

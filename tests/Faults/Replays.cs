@@ -1,5 +1,6 @@
 using Actors.Execution;
 using Actors.Hosting;
+using Actors.Programs;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -30,13 +31,13 @@ internal sealed class Replays : IAsyncDisposable
             return [];
         }
 
-        var code = new WorkflowCode(
+        var code = new WorkflowProgram(
             loaded.Row, context.Types.Get(loaded.Row.Type, loaded.Row.Id), _services, context.Payloads, context.Messages, NullLogger.Instance, _ => { });
         code.Expect(loaded.History);
         var states = new List<string>();
         foreach (var row in loaded.History)
         {
-            code.Deliver(row);
+            code.Apply(row);
             states.Add(((Bank)code.Workflow).State());
             if (code.Violation is { } violation)
             {

@@ -11,11 +11,12 @@ public sealed partial class RoomTests
     {
         ["Authoring"] = [],
         ["Storage"] = [],
-        ["Execution"] = ["Storage"],
+        ["Programs"] = ["Storage"],
+        ["Execution"] = ["Storage", "Programs"],
         ["Outbox"] = ["Storage"],
         ["Partitions"] = ["Storage"],
-        ["Cluster"] = ["Storage", "Execution", "Outbox", "Partitions"],
-        ["Hosting"] = ["Storage", "Execution", "Outbox", "Partitions", "Cluster"],
+        ["Cluster"] = ["Storage", "Programs", "Execution", "Outbox", "Partitions"],
+        ["Hosting"] = ["Storage", "Programs", "Execution", "Outbox", "Partitions", "Cluster"],
     };
 
     [Fact]
@@ -48,7 +49,7 @@ public sealed partial class RoomTests
 
     [Fact]
     public void Orleans_is_known_to_the_cluster_the_hosting_and_the_wire_alone() => Assert.Empty(
-        Repository.Files(".cs", "Grains/Authoring", "Grains/Execution", "Grains/Storage", "Grains/Outbox", "Grains/Partitions")
+        Repository.Files(".cs", "Grains/Authoring", "Grains/Programs", "Grains/Execution", "Grains/Storage", "Grains/Outbox", "Grains/Partitions")
             .Where(file => OrleansPattern().IsMatch(Repository.Text(file))));
 
     [Fact]
@@ -86,7 +87,7 @@ public sealed partial class RoomTests
 
     [Fact]
     public void Engine_code_reads_no_local_clock_and_no_chance_of_its_own() => Assert.Empty(
-        Repository.Files(".cs", "Grains/Authoring", "Grains/Execution", "Grains/Storage", "Grains/Partitions")
+        Repository.Files(".cs", "Grains/Authoring", "Grains/Programs", "Grains/Execution", "Grains/Storage", "Grains/Partitions")
             .Where(file => file is not "Grains/Execution/WorkflowEngine.cs")
             .Where(file => BannedPattern().IsMatch(Repository.Text(file))));
 

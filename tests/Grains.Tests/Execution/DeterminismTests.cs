@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Actors.Execution;
+using Actors.Programs;
 using Actors.Support;
 using Microsoft.Extensions.Logging;
 using Xunit;

@@ -44,7 +44,7 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
         await Task.Run(() => context.Journal.StartAsync(start), TestContext.Current.CancellationToken);
         var row = (await context.Claims.LookAsync(id))!;
         var history = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = row.CreatedAt };
-        var instance = new WorkflowInstance(context, row, context.Types.Get(start.Type, id), [history], [], _ => { });
+        var instance = new ResidentRun(context, row, context.Types.Get(start.Type, id), [history], [], _ => { });
         var signal = instance.SignalAsync(new SignalRequest("Poke", false, new Payload("[\"early\"]"u8.ToArray()), "m"));
         instance.Begin();
         await signal;

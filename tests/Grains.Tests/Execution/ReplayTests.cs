@@ -1,3 +1,4 @@
+using Actors.Execution;
 using Actors.Support;
 using Npgsql;
 using Xunit;
@@ -32,7 +33,7 @@ public sealed class ReplayTests(TestDatabase database) : IClassFixture<TestDatab
         var journal = await database.JournalAsync("once");
         gate.Open();
         await stale.Left.WaitAsync(TimeSpan.FromSeconds(20));
-        Assert.True(stale.WasFenced);
+        Assert.True(stale.Evicted == Eviction.Fenced);
         Assert.Equal(journal, await database.JournalAsync("once"));
     }
 

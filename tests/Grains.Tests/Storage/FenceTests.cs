@@ -30,7 +30,7 @@ public sealed class FenceTests(TestDatabase database) : IClassFixture<TestDataba
 
         var outcome = inTransaction ? await TransactionAsync(store, entry, id) : (await store.CommitAsync(entry)).Outcome.ToString();
 
-        Assert.Equal((stale, inTransaction) switch { ("early", true) => "Again", ("early", false) => "Early", _ => "Fenced" }, outcome);
+        Assert.Equal((stale, inTransaction) switch { ("early", true) => "Unmoved", ("early", false) => "Early", _ => "Fenced" }, outcome);
         var after = await Store.AllOfAsync(database.DataSource, run.Instance);
         // A Transaction's entry is resolved under a raised epoch; nothing else changes.
         Assert.Equal(inTransaction ? Regex.Replace(before, "\"epoch\": .", "") : before, inTransaction ? Regex.Replace(after, "\"epoch\": .", "") : after);

@@ -58,7 +58,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
     [Theory]
     [InlineData("fenced", "Fenced")]
     [InlineData("early", "Early")]
-    [InlineData("mail", "Mail")]
+    [InlineData("mail", "Letters")]
     [InlineData("bad json", "Rejected")]
     [InlineData("unique violation", "Rejected")]
     [InlineData("trigger", "Rejected")]
@@ -71,7 +71,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
 
         Assert.All(replies.Select((reply, i) => (reply, i)), r => Assert.Equal(r.i == 4 ? outcome : "Committed", r.reply.Outcome.ToString()));
         Assert.Equal(outcome is "Rejected", replies[4].Error is not null);
-        if (outcome is "Early" or "Mail")
+        if (outcome is "Early" or "Letters")
         {
             Assert.InRange(replies[4].At, DateTimeOffset.UtcNow.AddMinutes(-5), DateTimeOffset.UtcNow.AddMinutes(5));
         }

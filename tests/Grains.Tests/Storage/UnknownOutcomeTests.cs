@@ -135,7 +135,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
 
     [Theory]
     [InlineData("commit transaction", Cut.Answer, "Committed")]
-    [InlineData("commit transaction", Cut.Request, "Again")]
+    [InlineData("commit transaction", Cut.Request, "Unmoved")]
     public async Task A_transaction_tells_what_became_of_it(string statement, Cut cut, string outcome)
     {
         var id = $"{statement} {cut}";
@@ -147,7 +147,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         Assert.Equal(outcome == "Committed" ? 1 : 0, await BusinessAsync(id));
 
         var position = outcome == "Committed" ? 1 : 0;
-        Assert.Equal(TransactionOutcome.Committed, (await TransactionAsync(Store.Entry(run, reply.Commit.Epoch, position), id)).Outcome);
+        Assert.Equal(CommitOutcome.Committed, (await TransactionAsync(Store.Entry(run, reply.Epoch, position), id)).Outcome);
         Assert.Equal(position + 1, await BusinessAsync(id));
     }
 
@@ -165,7 +165,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         try
         {
             var entry = Store.Entry(run);
-            var reply = transaction ? (await TransactionAsync(entry, "warned")).Commit : await _store.CommitAsync(entry);
+            var reply = transaction ? await TransactionAsync(entry, "warned") : await _store.CommitAsync(entry);
             Assert.Equal((CommitOutcome.Committed, 2), (reply.Outcome, reply.Epoch)); // Raised by a write that waited for the standby again.
             Assert.Equal(1, (await _store.Claims.LookAsync(run.Id))!.Position);
         }
@@ -255,7 +255,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
     private async Task<int> BusinessAsync(string note) =>
         (int)await Store.ScalarAsync<long>(database.DataSource, $"select count(*) from business where note = '{note}'");
 
-    private async Task<TransactionReply> TransactionAsync(Entry entry, string note)
+    private async Task<CommitReply> TransactionAsync(Entry entry, string note)
     {
         await using var transaction = await TransactionCommit.BeginAsync(_store.Database, _store.Journal, IsolationLevel.ReadCommitted, Cancel);
         await using var insert = new NpgsqlCommand($"insert into business values ('{note}')", transaction.Connection);

@@ -2,7 +2,7 @@ using Actors.Calling;
 using Actors.Storage;
 using Actors.Wire;
 
-namespace Actors.Execution;
+namespace Actors.Programs;
 
 /// <summary>Recorded outcomes as callers get them, and errors as they are recorded.</summary>
 internal static class Answers

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 
-namespace Actors.Execution;
+namespace Actors.Programs;
 
 /// <summary>
 /// xoshiro256** (Blackman, Vigna 2018), its state filled by SplitMix64 from the run's uuid: the same numbers for the same run on every

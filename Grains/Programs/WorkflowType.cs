@@ -3,8 +3,9 @@ using System.Reflection;
 using Actors.Calling;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
-namespace Actors.Execution;
+namespace Actors.Programs;
 
 /// <summary>A registered workflow class: its contract, and how to make one.</summary>
 internal sealed class WorkflowType
@@ -33,6 +34,12 @@ internal sealed class WorkflowType
 
     /// <summary>True once for each method.</summary>
     public bool IsFirstSurplus(MethodInfo method) => _surplus.TryAdd(method.Name, true);
+
+    /// <summary>A fresh object, which knows nothing of the run's past yet.</summary>
+    /// <param name="escaped">Called on any thread when its code goes on outside of its turns.</param>
+    public IProgram Program(
+        StoredRun run, IServiceProvider services, PayloadSerializer payloads, MessagePreparer messages, ILogger log, Action<string> escaped) =>
+        new WorkflowProgram(run, this, services, payloads, messages, log, escaped);
 
     public Workflow Create(IServiceProvider services)
     {

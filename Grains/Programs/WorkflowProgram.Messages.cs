@@ -2,25 +2,21 @@ using System.Diagnostics.CodeAnalysis;
 using Actors.Storage;
 using Actors.Wire;
 
-namespace Actors.Execution;
+namespace Actors.Programs;
 
 /// <summary>
 /// What the code made of messages that got their positions before it saw them, and replay makes of them too, under whatever code. One that
 /// it cannot read is skipped, and a row of the journal says so, before anything that the code did without it; one that SQL sent before the
 /// code began, and that no signal took, is a topic's, and a row says so.
 /// </summary>
-internal sealed partial class WorkflowCode
+internal sealed partial class WorkflowProgram
 {
-    private readonly Queue<(JournalRow Row, string Reason)> _refused = [];
-    private readonly Queue<JournalRow> _ofTopics = [];
+    private readonly Queue<MessageNote> _notes = [];
     private HashSet<int>? _refusedBefore;
     private HashSet<int>? _ofTopicsBefore;
     private DateTimeOffset _lastEntry;
     private JournalRow? _delivered;
 
-    /// <summary>Reads a signal's arguments without delivering it.</summary>
-    /// <exception cref="UnknownMethodException">The contract has no such signal.</exception>
-    /// <exception cref="PayloadException">The arguments do not fit.</exception>
     public void CheckSignal(SignalRequest signal)
     {
         if (signal.IsTopic)
@@ -33,11 +29,7 @@ internal sealed partial class WorkflowCode
         Arguments(signal.Payload, method, $"Signal {signal.Name} of workflow '{Id}'");
     }
 
-    /// <summary>The messages that were skipped since the last call, in order.</summary>
-    public bool TryTakeRefused(out (JournalRow Row, string Reason) refused) => _refused.TryDequeue(out refused);
-
-    /// <summary>The letters that were taken for a topic's since the last call.</summary>
-    public bool TryTakeOfTopic([MaybeNullWhen(false)] out JournalRow row) => _ofTopics.TryDequeue(out row);
+    public bool TryTakeNote([MaybeNullWhen(false)] out MessageNote note) => _notes.TryDequeue(out note);
 
     /// <summary>As it is stored, logged and shown.</summary>
     public static string Reason(PayloadException error) => StoredText.Shortened(error.Message, 500);
@@ -54,7 +46,8 @@ internal sealed partial class WorkflowCode
     {
         if (!IsOfTopic(letter))
         {
-            _ofTopics.Enqueue(letter);
+            var payload = _payloads.Write(new LetterOfTopic(letter.Position), $"Note on message '{letter.MessageId}'");
+            _notes.Enqueue(new MessageNote(new JournalRow(JournalKind.LetterOfTopic, 0, letter.Name, payload), letter, null));
         }
     }
 
@@ -79,7 +72,9 @@ internal sealed partial class WorkflowCode
         }
         else
         {
-            _refused.Enqueue((row, Reason(error)));
+            var reason = Reason(error);
+            var payload = _payloads.Write(new RefusedMessage(row.Position, reason), $"Refusal of message '{row.MessageId}'");
+            _notes.Enqueue(new MessageNote(new JournalRow(JournalKind.Refused, 0, row.Name, payload), row, reason));
         }
     }
 }

@@ -3,15 +3,14 @@ using Actors.Calling;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
 
-namespace Actors.Execution;
+namespace Actors.Programs;
 
-internal sealed partial class WorkflowCode : IWorkflowRuntime
+internal sealed partial class WorkflowProgram : IWorkflowRuntime
 {
     private readonly MessagePreparer _messages;
     private readonly Dictionary<string, Queue<JournalRow>> _arrived = new(StringComparer.Ordinal);
     private readonly List<Receiver> _receivers = [];
 
-    /// <summary>What it waits for beside its commands, in words.</summary>
     public IEnumerable<string> Waiting => _receivers.Select(receiver => $"a message of topic '{receiver.Topic}'")
         .Concat(_waits.Select((_, place) => $"a condition ({place + 1} of WaitUntil)"));
 

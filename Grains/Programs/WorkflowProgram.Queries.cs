@@ -1,15 +1,13 @@
 using Actors.Storage;
 using Actors.Wire;
 
-namespace Actors.Execution;
+namespace Actors.Programs;
 
 /// <summary>Queries read the object between two turns: the code stands still, and gives no commands.</summary>
-internal sealed partial class WorkflowCode
+internal sealed partial class WorkflowProgram
 {
     private bool _inQuery;
 
-    /// <summary>The value of a query on the object as it rests.</summary>
-    /// <exception cref="UnknownMethodException">The contract has no such query.</exception>
     public Payload Query(string name, Payload arguments)
     {
         var method = _type.Queries.GetValueOrDefault(name)

@@ -1,58 +1,61 @@
+using Actors.Programs;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace Actors.Execution;
 
 /// <summary>Attempts that go on and on: limits on their time, interruptions, and what the status says of them.</summary>
-internal sealed partial class WorkflowInstance
+internal sealed partial class Effects
 {
     private const int InterruptionsMax = 10;
     private const int InterruptionsBeforeProblem = 3;
     private const int FailuresBeforeProblem = 3;
     private static readonly TimeSpan InterruptedMax = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LongAfter = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Soon = TimeSpan.FromMinutes(1);
 
-    private long _firstLimit = long.MaxValue;
-    private int _bodies = 1; // The run itself, until it leaves.
+    public WorkflowId Id => run.Id;
 
     /// <summary>Called from outside now and then: attempts whose time is up end.</summary>
-    public void LookAtBodies()
+    public void LookAtAttempts()
     {
         if (_engine.Time.GetTimestamp() >= Volatile.Read(ref _firstLimit))
         {
-            Post(EndLateAttempts);
-        }
-    }
-
-    /// <summary>Why the run does not get on although it runs, or null. Its own thread knows, unless a turn blocks that.</summary>
-    public async Task<string?> ProblemAsync()
-    {
-        if (TurnProblem is { } blocked)
-        {
-            return blocked;
-        }
-
-        var done = new Told<string?>();
-        PostCall(() => done.Tell(AttemptProblem()), done.Fail);
-        try
-        {
-            return await done.Ask().WaitAsync(AnswerWithin, _engine.Time);
-        }
-        catch (PayloadException error)
-        {
-            return error.Message; // Somebody changed the journal.
-        }
-        catch (Exception error) when (error is TimeoutException or MovedException)
-        {
-            return TurnProblem;
+            run.Post(EndLateAttempts);
         }
     }
 
     /// <summary>The body's time is up, or its session is: it may go on, but the attempt has failed, and with it the turn to commit is free
     /// again.</summary>
-    public void Abandon(Attempt attempt, Exception error) => Post(() => AbandonHere(attempt, error));
+    public void Abandon(Attempt attempt, Exception error) => run.Post(() => AbandonHere(attempt, error));
+
+    /// <summary>Why bodies do not get on, or null.</summary>
+    public string? Problem()
+    {
+        foreach (var command in run.Program.Outstanding.Values.OfType<BodyCommand>())
+        {
+            var (times, first) = command.Waits > 0 ? (command.Waits, command.WaitsSince) : (command.Interruptions, command.InterruptedAt);
+            if (times >= InterruptionsBeforeProblem || (times > 0 && _engine.Time.GetElapsedTime(first) > LongAfter))
+            {
+                var seconds = $"{_engine.Time.GetElapsedTime(first).TotalSeconds:0} s";
+                return command.Waits > 0 ? $"{command} has had no connection to Postgres for {seconds}."
+                    : $"{command} was interrupted {times} times in {seconds}: by conflicts, or it lost its connection.";
+            }
+
+            if (command.Attempt is { BegunAt: not 0 and var begun } attempt && _engine.Time.GetElapsedTime(begun) is var running && running > LongAfter)
+            {
+                return $"{command} runs since {_engine.Clock.Now - running:u} (attempt {command.Failures + 1}); its time ends after {Limit(attempt)}.";
+            }
+
+            if (command.Failures >= FailuresBeforeProblem)
+            {
+                var last = Answers.Recorded(command.LastFailure, _engine.Payloads, $"Error of {command}");
+                return $"{command} has failed {command.Failures} times, last with {last.Type}: {last.Message}";
+            }
+        }
+
+        return null;
+    }
 
     /// <summary>The body begins, on whatever thread.</summary>
     private void Watch(Attempt attempt)
@@ -61,7 +64,7 @@ internal sealed partial class WorkflowInstance
         LookNotAfter(OverAt(attempt));
         if (Limit(attempt) is var limit && limit < Soon)
         {
-            attempt.Timer = _engine.Time.CreateTimer(_ => LookAtBodies(), null, limit, Timeout.InfiniteTimeSpan);
+            attempt.Timer = _engine.Time.CreateTimer(_ => LookAtAttempts(), null, limit, Timeout.InfiniteTimeSpan);
         }
     }
 
@@ -104,21 +107,13 @@ internal sealed partial class WorkflowInstance
         }
 
         attempt.Cancel();
-        if (End(attempt))
+        if (EndAttempt(attempt))
         {
             Failed(attempt.Command, error);
         }
     }
 
-    private void CancelAttempts()
-    {
-        foreach (var attempt in Attempts())
-        {
-            attempt.Cancel();
-        }
-    }
-
-    private IEnumerable<Attempt> Attempts() => _code.Outstanding.Values.OfType<BodyCommand>().Select(body => body.Attempt).OfType<Attempt>();
+    private IEnumerable<Attempt> Attempts() => run.Program.Outstanding.Values.OfType<BodyCommand>().Select(body => body.Attempt).OfType<Attempt>();
 
     private TimeSpan Limit(Attempt attempt) => attempt.Command.Retry.AttemptTimeout ?? _engine.Options.AttemptTimeout;
 
@@ -173,54 +168,10 @@ internal sealed partial class WorkflowInstance
     {
         var (pause, reason) = (PostgresFaults.Pause(times), ErrorText.MessageOf(error));
         var level = times < InterruptionsBeforeProblem ? LogLevel.Information : LogLevel.Warning;
-        LogInterrupted(level, Id, command, times, pause, reason);
-        _ = Task.Delay(pause, _engine.Time).ContinueWith(_ => Post(() => Begin(command)), TaskScheduler.Default);
+        LogInterrupted(run.Log, level, Id, command, times, pause, reason);
+        BeginAfter(pause, command);
     }
 
-    private string? AttemptProblem()
-    {
-        if (_inFlight is { Since: not 0 and var since } && _engine.Time.GetElapsedTime(since) is var waits && waits > LongAfter)
-        {
-            return $"A commit of it has been under way for {waits.TotalSeconds:0} s. "
-                + "If the database refuses it or does not answer, the silo's log says so.";
-        }
-
-        if (_mailProblem is { } unread)
-        {
-            return unread;
-        }
-
-        foreach (var command in _code.Outstanding.Values.OfType<BodyCommand>())
-        {
-            var (times, first) = command.Waits > 0 ? (command.Waits, command.WaitsSince) : (command.Interruptions, command.InterruptedAt);
-            if (times >= InterruptionsBeforeProblem || (times > 0 && _engine.Time.GetElapsedTime(first) > LongAfter))
-            {
-                var seconds = $"{_engine.Time.GetElapsedTime(first).TotalSeconds:0} s";
-                return command.Waits > 0 ? $"{command} has had no connection to Postgres for {seconds}."
-                    : $"{command} was interrupted {times} times in {seconds}: by conflicts, or it lost its connection.";
-            }
-
-            if (command.Attempt is { BegunAt: not 0 and var begun } attempt && _engine.Time.GetElapsedTime(begun) is var running && running > LongAfter)
-            {
-                return $"{command} runs since {_engine.Clock.Now - running:u} (attempt {command.Failures + 1}); its time ends after {Limit(attempt)}.";
-            }
-
-            if (command.Failures >= FailuresBeforeProblem)
-            {
-                var last = Answers.Recorded(command.LastFailure, _engine.Payloads, $"Error of {command}");
-                return $"{command} has failed {command.Failures} times, last with {last.Type}: {last.Message}";
-            }
-        }
-
-        return null;
-    }
-
-    /// <summary>What the workflow was given lives as long as a body may use it.</summary>
-    private void BodyEnded()
-    {
-        if (Interlocked.Decrement(ref _bodies) == 0)
-        {
-            _ = DisposeScopeAsync();
-        }
-    }
+    [LoggerMessage(EventId = 207, Message = "Workflow '{Id}': {Step} was interrupted, {Count} time(s) by now, and runs again in {Pause}: {Reason}")]
+    private static partial void LogInterrupted(ILogger log, LogLevel level, WorkflowId id, Command step, int count, TimeSpan pause, string reason);
 }

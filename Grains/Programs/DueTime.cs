@@ -1,4 +1,4 @@
-namespace Actors.Execution;
+namespace Actors.Programs;
 
 /// <summary>When something is due, as Postgres can keep it: nothing is refused for being far away, it is due in the year 9999.</summary>
 internal static class DueTime

@@ -6,13 +6,13 @@ using Actors.Storage;
 using Actors.Wire;
 using Microsoft.Extensions.Logging;
 
-namespace Actors.Execution;
+namespace Actors.Programs;
 
 /// <summary>
-/// A workflow's code and nothing else: rows of the journal go in, commands come out. It does not know whether it is live or replayed, which
-/// is why both take the same branches. Not thread-safe: its instance calls it from one thread at a time.
+/// A workflow's code, whose object is made again by replaying its rows. It does not know whether it is live or replayed, which is why both
+/// take the same branches.
 /// </summary>
-internal sealed partial class WorkflowCode
+internal sealed partial class WorkflowProgram : IProgram
 {
     private readonly WorkflowType _type;
     private readonly PayloadSerializer _payloads;
@@ -22,7 +22,7 @@ internal sealed partial class WorkflowCode
     private readonly Workflow _workflow;
     private readonly Dictionary<int, Command> _outstanding = [];
     private readonly Queue<Command> _issued = [];
-    private readonly List<int> _givenUpTimers = [];
+    private readonly List<int> _givenUp = [];
     private readonly List<Wait> _waits = [];
     private readonly Dictionary<int, JournalRow> _expected = [];
     private WorkflowRandom? _random;
@@ -35,7 +35,7 @@ internal sealed partial class WorkflowCode
     private bool _mainEnded;
     private ExceptionDispatchInfo? _error;
 
-    public WorkflowCode(
+    public WorkflowProgram(
         StoredRun run, WorkflowType type, IServiceProvider services, PayloadSerializer payloads, MessagePreparer messages, ILogger logger, Action<string> escaped)
     {
         (Id, Run, _type, _payloads, _messages) = (run.Id, run.Run, type, payloads, messages);
@@ -44,31 +44,25 @@ internal sealed partial class WorkflowCode
             $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, Task.WhenEach, I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep and WhenAny."),
             error => Violate($"an async void method threw {error.GetType().Name} ({ErrorText.MessageOf(error)}){After}, and nobody can await it: make it async Task, and await it."));
         Logger = new ReplaySafeLogger(logger, this);
-        Workflow = _workflow = type.Create(services);
+        _workflow = type.Create(services);
         _workflow.Runtime = this;
     }
-
-    public Workflow Workflow { get; }
 
     /// <summary>True while rows of the past are delivered: nothing may have an effect.</summary>
     public bool IsReplaying { get; private set; } = true;
 
-    /// <summary>Why the run cannot go on, or null.</summary>
+    /// <summary>The user's object.</summary>
+    public Workflow Workflow => _workflow;
+
     public WorkflowCodeException? Violation { get; private set; }
 
     /// <summary>True when the code has returned or thrown, and no handler of a signal is under way.</summary>
     public bool HasEnded => _error is not null || (_mainEnded && _handlers == 0);
 
-    public Exception? Error => _error?.SourceException;
-
-    public object? Result => _result;
-
     public IReadOnlyDictionary<int, Command> Outstanding => _outstanding;
 
-    /// <summary>Where the code stands, for messages about it.</summary>
     public string After => _lastCommand is { } last ? $" after {last}" : " in RunAsync";
 
-    /// <summary>Takes the rows of the past that the code's commands must match. Call before <see cref="Deliver"/>.</summary>
     public void Expect(IEnumerable<JournalRow> history)
     {
         foreach (var row in history)
@@ -93,15 +87,13 @@ internal sealed partial class WorkflowCode
         }
     }
 
-    /// <summary>The past is over: from here on rows are those of commits just made.</summary>
     public void GoLive()
     {
         IsReplaying = false;
         _expected.Clear();
     }
 
-    /// <summary>Tells the code of one row, in the order of positions, and runs it until it rests.</summary>
-    public void Deliver(JournalRow row)
+    public void Apply(JournalRow row)
     {
         Now = row.At > Now ? row.At : Now;
         _delivered = row;
@@ -109,7 +101,7 @@ internal sealed partial class WorkflowCode
         {
             _turn.Run(() =>
             {
-                Apply(row);
+                Tell(row);
                 CheckWaits();
             });
         }
@@ -121,23 +113,45 @@ internal sealed partial class WorkflowCode
         CheckRest();
     }
 
-    /// <summary>The commands that nobody took yet, in the order of giving.</summary>
-    public bool TryTakeIssued([MaybeNullWhen(false)] out Command command) => _issued.TryDequeue(out command);
+    public bool TryTakeCommand([MaybeNullWhen(false)] out Command command) => _issued.TryDequeue(out command);
 
-    /// <summary>Timers whose waits ended since the last call.</summary>
-    public IReadOnlyList<int> TakeGivenUpTimers()
+    public IReadOnlyList<int> TakeGivenUp()
     {
-        int[] taken = [.. _givenUpTimers];
-        _givenUpTimers.Clear();
+        if (_givenUp.Count == 0)
+        {
+            return [];
+        }
+
+        int[] taken = [.. _givenUp];
+        _givenUp.Clear();
         return taken;
     }
 
-    /// <summary>Whether mail of this name is for a method; else it is for a topic.</summary>
     public bool HasSignal(string name) => _type.Signals.ContainsKey(name);
+
+    public JournalRow EndRow()
+    {
+        if (_error is { SourceException: var failure })
+        {
+            return Failed(failure, $"Error of workflow '{Id}'");
+        }
+
+        try
+        {
+            var payload = _result is null ? default : _payloads.Write(_result, _workflow.ResultType, $"Result of workflow '{Id}'");
+            return new JournalRow(JournalKind.Completed, 0, _type.Name, payload);
+        }
+        catch (ActorsException error)
+        {
+            return Failed(error, $"Result");
+        }
+
+        JournalRow Failed(Exception error, FormattableString what) => new(JournalKind.Failed, 0, _type.Name, Answers.Record(error, _payloads, what));
+    }
 
     public void Violate(string message) => Violation ??= new WorkflowCodeException($"Workflow '{Id}': {message}");
 
-    private void Apply(JournalRow row)
+    private void Tell(JournalRow row)
     {
         switch (row.Kind)
         {
@@ -185,28 +199,12 @@ internal sealed partial class WorkflowCode
             return; // Given up by the code before it came, and again in replay.
         }
 
-        switch (command)
+        if (command.EndsWith(row.Kind))
         {
-            case BodyCommand body when row.Kind == JournalKind.AttemptFailed:
-                (body.Failures, body.LastFailure) = (body.Failures + 1, row.Payload);
-                body.RetryAt = row.DueAt;
-                break;
-            case BodyCommand body:
-                _outstanding.Remove(row.Seq);
-                body.Complete(row, _payloads);
-                break;
-            case TimerCommand timer when row.Kind == JournalKind.TimerFired:
-                _outstanding.Remove(row.Seq);
-                _waits.RemoveAll(wait => wait == timer.Wait);
-                timer.Fire();
-                break;
-            case PublishCommand:
-                _outstanding.Remove(row.Seq);
-                break;
-            default:
-                command.Recorded = true;
-                break;
+            _outstanding.Remove(row.Seq);
         }
+
+        command.Apply(row, _payloads);
     }
 
     private async Task RunMainAsync(object? input)
@@ -302,6 +300,12 @@ internal sealed partial class WorkflowCode
         for (var i = 0; i < _waits.Count;)
         {
             var wait = _waits[i];
+            if (wait.Done.Task.IsCompleted) // Its time was up.
+            {
+                _waits.RemoveAt(i);
+                continue;
+            }
+
             bool holds;
             try
             {
@@ -324,7 +328,7 @@ internal sealed partial class WorkflowCode
             _waits.RemoveAt(i);
             if (wait.TimerSeq is { } seq && _outstanding.Remove(seq))
             {
-                _givenUpTimers.Add(seq);
+                _givenUp.Add(seq);
             }
 
             // Whatever this sets going runs now, and may make earlier conditions hold.
@@ -363,7 +367,7 @@ internal sealed partial class WorkflowCode
         "Workflow '{Id}' was called with {Surplus} argument(s) more than {Type}.{Method} takes here; they are left out. Said once: callers know a later contract.")]
     private static partial void LogSurplus(ILogger log, WorkflowId id, string type, string method, int surplus);
 
-    private sealed class ReplaySafeLogger(ILogger inner, WorkflowCode code) : ILogger
+    private sealed class ReplaySafeLogger(ILogger inner, WorkflowProgram code) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull

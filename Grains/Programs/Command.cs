@@ -3,9 +3,12 @@ using Actors.Calling;
 using Actors.Storage;
 using Actors.Wire;
 
-namespace Actors.Execution;
+namespace Actors.Programs;
 
-/// <summary>One thing that the code asked for, numbered in the order of asking.</summary>
+/// <summary>
+/// One thing that the code asked for, numbered in the order of asking. It owns what the engine must know of it: which rows are its own and
+/// what they do, what it sets going, when it is due and what it leaves to be cleared.
+/// </summary>
 internal abstract class Command(int seq, string name, SourceLine line)
 {
     public int Seq { get; } = seq;
@@ -14,8 +17,11 @@ internal abstract class Command(int seq, string name, SourceLine line)
 
     public SourceLine Line { get; } = line;
 
-    /// <summary>True when its own row (timer set, published) is in the journal or on its way there.</summary>
-    public bool Recorded { get; set; }
+    /// <summary>When it goes on by itself.</summary>
+    public virtual DateTimeOffset DueAt => DateTimeOffset.MaxValue;
+
+    /// <summary>The database holds a timer for it, which its outcome and the end of the run clear.</summary>
+    public virtual bool HasTimer => false;
 
     protected abstract string What { get; }
 
@@ -24,6 +30,22 @@ internal abstract class Command(int seq, string name, SourceLine line)
     /// <summary>Whether a journal row of this kind can belong to this command.</summary>
     public abstract bool Owns(JournalKind kind);
 
+    /// <summary>Whether a row of this kind is its outcome, after which nobody asks for it any more.</summary>
+    public abstract bool EndsWith(JournalKind kind);
+
+    /// <summary>Tells it one of its rows, live or in replay.</summary>
+    public abstract void Apply(JournalRow row, PayloadSerializer payloads);
+
+    /// <summary>Sets going what has no outcome yet: when it was asked for, and after a history that leaves it open.</summary>
+    public abstract void Launch(IEffects effects);
+
+    /// <summary>Whether a row of this kind, just committed, launches it again.</summary>
+    public virtual bool GoesOnAfter(JournalKind kind) => false;
+
+    /// <summary>What it recorded with a time was too early by the database's clock, and is not committed; it is launched again.</summary>
+    public virtual void TooEarly()
+    {
+    }
 }
 
 /// <summary>A command with a body that runs beside the code, and a recorded outcome.</summary>
@@ -64,10 +86,42 @@ internal abstract class BodyCommand(int seq, string name, Retry retry, SourceLin
 
     public abstract JournalKind FailedKind { get; }
 
-    public override bool Owns(JournalKind kind) => kind == CompletedKind || kind == FailedKind || kind == JournalKind.AttemptFailed;
+    public override DateTimeOffset DueAt => RetryAt ?? DateTimeOffset.MinValue;
 
-    /// <summary>Tells the code what was recorded.</summary>
-    public abstract void Complete(JournalRow row, PayloadSerializer payloads);
+    public override bool HasTimer => RetryAt is not null;
+
+    public override bool Owns(JournalKind kind) => EndsWith(kind) || kind == JournalKind.AttemptFailed;
+
+    public override bool EndsWith(JournalKind kind) => kind == CompletedKind || kind == FailedKind;
+
+    public override bool GoesOnAfter(JournalKind kind) => kind == JournalKind.AttemptFailed;
+
+    public override void Apply(JournalRow row, PayloadSerializer payloads)
+    {
+        if (row.Kind == JournalKind.AttemptFailed)
+        {
+            (Failures, LastFailure, RetryAt) = (Failures + 1, row.Payload, row.DueAt);
+        }
+        else
+        {
+            Complete(row, payloads);
+        }
+    }
+
+    public override void Launch(IEffects effects)
+    {
+        if (RetryAt is { } due)
+        {
+            effects.At(due, this, () => effects.Begin(this));
+        }
+        else
+        {
+            effects.Begin(this);
+        }
+    }
+
+    /// <summary>Tells the code its outcome.</summary>
+    protected abstract void Complete(JournalRow row, PayloadSerializer payloads);
 
     // A task that was awaited, or that WhenAny let go of, holds a continuation or an empty list; only one that nobody ever
     // looked at holds null. There is no public way to ask; a test tells when the field is renamed.
@@ -83,7 +137,7 @@ internal abstract class BodyCommand<T>(int seq, string name, Retry retry, Source
 
     public Task<T> Typed => _done.Task;
 
-    public override void Complete(JournalRow row, PayloadSerializer payloads)
+    protected override void Complete(JournalRow row, PayloadSerializer payloads)
     {
         if (row.Kind == FailedKind)
         {
@@ -142,11 +196,12 @@ internal sealed class TransactionCommand<T>(int seq, string name, Func<Transacti
 internal sealed class TimerCommand(int seq, string name, DateTimeOffset dueAt, SourceLine line) : Command(seq, name, line)
 {
     private readonly TaskCompletionSource _done = new();
+    private bool _isSet; // In the journal, or on its way there.
+    private bool _fires;
 
-    public DateTimeOffset DueAt { get; } = dueAt;
+    public override DateTimeOffset DueAt { get; } = dueAt;
 
-    /// <summary>True when its firing is on its way to the journal.</summary>
-    public bool Fired { get; set; }
+    public override bool HasTimer => true;
 
     /// <summary>The wait whose time-out this is.</summary>
     public Wait? Wait { get; init; }
@@ -157,9 +212,15 @@ internal sealed class TimerCommand(int seq, string name, DateTimeOffset dueAt, S
 
     public override bool Owns(JournalKind kind) => kind is JournalKind.TimerSet or JournalKind.TimerFired;
 
-    public void Fire()
+    public override bool EndsWith(JournalKind kind) => kind == JournalKind.TimerFired;
+
+    public override void Apply(JournalRow row, PayloadSerializer payloads)
     {
-        if (Wait is { } wait)
+        if (row.Kind != JournalKind.TimerFired)
+        {
+            _isSet = true;
+        }
+        else if (Wait is { } wait)
         {
             wait.Done.TrySetResult(false);
         }
@@ -168,16 +229,54 @@ internal sealed class TimerCommand(int seq, string name, DateTimeOffset dueAt, S
             _done.SetResult();
         }
     }
+
+    public override void Launch(IEffects effects)
+    {
+        if (!_isSet)
+        {
+            _isSet = true;
+            effects.Record(new JournalRow(JournalKind.TimerSet, Seq, Name, default) { DueAt = DueAt });
+        }
+
+        effects.At(DueAt, this, () => Fire(effects));
+    }
+
+    public override void TooEarly() => _fires = false;
+
+    private void Fire(IEffects effects)
+    {
+        if (!_fires)
+        {
+            _fires = true;
+            effects.Record(new JournalRow(JournalKind.TimerFired, Seq, Name, default), notBefore: DueAt);
+        }
+    }
 }
 
+/// <summary>A message for the world.</summary>
+/// <param name="message">Null in replay, where it is already in the journal's past.</param>
 internal sealed class PublishCommand(int seq, OutgoingMessage? message, string topic, SourceLine line) : Command(seq, topic, line)
 {
-    /// <summary>Null in replay, where the message is already in the journal's past.</summary>
-    public OutgoingMessage? Message { get; } = message;
+    private bool _isRecorded = message is null;
 
     protected override string What => "publish";
 
     public override bool Owns(JournalKind kind) => kind == JournalKind.Published;
+
+    public override bool EndsWith(JournalKind kind) => kind == JournalKind.Published;
+
+    public override void Apply(JournalRow row, PayloadSerializer payloads)
+    {
+    }
+
+    public override void Launch(IEffects effects)
+    {
+        if (!_isRecorded)
+        {
+            _isRecorded = true;
+            effects.Record(new JournalRow(JournalKind.Published, Seq, Name, default), [message!]);
+        }
+    }
 }
 
 /// <summary>A condition that the code waits for.</summary>

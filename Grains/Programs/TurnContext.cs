@@ -1,6 +1,6 @@
 using Actors.Storage;
 
-namespace Actors.Execution;
+namespace Actors.Programs;
 
 /// <summary>
 /// Runs a workflow's code one continuation at a time, in the order in which they became ready, on whichever thread delivers. What arrives

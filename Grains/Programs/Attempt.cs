@@ -1,4 +1,4 @@
-namespace Actors.Execution;
+namespace Actors.Programs;
 
 /// <summary>
 /// One try of a body, with a cancellation of its own. Whatever ends it first is its outcome: what its body returns or throws later is not
