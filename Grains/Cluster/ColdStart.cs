@@ -93,7 +93,7 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
     private async Task<List<(SiloAddress Address, string Host)>> ListedAsync() => await database.QueryAsync(
         database.Engine,
         "read members",
-        batch => GroupBatch.Statement(batch, ReadMembers, new NpgsqlParameter<string> { TypedValue = clusterId }),
+        batch => batch.Add(ReadMembers, new NpgsqlParameter<string> { TypedValue = clusterId }),
         async reader =>
         {
             var members = new List<(SiloAddress, string)>();
@@ -112,8 +112,7 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
     private async Task RetireAsync(SiloAddress member) => await database.QueryAsync(
         database.Engine,
         "retire silo",
-        batch => GroupBatch.Statement(
-            batch,
+        batch => batch.Add(
             RetireSilo,
             new NpgsqlParameter<string> { TypedValue = clusterId },
             new NpgsqlParameter<string> { TypedValue = member.Endpoint.Address.ToString() },

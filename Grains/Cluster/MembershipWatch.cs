@@ -133,7 +133,7 @@ internal sealed partial class MembershipWatch(
         return texts.Length == 0 ? [] : await database.QueryAsync(
             database.Engine,
             "find silos",
-            batch => GroupBatch.Statement(batch, FindSilos, new NpgsqlParameter<string[]> { TypedValue = texts, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text }),
+            batch => batch.Add(FindSilos, new NpgsqlParameter<string[]> { TypedValue = texts, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text }),
             async reader =>
             {
                 var found = new List<SiloLease>();

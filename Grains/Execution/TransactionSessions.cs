@@ -79,8 +79,8 @@ internal sealed partial class TransactionSessions(
         var living = await database.QueryAsync(
             database.Engine,
             "living sessions",
-            batch => GroupBatch.Statement(
-                batch, LivingSessions, new NpgsqlParameter<int[]> { TypedValue = [.. old.Select(open => open.Key.ProcessId)] }),
+            batch => batch.Add(
+                LivingSessions, new NpgsqlParameter<int[]> { TypedValue = [.. old.Select(open => open.Key.ProcessId)] }),
             async reader =>
             {
                 var ids = new HashSet<int>();

@@ -128,8 +128,8 @@ internal sealed partial class WorkflowEngine
             "resume",
             batch =>
             {
-                GroupBatch.Statement(batch, ResumeWorkflow, Text(id.Namespace), Text(id.Id), Text(requestId));
-                GroupBatch.Statement(batch, Unpark, Text(id.Namespace), Text(id.Id));
+                batch.Add(ResumeWorkflow, Text(id.Namespace), Text(id.Id), Text(requestId));
+                batch.Add(Unpark, Text(id.Namespace), Text(id.Id));
             },
             reader => reader.ReadAsync());
         if (resumed)
@@ -170,8 +170,7 @@ internal sealed partial class WorkflowEngine
         var delivered = await Context.Database.QueryAsync(
             Context.Database.Engine,
             "append inbox",
-            batch => GroupBatch.Statement(
-                batch,
+            batch => batch.Add(
                 AppendInbox,
                 Text(id.Namespace),
                 Text(id.Id),
@@ -197,8 +196,7 @@ internal sealed partial class WorkflowEngine
     private async Task<Payload?> FindMessageAsync(long workflow, string id, MessageIdKind kind) => await Context.Database.QueryAsync<Payload?>(
         Context.Database.Engine,
         "find message",
-        batch => GroupBatch.Statement(
-            batch,
+        batch => batch.Add(
             FindMessage,
             new NpgsqlParameter<long> { TypedValue = workflow },
             Text(id),
@@ -240,8 +238,8 @@ internal sealed partial class WorkflowEngine
     private async Task<UndeliveredMessage[]> UndeliveredAsync(StoredRun row) => await Context.Database.QueryAsync(
         Context.Database.Engine,
         "read undelivered",
-        batch => GroupBatch.Statement(
-            batch, ReadUndelivered, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<int> { TypedValue = UndeliveredMax }),
+        batch => batch.Add(
+            ReadUndelivered, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<int> { TypedValue = UndeliveredMax }),
         async reader =>
         {
             var messages = new List<UndeliveredMessage>();
@@ -257,8 +255,8 @@ internal sealed partial class WorkflowEngine
     private async Task<Payload> LastRowAsync(StoredRun row, JournalKind kind) => await Context.Database.QueryAsync(
         Context.Database.Engine,
         "read last row",
-        batch => GroupBatch.Statement(
-            batch, ReadLastRow, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<short> { TypedValue = (short)kind }),
+        batch => batch.Add(
+            ReadLastRow, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<short> { TypedValue = (short)kind }),
         async reader => await reader.ReadAsync() ? RowReading.Payload(reader, 1) : throw NotFound(row.Id)); // Retention took it just now.
 
     private const int MovesAtOnce = 10; // From then on with pauses: a run that leaves each time meets fault after fault.

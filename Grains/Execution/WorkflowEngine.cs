@@ -50,7 +50,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         Context.Clock.Hear(await Context.Database.QueryAsync(
             Context.Database.Engine,
             "read time",
-            batch => GroupBatch.Statement(batch, ReadTime),
+            batch => batch.Add(ReadTime),
             async reader => await reader.ReadAsync() ? reader.GetTime(0) : default,
             cancellation));
         await Context.Codes.RegisterAsync(cancellation);

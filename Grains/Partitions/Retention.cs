@@ -80,7 +80,7 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
     private ValueTask<(long[] Instances, DateTime Until)> PendingAsync(CancellationToken stop) => database.QueryAsync(
         database.Slow,
         "find pending",
-        batch => GroupBatch.Statement(batch, FindPending, Interval(keep!.Value), new NpgsqlParameter<int> { TypedValue = PendingMax }, Interval(Slack)),
+        batch => batch.Add(FindPending, Interval(keep!.Value), new NpgsqlParameter<int> { TypedValue = PendingMax }, Interval(Slack)),
         async reader =>
         {
             var (instances, rows, until, last) = (new HashSet<long>(), 0, DateTime.MinValue, DateTime.MaxValue);
@@ -103,8 +103,7 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
         long[] pending, DateTime until, (DateTime Ended, long Instance) after, CancellationToken stop) => database.QueryAsync<(long, DateTime, long)?>(
         database.Slow,
         "delete ended",
-        batch => GroupBatch.Statement(
-            batch,
+        batch => batch.Add(
             DeleteEnded,
             Time(until),
             new NpgsqlParameter<long[]> { TypedValue = pending },

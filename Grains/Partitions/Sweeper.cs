@@ -73,8 +73,7 @@ internal sealed partial class Sweeper(
                 if (await database.QueryAsync(
                     database.Engine,
                     "renew lease",
-                    batch => GroupBatch.Statement(
-                        batch,
+                    batch => batch.Add(
                         RenewLease,
                         new NpgsqlParameter<Guid> { TypedValue = database.Silo },
                         new NpgsqlParameter<TimeSpan> { TypedValue = settings.Lease, NpgsqlDbType = NpgsqlDbType.Interval }),
@@ -108,7 +107,7 @@ internal sealed partial class Sweeper(
 
                 if (sweeps % 1000 == 999)
                 {
-                    await database.ExecuteAsync("forget silos", batch => GroupBatch.Statement(batch, ForgetSilos), stop);
+                    await database.ExecuteAsync("forget silos", batch => batch.Add(ForgetSilos), stop);
                     ForgetUnwilling();
                 }
 
@@ -234,8 +233,7 @@ internal sealed partial class Sweeper(
         }
     }
 
-    private void Build(NpgsqlBatch batch, short[] mine, bool looksFar) => GroupBatch.Statement(
-        batch,
+    private void Build(NpgsqlBatch batch, short[] mine, bool looksFar) => batch.Add(
         Sweep,
         new NpgsqlParameter<Guid> { TypedValue = database.Silo },
         new NpgsqlParameter<TimeSpan> { TypedValue = settings.Lease, NpgsqlDbType = NpgsqlDbType.Interval },

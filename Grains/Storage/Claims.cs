@@ -57,8 +57,7 @@ internal sealed class Claims : IAsyncDisposable
     public async Task<int> EnterAsync(StoredRun run) => run.CrashCount < _claimsCounted ? run.CrashCount : await _database.QueryAsync(
         _database.Engine,
         "enter",
-        batch => GroupBatch.Statement(
-            batch,
+        batch => batch.Add(
             EnterWorkflow,
             new NpgsqlParameter<long> { TypedValue = run.Instance },
             new NpgsqlParameter<int> { TypedValue = run.Epoch },
@@ -72,7 +71,7 @@ internal sealed class Claims : IAsyncDisposable
     public async Task<List<MailRow>> ReadMailAsync(long instance) => await _database.QueryAsync(
         _database.Engine,
         "read mail",
-        batch => GroupBatch.Statement(batch, ReadMail, new NpgsqlParameter<long> { TypedValue = instance }, new NpgsqlParameter<int> { TypedValue = MailMax }),
+        batch => batch.Add(ReadMail, new NpgsqlParameter<long> { TypedValue = instance }, new NpgsqlParameter<int> { TypedValue = MailMax }),
         async reader =>
         {
             var mail = new List<MailRow>();
@@ -128,7 +127,7 @@ internal sealed class Claims : IAsyncDisposable
         return await _database.QueryAsync(
             _database.Engine,
             "look",
-            batch => GroupBatch.Statement(batch, ReadWorkflows, Text([.. ids.Select(id => id.Namespace)]), Text([.. ids.Select(id => id.Id)])),
+            batch => batch.Add(ReadWorkflows, Text([.. ids.Select(id => id.Namespace)]), Text([.. ids.Select(id => id.Id)])),
             async reader =>
             {
                 var runs = new Dictionary<WorkflowId, StoredRun>();
@@ -209,8 +208,8 @@ internal sealed class Claims : IAsyncDisposable
             await _database.QueryAsync(
                 _database.Engine,
                 "read more",
-                batch => GroupBatch.Statement(
-                    batch, ReadJournals, Text(namespaces), Text(ids), Owner(_database.Silo), Bytes(HistoriesMax), FirstAnyway(true)),
+                batch => batch.Add(
+                    ReadJournals, Text(namespaces), Text(ids), Owner(_database.Silo), Bytes(HistoriesMax), FirstAnyway(true)),
                 reader => ReadHistoriesAsync(reader, runs));
             return HandOut([.. rest.Select(r => r.Request)], runs.Values.ToDictionary(run => run.Row.Id));
         }
@@ -253,8 +252,7 @@ internal sealed class Claims : IAsyncDisposable
             {
                 if (claim)
                 {
-                    GroupBatch.Statement(
-                        batch,
+                    batch.Add(
                         ClaimWorkflows,
                         Text(namespaces),
                         Text(names),
@@ -265,10 +263,10 @@ internal sealed class Claims : IAsyncDisposable
                 }
 
                 var owner = claim ? _database.Silo : (Guid?)null;
-                GroupBatch.Statement(batch, ReadWorkflows, Text(namespaces), Text(names));
-                GroupBatch.Statement(
-                    batch, ReadJournals, Text(namespaces), Text(names), Owner(owner), Bytes(HistoriesMax), FirstAnyway(!claim));
-                GroupBatch.Statement(batch, ReadInboxes, Text(namespaces), Text(names), Owner(owner), new NpgsqlParameter<int> { TypedValue = MailMax });
+                batch.Add(ReadWorkflows, Text(namespaces), Text(names));
+                batch.Add(
+                    ReadJournals, Text(namespaces), Text(names), Owner(owner), Bytes(HistoriesMax), FirstAnyway(!claim));
+                batch.Add(ReadInboxes, Text(namespaces), Text(names), Owner(owner), new NpgsqlParameter<int> { TypedValue = MailMax });
             },
             ReadAsync);
     }

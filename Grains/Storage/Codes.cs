@@ -84,7 +84,7 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
     private ValueTask<Dictionary<string, Known>> ReadAsync() => database.QueryAsync(
         database.Engine,
         "register codes",
-        batch => GroupBatch.Statement(batch, RegisterCodes, Texts(type => type.Type)),
+        batch => batch.Add(RegisterCodes, Texts(type => type.Type)),
         async reader =>
         {
             var known = new Dictionary<string, Known>(StringComparer.Ordinal);
@@ -100,8 +100,7 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
     private ValueTask<bool> DescribeAsync(Dictionary<string, Known> known) => database.QueryAsync(
         database.Engine,
         "describe codes",
-        batch => GroupBatch.Statement(
-            batch,
+        batch => batch.Add(
             DescribeCodes,
             new NpgsqlParameter<int[]> { TypedValue = [.. declared.Select(type => known[type.Type].Number)] },
             Texts(type => string.Join(',', type.Contracts)),

@@ -28,7 +28,7 @@ internal static class Durability
     public static ValueTask<List<string>> OffAsync(EngineDatabase database) => database.QueryAsync(
         database.Engine,
         "read durability",
-        batch => GroupBatch.Statement(batch, ReadDurability),
+        batch => batch.Add(ReadDurability),
         async reader =>
         {
             var off = new List<string>();

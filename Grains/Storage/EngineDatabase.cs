@@ -14,6 +14,9 @@ internal sealed class EngineDatabase : IAsyncDisposable
     private const string HeldPlans =
         " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
 
+    // One member that waits for a lock holds up its group for so long, and those that are sent with it again as long once more.
+    private const int GroupLockTimeoutMs = 40;
+
     // A silo whose machine vanished gives its locks back: the server notices within a quarter of a minute.
     private const string VanishedClients = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 -c tcp_user_timeout=15000";
 
@@ -25,8 +28,8 @@ internal sealed class EngineDatabase : IAsyncDisposable
     {
         (Probe, _connectionString) = (probe, connectionString);
         Silo = silo;
-        Engine = BuildEngine(connectionsMax: 16);
-        _blocking = BuildEngine(connectionsMax: 1, blocking: true);
+        Engine = Build(connectionString, $"actors engine {silo}", 16, HeldPlans, lockTimeoutMs: 1000);
+        _blocking = BuildGroups(blocking: true);
         Patient = Build(connectionString, $"actors patient {silo}", 4, HeldPlans, lockTimeoutMs: 30_000);
         Slow = Build(connectionString, $"actors engine {silo}", 1, HeldPlans, lockTimeoutMs: 1000, limited: false);
         Users = Build(connectionString, $"actors user {silo}", userConnectionsMax, $"-c idle_in_transaction_session_timeout={(int)idleTransactionTimeout.TotalMilliseconds}");
@@ -38,7 +41,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
     public StatementProbe Probe { get; }
 
     /// <summary>Claims, sweeps, relay. Lock waits end after a second, unless the connection string says otherwise, so that one run cannot
-    /// hold up a group.</summary>
+    /// hold up many.</summary>
     public NpgsqlDataSource Engine { get; }
 
     /// <summary>The same for members that left their group because they had to wait.</summary>
@@ -79,7 +82,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
     public async ValueTask<T> CommitGroupAsync<T>(Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read)
     {
         var blocking = OwnThread.IsCurrent ? Interlocked.Exchange(ref _blocking, null) : null;
-        var source = blocking ?? (_groups.TryPop(out var last) ? last : BuildEngine(connectionsMax: 1));
+        var source = blocking ?? (_groups.TryPop(out var last) ? last : BuildGroups());
         try
         {
             return await CommitAsync(source, build, read);
@@ -140,8 +143,8 @@ internal sealed class EngineDatabase : IAsyncDisposable
     /// <summary>A Unix-domain socket, by its folder or its abstract name.</summary>
     private static bool IsOfThisMachine(NpgsqlConnectionStringBuilder given) => given.Host is ['/' or '@', ..];
 
-    private NpgsqlDataSource BuildEngine(int connectionsMax, bool blocking = false) =>
-        Build(_connectionString, $"actors engine {Silo}", connectionsMax, HeldPlans, lockTimeoutMs: 1000, blocking);
+    private NpgsqlDataSource BuildGroups(bool blocking = false) =>
+        Build(_connectionString, $"actors engine {Silo}", connectionsMax: 1, HeldPlans, GroupLockTimeoutMs, blocking);
 
     private static NpgsqlDataSource Build(
         string connectionString, string application, int connectionsMax, string options, int lockTimeoutMs = 0, bool blocking = false,

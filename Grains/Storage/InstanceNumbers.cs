@@ -36,7 +36,7 @@ internal sealed class InstanceNumbers(EngineDatabase database) : IDisposable
                 var first = await database.QueryAsync(
                     database.Engine,
                     "take instances",
-                    batch => GroupBatch.Statement(batch, TakeInstances),
+                    batch => batch.Add(TakeInstances),
                     async reader => await reader.ReadAsync() ? reader.GetInt64(0) : throw new NpgsqlException("No number for a new run."));
                 lock (_lock)
                 {

@@ -82,7 +82,7 @@ internal static class Planted
         entry.Outbox.Clear();
         var at = await commit(entry);
         entry.Outbox.AddRange(messages);
-        await database.ExecuteAsync("write outbox", batch => GroupBatch.AddOutbox(batch, [entry]));
+        await database.ExecuteAsync("write outbox", batch => EntryStatements.Outbox.Add(new CommitBatch([], [], default).On(batch), [entry]));
         return at;
     }
 }

@@ -26,8 +26,7 @@ public static class SiloRegistry
     internal static async Task<DateTimeOffset> RegisterAsync(EngineDatabase database, string name, string address, TimeSpan lease) => await database.QueryAsync(
         database.Engine,
         "register silo",
-        batch => GroupBatch.Statement(
-            batch,
+        batch => batch.Add(
             RegisterSilo,
             new NpgsqlParameter<Guid> { TypedValue = database.Silo },
             new NpgsqlParameter<string> { TypedValue = name },
@@ -37,5 +36,5 @@ public static class SiloRegistry
 
     /// <summary>At the end of a silo that has given everything away.</summary>
     internal static async Task RemoveAsync(EngineDatabase database) => await database.ExecuteAsync(
-        "remove silo", batch => GroupBatch.Statement(batch, RemoveSilo, new NpgsqlParameter<Guid> { TypedValue = database.Silo }));
+        "remove silo", batch => batch.Add(RemoveSilo, new NpgsqlParameter<Guid> { TypedValue = database.Silo }));
 }

@@ -6,8 +6,6 @@ namespace Actors.Storage;
 /// <summary>An open transaction of user code, which ends with an entry of the journal: one round trip, fence, entry and COMMIT.</summary>
 internal sealed class TransactionCommit : IAsyncDisposable
 {
-    private static readonly string BeforeEntry = SqlText.Get("before_entry");
-
     private readonly EngineDatabase _database;
     private readonly JournalWriter _journal;
 
@@ -146,27 +144,16 @@ internal sealed class TransactionCommit : IAsyncDisposable
         await using var batch = Connection.CreateBatch();
         // No token and no time-out: a COMMIT that is on its way is waited for, or left with its connection, but never cancelled.
         (batch.Transaction, batch.Timeout) = (Transaction, 0);
-        GroupBatch.Statement(batch, "reset role"); // Without the engine's rights the next one would not run.
-        GroupBatch.Statement(batch, BeforeEntry);
-        GroupBatch.AddEntries(batch, [entry], _database.Silo);
-        GroupBatch.Statement(batch, "commit");
+        var commit = new CommitBatch([], [entry], _database.Silo);
+        commit.WriteWithin(batch);
         using var limit = SilentSocket.EndsUnlessAnswered(Connection);
         using var doubts = new CommitDoubts(Connection);
-        var at = await _database.Probe.AroundAsync("commit transaction", async () =>
+        await _database.Probe.AroundAsync("commit transaction", async () =>
         {
             await using var reader = await batch.ExecuteReaderAsync(CancellationToken.None);
-            var at = DateTimeOffset.MinValue;
-            do
-            {
-                while (await reader.ReadAsync(CancellationToken.None))
-                {
-                    at = reader.FieldCount == 1 && reader.GetFieldType(0) == typeof(DateTime) ? reader.GetTime(0) : at;
-                }
-            }
-            while (await reader.NextResultAsync(CancellationToken.None));
-            return at;
+            return await commit.ReadAsync(reader);
         }, mayBeLong: true, isUsers: true); // Their deferred triggers run in it.
         doubts.ThrowIfAny();
-        return at;
+        return commit.At;
     }
 }

@@ -32,7 +32,7 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
         if (transaction is null)
         {
             await using var batch = gate.CreateBatch();
-            GroupBatch.AddEntries(batch, [entry], owner.Silo);
+            new CommitBatch([], [entry], owner.Silo).Write(batch);
             await batch.ExecuteNonQueryAsync(Cancel);
         }
         else

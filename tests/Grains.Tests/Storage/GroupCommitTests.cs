@@ -119,8 +119,8 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         Assert.False(end.IsCompleted);
         await blocker.DisposeAsync();
         await end;
-        Assert.True(reply.IsCompletedSuccessfully);
-        Assert.Equal(CommitOutcome.Committed, (await reply).Outcome);
+        Assert.Equal(1, (await _store.Claims.LookAsync(run.Id))!.Position);
+        Assert.Equal(CommitOutcome.Committed, (await reply.WaitAsync(TimeSpan.FromSeconds(20), Cancel)).Outcome);
         Assert.Equal(CommitOutcome.Fenced, (await _store.CommitAsync(Store.Entry(run, position: 1))).Outcome); // Too late.
     }
 
@@ -171,7 +171,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
     {
         using var batch = new NpgsqlBatch();
         var entry = Store.Entry(new Start(new WorkflowId("x"), "T", 1, 1, Guid.NewGuid(), default), rows: 0);
-        GroupBatch.AddEntries(batch, [entry], Guid.NewGuid());
+        new CommitBatch([], [entry], Guid.NewGuid()).Write(batch);
         Assert.Equal([SqlText.ForOne("advance_workflows")], Texts(batch));
 
         batch.BatchCommands.Clear();
@@ -180,14 +180,14 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         entry.ClearedTimers = [2];
         entry.ClearedMail = ["m"];
         entry.WakesOthers = true;
-        GroupBatch.AddEntries(batch, [entry], Guid.NewGuid());
+        new CommitBatch([], [entry], Guid.NewGuid()).Write(batch);
         Assert.Equal(
             new[] { "clear_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers", "ask_to_wake" }.Select(SqlText.ForOne),
             Texts(batch));
 
         entry.Rows.Add(new JournalRow(JournalKind.TimerSet, 2, "sleep", default));
         batch.BatchCommands.Clear();
-        GroupBatch.AddEntries(batch, [entry], Guid.NewGuid());
+        new CommitBatch([], [entry], Guid.NewGuid()).Write(batch);
         Assert.Contains(SqlText.Get("append_journal"), Texts(batch)); // Of one entry, but two rows.
     }
 

@@ -1,0 +1,19 @@
+using Npgsql;
+
+namespace Actors.Storage;
+
+internal static class BatchStatement
+{
+    /// <summary>One more statement of the batch.</summary>
+    public static void Add(this NpgsqlBatch batch, string sql, params NpgsqlParameter[] parameters)
+    {
+        var command = batch.CreateBatchCommand();
+        command.CommandText = sql;
+        foreach (var parameter in parameters)
+        {
+            command.Parameters.Add(parameter);
+        }
+
+        batch.BatchCommands.Add(command);
+    }
+}
