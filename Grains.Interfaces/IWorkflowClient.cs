@@ -1,8 +1,9 @@
+using System.ComponentModel;
 using System.Data.Common;
 
 namespace Actors;
 
-/// <summary>Calls workflows, from inside a silo or from a client application.</summary>
+/// <summary>Calls workflows, from inside a silo or from a client application. Tests of callers may put another in its place.</summary>
 public interface IWorkflowClient
 {
     /// <summary>A typed handle; nothing is read or written. The handle is light, and safe to share between threads.</summary>
@@ -14,29 +15,24 @@ public interface IWorkflowClient
     IWorkflowHandle<TContract> Get<TContract>(string id, string @namespace = WorkflowId.DefaultNamespace)
         where TContract : class, IWorkflow;
 
-    internal Task<long> StartManyAsync<TContract, TInput>(
-        IEnumerable<KeyValuePair<string, TInput>> inputs, DbTransaction transaction, string @namespace, CancellationToken cancellation)
+    /// <summary>Starts all of these workflows with the caller's own rows, or none: they exist when the caller's transaction commits, and silos
+    /// take them up as they have room, beginning within a second. When this throws, the transaction is as it was before. Inputs are read as
+    /// they are sent, some thousands at a time, so a million may come from a stream.</summary>
+    /// <param name="inputs">Id and input of each. Ids are those of <see cref="Get"/>; one that exists as the same type is left as it is. They
+    /// are read while those before them are written: what makes them may not use the transaction's connection.</param>
+    /// <param name="transaction">Open transaction on the database that holds the workflows; Npgsql's.</param>
+    /// <typeparam name="TInput">The contract's input type; another is an <see cref="ArgumentException"/>.</typeparam>
+    /// <returns>How many were made.</returns>
+    /// <exception cref="WorkflowTypeMismatchException">An id belongs to a workflow of another type.</exception>
+    /// <exception cref="InvalidWorkflowIdException">An id cannot name a workflow.</exception>
+    /// <exception cref="PayloadTooLargeException">An input exceeds the limit.</exception>
+    Task<long> StartManyAsync<TContract, TInput>(
+        IEnumerable<KeyValuePair<string, TInput>> inputs,
+        DbTransaction transaction,
+        string @namespace = WorkflowId.DefaultNamespace,
+        CancellationToken cancellation = default)
         where TContract : class, IWorkflow;
 }
-
-/// <summary>What a start does when the id's last run has ended. While it runs, every start attaches to it, but for
-/// <see cref="Reject"/>.</summary>
-public enum StartPolicy
-{
-    /// <summary>Attach to what is there, running or ended: an id is an idempotency key. The default.</summary>
-    Attach,
-
-    /// <summary>Throw <see cref="WorkflowExistsException"/> if the id is taken.</summary>
-    Reject,
-
-    /// <summary>Open a new run if the last one has ended, and no run took the start's signal before; attach to it while it runs.</summary>
-    StartNew,
-}
-
-/// <summary>What a start found or made.</summary>
-/// <param name="Run">Names the run to the world; never reused.</param>
-/// <param name="Started">True when this call made the run; false when it attached to one.</param>
-public readonly record struct StartedRun(Guid Run, bool Started);
 
 /// <summary>One workflow, typed by its contract. Start and result take their types from <see cref="IWorkflow{TInput,TResult}"/>: see
 /// <see cref="WorkflowHandleCalls"/>.</summary>
@@ -95,9 +91,20 @@ public interface IWorkflowHandle<out TContract>
     /// <exception cref="InvalidOperationException">The handle has a signal: one start delivers one.</exception>
     IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null);
 
-    internal Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, string? requestId, CancellationToken cancellation);
+    /// <summary>The same handle for one run alone: its calls are about the workflow's latest run if that is this one, and else are answered
+    /// as if there were none (<see cref="WorkflowNotFoundException"/>).</summary>
+    /// <param name="run">Of <see cref="StartedRun"/> or <see cref="WorkflowView"/>.</param>
+    IWorkflowHandle<TContract> Run(Guid run);
 
-    internal Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation);
+    /// <summary>What <see cref="WorkflowHandleCalls"/> calls with the types of the contract; call those.</summary>
+    [EditorBrowsable(EditorBrowsableState.Never)]
+    Task<StartedRun> StartUntypedAsync<TInput>(TInput input, StartOptions options, CancellationToken cancellation);
 
-    internal Task<TResult> ResultAsync<TResult>(CancellationToken cancellation);
+    /// <inheritdoc cref="StartUntypedAsync{TInput}(TInput, StartOptions, CancellationToken)"/>
+    [EditorBrowsable(EditorBrowsableState.Never)]
+    Task StartUntypedAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation);
+
+    /// <inheritdoc cref="StartUntypedAsync{TInput}(TInput, StartOptions, CancellationToken)"/>
+    [EditorBrowsable(EditorBrowsableState.Never)]
+    Task<TResult> ResultUntypedAsync<TResult>(CancellationToken cancellation);
 }

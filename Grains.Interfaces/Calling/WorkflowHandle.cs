@@ -8,10 +8,11 @@ namespace Actors.Calling;
 internal sealed class WorkflowHandle<TContract>(
     WorkflowId id,
     IWorkflowRoute route,
-    Mailboxes mailboxes,
+    GrainRoute grains,
     PayloadSerializer payloads,
     TimeSpan patience,
-    SignalRequest? withStart = null)
+    SignalCall? withStart = null,
+    Guid? run = null)
     : IWorkflowHandle<TContract>
     where TContract : class, IWorkflow
 {
@@ -24,20 +25,21 @@ internal sealed class WorkflowHandle<TContract>(
 
     public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) => withStart is null
         ? new WorkflowHandle<TContract>(
-            Id, route, mailboxes, payloads, patience, Signal(call, messageId is null ? DrawnByStart : Checked(messageId)))
+            Id, route, grains, payloads, patience, Signal(call, messageId is null ? DrawnByStart : Checked(messageId)), run)
         : throw new InvalidOperationException($"A start of workflow '{Id}' delivers one signal: send further ones with SignalAsync.");
 
-    public async Task<StartedRun> StartAsync<TInput>(TInput input, StartPolicy policy, string? requestId, CancellationToken cancellation)
+    public IWorkflowHandle<TContract> Run(Guid run) => new WorkflowHandle<TContract>(Id, route, grains, payloads, patience, withStart, run);
+
+    public async Task<StartedRun> StartUntypedAsync<TInput>(TInput input, StartOptions options, CancellationToken cancellation)
     {
-        var id = requestId is null && policy == StartPolicy.Attach ? null : Checked(requestId, "A request id");
+        var id = options is { RequestId: null, Policy: StartPolicy.Attach } ? null : Checked(options.RequestId, "A request id");
         var payload = payloads.Write(input, $"Input of workflow '{Id}'");
-        var request = new StartRequest(Contract.Name, payload, policy, SignalOf(id), id, Contract.FullNames);
-        var repeatsBy = id ?? request.Signal?.MessageId;
-        var reply = await AskAsync(() => route.StartAsync(Id, request), reply => reply.Error, repeatsBy, cancellation);
+        var call = new StartCall(Contract.Name, payload, options.Policy, SignalOf(id), id) { Contracts = Contract.FullNames };
+        var reply = await CallAsync<StartReply>(call, id ?? call.Signal?.MessageId, cancellation);
         return new StartedRun(reply.Run, reply.Started);
     }
 
-    public async Task StartAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation)
+    public async Task StartUntypedAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation)
     {
         var payload = payloads.Write(input, $"Input of workflow '{Id}'");
         await using var command = Command(
@@ -74,7 +76,7 @@ internal sealed class WorkflowHandle<TContract>(
         return command;
     }
 
-    private async Task SendAsync(SignalRequest signal, DbTransaction transaction, CancellationToken cancellation)
+    private async Task SendAsync(SignalCall signal, DbTransaction transaction, CancellationToken cancellation)
     {
         await using var command = Command(
             transaction, "select actors.send(@namespace, @id, @message, @name, @payload::json, @bytes)", signal.Payload);
@@ -93,21 +95,21 @@ internal sealed class WorkflowHandle<TContract>(
     {
         NameRule.Checked(topic, "A topic");
         var payload = payloads.Write(message, $"Message for topic '{topic}' of workflow '{Id}'");
-        await SendAsync(new SignalRequest(topic, IsTopic: true, payload, Checked(messageId), Contract.FullNames), cancellation);
+        await SendAsync(new SignalCall(topic, IsTopic: true, payload, Checked(messageId)) { Run = run, Contracts = Contract.FullNames }, cancellation);
     }
 
     public async Task<TValue> QueryAsync<TValue>(Func<TContract, TValue> query, CancellationToken cancellation)
     {
         var (method, arguments) = CallRecorder.Record<TContract, QueryAttribute, TValue>(query);
         FormattableString what = $"Query {method.Name} of workflow '{Id}'";
-        var request = new QueryRequest(method.Name, payloads.WriteArguments(method, arguments, what), Contract.FullNames);
-        var reply = await AskAsync(() => route.QueryAsync(Id, request), reply => reply.Error, null, cancellation);
+        var call = new QueryCall(method.Name, payloads.WriteArguments(method, arguments, what)) { Run = run, Contracts = Contract.FullNames };
+        var reply = await CallAsync<ValueReply>(call, null, cancellation);
         return payloads.Read<TValue>(reply.Value, what);
     }
 
     public async Task<WorkflowView?> StatusAsync(CancellationToken cancellation)
     {
-        var reply = await AskAsync(() => mailboxes.Of(Id).StatusAsync(), reply => reply.Error, null, cancellation);
+        var reply = await CallAsync<StatusReply>(new StatusCall { Run = run }, null, cancellation);
         return !reply.Found ? null : new WorkflowView(
             Id, reply.Run, reply.Type, (WorkflowStatus)reply.Status, reply.Position, reply.Epoch, reply.Owner, reply.CreatedAt,
             reply.EndedAt, reply.Problem)
@@ -119,23 +121,23 @@ internal sealed class WorkflowHandle<TContract>(
     public async Task<bool> ResumeAsync(string? requestId, CancellationToken cancellation)
     {
         var id = Checked(requestId, "A request id");
-        var reply = await AskAsync(() => mailboxes.Of(Id).ResumeAsync(id), reply => reply.Error, id, cancellation);
+        var reply = await CallAsync<ValueReply>(new ResumeCall(id) { Run = run }, id, cancellation);
         return payloads.Read<bool>(reply.Value, $"Reply to resume");
     }
 
-    public Task NudgeAsync(CancellationToken cancellation) => mailboxes.Of(Id).WakeAsync();
+    public Task NudgeAsync(CancellationToken cancellation) => grains.Of(Id).WakeAsync();
 
-    public async Task<TResult> ResultAsync<TResult>(CancellationToken cancellation)
+    public async Task<TResult> ResultUntypedAsync<TResult>(CancellationToken cancellation)
     {
-        var request = new ResultRequest(patience, Contract.Name, Contract.FullNames);
+        var call = new ResultCall(Contract.Name) { Run = run, Limit = patience, Contracts = Contract.FullNames };
         // The route only at first: an owner that has lost its run without knowing it would keep a caller of its own silo waiting.
-        for (var way = route; ; way = mailboxes)
+        for (var way = route; ; way = grains)
         {
             cancellation.ThrowIfCancellationRequested();
-            ResultReply reply;
+            CallReply reply;
             try
             {
-                reply = await way.ResultAsync(Id, request).WaitAsync(cancellation);
+                reply = await way.CallAsync(Id, call).WaitAsync(cancellation);
             }
             catch (Exception error) when (Unreachable(error, cancellation))
             {
@@ -155,28 +157,27 @@ internal sealed class WorkflowHandle<TContract>(
                 throw failure.ToException();
             }
 
-            if (reply.Ended)
+            if (reply is ResultReply { Ended: true } end)
             {
-                return reply.Failure is { } recorded
+                return end.Failure is { } recorded
                     ? throw new WorkflowFailedException(Id.ToString(), recorded.Type, recorded.Message, recorded.Stack)
-                    : payloads.Read<TResult>(reply.Result, $"Result of workflow '{Id}'");
+                    : payloads.Read<TResult>(end.Result, $"Result of workflow '{Id}'");
             }
         }
     }
 
-    private Task SendAsync(SignalRequest request, CancellationToken cancellation) =>
-        AskAsync(() => route.SignalAsync(Id, request), error => error, request.MessageId, cancellation);
+    private Task SendAsync(SignalCall call, CancellationToken cancellation) => CallAsync<CallReply>(call, call.MessageId, cancellation);
 
     /// <summary>The signal of one start. Without an id of its own it has the request's: one id repeats both, and each start of this handle
     /// has another.</summary>
-    private SignalRequest? SignalOf(string? requestId) => withStart is { MessageId: DrawnByStart }
+    private SignalCall? SignalOf(string? requestId) => withStart is { MessageId: DrawnByStart }
         ? withStart with { MessageId = requestId ?? Checked(null) } : withStart;
 
-    private SignalRequest Signal(Func<TContract, Task> call, string messageId)
+    private SignalCall Signal(Func<TContract, Task> call, string messageId)
     {
         var (method, arguments) = CallRecorder.Record<TContract, SignalAttribute, Task>(call);
         var payload = payloads.WriteArguments(method, arguments, $"Signal {method.Name} of workflow '{Id}'");
-        return new SignalRequest(method.Name, IsTopic: false, payload, messageId, Contract.FullNames);
+        return new SignalCall(method.Name, IsTopic: false, payload, messageId) { Run = run, Contracts = Contract.FullNames };
     }
 
     private const string DrawnByStart = "";
@@ -187,9 +188,10 @@ internal sealed class WorkflowHandle<TContract>(
     private static string Checked(string? id, string what = "A message id") =>
         id is null ? Guid.NewGuid().ToString("N") : NameRule.Checked(id, what);
 
-    /// <summary>Asks, and asks again with the same ids while the cluster or its database is away, for as long as the patience.</summary>
+    /// <summary>Calls, and calls again with the same ids while the cluster or its database is away, for as long as the patience.</summary>
     /// <param name="requestId">By which a caller repeats the call when this gives up; null for what needs none.</param>
-    private async Task<T> AskAsync<T>(Func<Task<T>> ask, Func<T, WireError?> refusal, string? requestId, CancellationToken cancellation)
+    private async Task<TReply> CallAsync<TReply>(WorkflowCall call, string? requestId, CancellationToken cancellation)
+        where TReply : CallReply
     {
         var began = Stopwatch.GetTimestamp();
         for (var pause = RetryFirst; ; pause = pause < RetryMax ? pause * 2 : RetryMax)
@@ -197,10 +199,10 @@ internal sealed class WorkflowHandle<TContract>(
             WorkflowUnavailableException unavailable;
             try
             {
-                var reply = await ask().WaitAsync(cancellation);
-                if (refusal(reply)?.ToException() is not { } error)
+                var reply = await route.CallAsync(Id, call).WaitAsync(cancellation);
+                if (reply.Error?.ToException() is not { } error)
                 {
-                    return reply;
+                    return (TReply)reply;
                 }
 
                 unavailable = error is WorkflowUnavailableException

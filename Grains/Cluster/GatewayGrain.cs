@@ -7,11 +7,5 @@ namespace Actors.Cluster;
 [StatelessWorker(maxLocalWorkers: 1), Reentrant]
 internal sealed class GatewayGrain(SiloRoute route) : Grain, IGatewayGrain
 {
-    public Task<StartReply> StartAsync(string workflow, StartRequest request) => route.StartAsync(WorkflowId.FromGrainKey(workflow), request);
-
-    public Task<WireError?> SignalAsync(string workflow, SignalRequest request) => route.SignalAsync(WorkflowId.FromGrainKey(workflow), request);
-
-    public Task<ValueReply> QueryAsync(string workflow, QueryRequest request) => route.QueryAsync(WorkflowId.FromGrainKey(workflow), request);
-
-    public Task<ResultReply> ResultAsync(string workflow, ResultRequest request) => route.ResultAsync(WorkflowId.FromGrainKey(workflow), request);
+    public Task<CallReply> CallAsync(string workflow, WorkflowCall call) => route.CallAsync(WorkflowId.FromGrainKey(workflow), call);
 }

@@ -7,7 +7,7 @@ using Orleans.Runtime.Placement;
 
 namespace Actors.Cluster;
 
-/// <summary>Places a workflow's mailbox in the silo that has its run in memory; where none has it, here, unless others have more room.</summary>
+/// <summary>Places a workflow's grain in the silo that has its run in memory; where none has it, here, unless others have more room.</summary>
 [AttributeUsage(AttributeTargets.Class)]
 internal sealed class WithItsRunAttribute() : PlacementAttribute(new WithItsRun());
 
@@ -32,7 +32,7 @@ internal sealed class WithItsRunDirector(
         return chosen;
     }
 
-    /// <summary>Null also when Postgres cannot tell now: a mailbox in another silo asks for the run.</summary>
+    /// <summary>Null also when Postgres cannot tell now: a grain in another silo asks for the run.</summary>
     private async Task<SiloAddress?> OwnerAsync(GrainId grain)
     {
         try
@@ -47,7 +47,7 @@ internal sealed class WithItsRunDirector(
     }
 }
 
-/// <summary>Whether a start stays in the silo where it is called without asking: as long as every sixteenth, which asks, and every other mailbox of a run that is nowhere, is placed there.</summary>
+/// <summary>Whether a start stays in the silo where it is called without asking: as long as every sixteenth, which asks, and every other grain of a run that is nowhere, is placed there.</summary>
 internal sealed class StartsHere
 {
     private const int AskEvery = 16;

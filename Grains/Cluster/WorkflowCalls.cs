@@ -10,75 +10,65 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
 {
     private static readonly TimeSpan PatienceMax = TimeSpan.FromSeconds(20);
 
-    public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request) => (await StartAsync(id, request, fetch: true))!;
+    public async Task<CallReply> CallAsync(WorkflowId id, WorkflowCall call) => (await AnswerAsync(id, () => DoAsync(id, call)))!;
 
-    /// <summary>The same from where an older run may not be: null when there is one, and it is not in memory here.</summary>
-    public Task<StartReply?> StartHereAsync(WorkflowId id, StartRequest request) => StartAsync(id, request, fetch: false);
+    /// <summary>A start from where an older run may not be: null when there is one, and it is not in memory here.</summary>
+    public Task<CallReply?> StartHereAsync(WorkflowId id, StartCall call) => AnswerAsync(id, () => StartAsync(id, call, fetch: false));
 
-    private Task<StartReply?> StartAsync(WorkflowId id, StartRequest request, bool fetch) => AnswerAsync<StartReply?>(
-        id,
-        async () =>
+    private async Task<CallReply?> DoAsync(WorkflowId id, WorkflowCall call)
+    {
+        switch (call)
         {
-            while (true)
+            case StartCall start:
+                return await StartAsync(id, start, fetch: true);
+            case SignalCall signal:
+                await engine.SignalAsync(id, signal);
+                return new CallReply(null);
+            case QueryCall query:
+                return new ValueReply(null, await engine.QueryAsync(id, query));
+            case ResultCall result:
+                return await engine.ResultAsync(id, result.Limit < PatienceMax ? result : result with { Limit = PatienceMax });
+            case StatusCall status:
+                return await engine.StatusAsync(id, status);
+            case ResumeCall resume:
+                return new ValueReply(null, engine.Context.Payloads.Write(await engine.ResumeAsync(id, resume), $"Reply to resume"));
+            default:
+                throw new WorkflowUnavailableException($"Workflow '{id}': this silo does not know {call.GetType().Name}: it is older than its caller.");
+        }
+    }
+
+    private async Task<CallReply?> StartAsync(WorkflowId id, StartCall call, bool fetch)
+    {
+        while (true)
+        {
+            var reply = await engine.StartAsync(id, call);
+            if (reply.Started)
             {
-                var reply = await engine.StartAsync(id, request);
-                if (reply.Started)
-                {
-                    return reply;
-                }
-
-                if (engine.Resident(id) is null && !fetch)
-                {
-                    return null;
-                }
-
-                try
-                {
-                    await (request.Signal is { } signal ? engine.SignalAsync(id, signal) : engine.OpenAsync(id));
-                    return reply;
-                }
-                catch (WorkflowEndedException) when (request.Policy == StartPolicy.StartNew)
-                {
-                    // The run that was found ended before it heard the signal: the next one is told.
-                }
+                return reply;
             }
-        },
-        error => new StartReply(error, default, false));
 
-    public Task<WireError?> SignalAsync(WorkflowId id, SignalRequest request) => AnswerAsync<WireError?>(
-        id,
-        async () =>
-        {
-            await engine.SignalAsync(id, request);
-            return null;
-        },
-        error => error);
+            if (engine.Resident(id) is null && !fetch)
+            {
+                return null;
+            }
 
-    public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) => AnswerAsync(
-        id,
-        async () => new ValueReply(null, await engine.QueryAsync(id, request)),
-        error => new ValueReply(error, default));
+            try
+            {
+                await (call.Signal is { } signal ? engine.SignalAsync(id, signal) : engine.OpenAsync(id));
+                return reply;
+            }
+            catch (WorkflowEndedException) when (call.Policy == StartPolicy.StartNew)
+            {
+                // The run that was found ended before it heard the signal: the next one is told.
+            }
+        }
+    }
 
-    public Task<ResultReply> ResultAsync(WorkflowId id, ResultRequest request) => AnswerAsync(
-        id,
-        () => engine.ResultAsync(id, request.Patience < PatienceMax ? request : request with { Patience = PatienceMax }),
-        error => new ResultReply(error, false, default, null));
-
-    public Task<StatusReply> StatusAsync(WorkflowId id) => AnswerAsync(
-        id,
-        () => engine.StatusAsync(id),
-        error => new StatusReply(error, false, default, "", 0, 0, 0, null, default, null, null, []));
-
-    public Task<ValueReply> ResumeAsync(WorkflowId id, string requestId) => AnswerAsync(
-        id,
-        async () => new ValueReply(null, engine.Context.Payloads.Write(await engine.ResumeAsync(id, requestId), $"Reply to resume")),
-        error => new ValueReply(error, default));
-
-    private async Task<T> AnswerAsync<T>(WorkflowId id, Func<Task<T>> call, Func<WireError, T> refuse)
+    private async Task<CallReply?> AnswerAsync(WorkflowId id, Func<Task<CallReply?>> call)
     {
         if (engine.Context.Lease.IsLost)
         {
-            return refuse(new WireError(
+            return new CallReply(new WireError(
                 nameof(WorkflowUnavailableException),
                 $"Workflow '{id}': this silo cannot reach Postgres, and others may take its runs. Repeat the call with the same ids."));
         }
@@ -89,7 +79,7 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         }
         catch (Exception error) when (ToWire(id, error) is { } known)
         {
-            return refuse(known);
+            return new CallReply(known);
         }
     }
 

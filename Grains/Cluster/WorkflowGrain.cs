@@ -6,7 +6,7 @@ using Orleans.Concurrency;
 namespace Actors.Cluster;
 
 /// <summary>
-/// The mailbox of one workflow: hands calls to this silo's engine. It is made by the first call that comes from elsewhere, where the run is, and goes
+/// The address of one workflow: hands calls to this silo's engine. It is made by the first call that comes from elsewhere, where the run is, and goes
 /// with the run. It holds no state, and decides nothing: two of them at once, which Orleans allows for a while, are sorted out by the fence.
 /// </summary>
 [Reentrant, WithItsRun]
@@ -22,27 +22,16 @@ internal sealed class WorkflowGrain(WorkflowEngine engine, WorkflowCalls calls) 
         return Task.CompletedTask;
     }
 
-    public Task<StartReply> StartAsync(StartRequest request) => FollowAsync(calls.StartAsync(_id, request));
-
-    public Task<WireError?> SignalAsync(SignalRequest request) => FollowAsync(calls.SignalAsync(_id, request));
-
-    public Task<ValueReply> QueryAsync(QueryRequest request) => FollowAsync(calls.QueryAsync(_id, request));
-
-    public Task<ResultReply> ResultAsync(ResultRequest request) => FollowAsync(calls.ResultAsync(_id, request));
-
-    public Task<StatusReply> StatusAsync() => FollowAsync(calls.StatusAsync(_id));
-
-    public Task<ValueReply> ResumeAsync(string requestId) => FollowAsync(calls.ResumeAsync(_id, requestId));
+    public async Task<CallReply> CallAsync(WorkflowCall call)
+    {
+        var reply = calls.CallAsync(_id, call);
+        await FollowAsync(reply);
+        return await reply;
+    }
 
     public Task WakeAsync() => FollowAsync((Task)Ambient.LeaveAsync(() => engine.WakeAsync(_id)));
 
-    /// <summary>Without its run a mailbox would hold a place where the run need not be next.</summary>
-    private async Task<T> FollowAsync<T>(Task<T> call)
-    {
-        await FollowAsync((Task)call);
-        return await call;
-    }
-
+    /// <summary>Without its run the grain would hold a place where the run need not be next.</summary>
     private async Task FollowAsync(Task call)
     {
         _underWay++;

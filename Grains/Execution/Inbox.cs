@@ -29,7 +29,7 @@ internal sealed partial class Inbox(ResidentRun run)
     public string? Problem => _problem;
 
     /// <summary>A caller's message. What may happen to it is told when it is committed.</summary>
-    public void Accept(SignalRequest signal, Told<bool> done)
+    public void Accept(SignalCall signal, Told<bool> done)
     {
         // By its name alone, as letters are: where the run happens to be makes no difference.
         signal = signal with { IsTopic = signal.IsTopic && !run.Program.HasSignal(signal.Name) };
@@ -78,7 +78,7 @@ internal sealed partial class Inbox(ResidentRun run)
         HasMore = letters.Count >= Claims.MailMax;
         foreach (var letter in letters)
         {
-            var signal = new SignalRequest(letter.Name, !run.Program.HasSignal(letter.Name), letter.Payload, letter.MessageId);
+            var signal = new SignalCall(letter.Name, !run.Program.HasSignal(letter.Name), letter.Payload, letter.MessageId);
             if (letter.Name.Length > 0 && !_known.Contains(letter.MessageId) && !_arriving.Contains(letter.MessageId))
             {
                 try
@@ -160,7 +160,7 @@ internal sealed partial class Inbox(ResidentRun run)
         }
     }
 
-    private static JournalRow Row(SignalRequest signal) =>
+    private static JournalRow Row(SignalCall signal) =>
         new(signal.IsTopic ? JournalKind.Topic : JournalKind.Signal, 0, signal.Name, signal.Payload) { MessageId = signal.MessageId };
 
     [LoggerMessage(205, LogLevel.Warning, "Workflow '{Id}' cannot read message '{MessageId}' and leaves it in its inbox as undelivered: {Reason}")]

@@ -11,7 +11,7 @@ internal static class Replay
 {
     /// <summary>The value of a query on the object as its history left it.</summary>
     /// <exception cref="WorkflowCodeException">The code does not match the history.</exception>
-    public static async Task<Payload> QueryAsync(EngineContext engine, LoadedRun loaded, QueryRequest query)
+    public static async Task<Payload> QueryAsync(EngineContext engine, LoadedRun loaded, QueryCall query)
     {
         await using var scope = engine.Services.CreateAsyncScope();
         return Run(engine, loaded, scope.ServiceProvider).Query(query.Name, query.Arguments);

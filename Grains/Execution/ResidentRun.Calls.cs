@@ -8,7 +8,7 @@ internal sealed partial class ResidentRun
 {
     /// <summary>Returns after the signal has its position in the journal. A repeat with the same message id changes nothing.</summary>
     /// <exception cref="MovedException">The run has left memory before that: ask again.</exception>
-    public Task SignalAsync(SignalRequest signal)
+    public Task SignalAsync(SignalCall signal)
     {
         var done = new Told<bool>();
         PostCall(() => _inbox.Accept(signal, done), done.Fail);
@@ -16,7 +16,7 @@ internal sealed partial class ResidentRun
     }
 
     /// <summary>The value of a query between two turns.</summary>
-    public Task<Payload> QueryAsync(QueryRequest query)
+    public Task<Payload> QueryAsync(QueryCall query)
     {
         var done = new Told<Payload>();
         PostCall(() => done.Tell(Program.Query(query.Name, query.Arguments)), done.Fail);

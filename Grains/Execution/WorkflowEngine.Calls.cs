@@ -20,7 +20,7 @@ internal sealed partial class WorkflowEngine
     private static readonly string Unpark = SqlText.Get("unpark");
 
     /// <summary>Returns after the commit that holds the signal: in the journal of a run in memory, else in its inbox.</summary>
-    public Task SignalAsync(WorkflowId id, SignalRequest signal)
+    public Task SignalAsync(WorkflowId id, SignalCall signal)
     {
         CheckMessageId(id, signal);
         signal = signal with { Payload = CheckPayload(signal.Payload, $"Signal {signal.Name} of workflow '{id}'") };
@@ -33,11 +33,12 @@ internal sealed partial class WorkflowEngine
             }
             catch (UnknownWorkflowTypeException)
             {
-                // Another silo has the type, and will find the mail.
+                // Another silo has the type, and will find the letter.
+                CheckCaller(signal.Run is null ? null : await Context.Claims.LookAsync(id), signal);
                 return await MailAsync(id, signal);
             }
 
-            CheckCaller(id, opened.Row?.Type, signal.Contracts);
+            CheckCaller(opened.Row, signal);
             switch (opened)
             {
                 case { Instance: { } instance }:
@@ -60,12 +61,12 @@ internal sealed partial class WorkflowEngine
     }
 
     /// <summary>The value of a query; a run that is not in memory is read and replayed for it, without a claim.</summary>
-    public Task<Payload> QueryAsync(WorkflowId id, QueryRequest query) => RepeatAsync(id, async () =>
+    public Task<Payload> QueryAsync(WorkflowId id, QueryCall query) => RepeatAsync(id, async () =>
     {
         CheckName(id, query.Name, "the name of a query");
         if (_residents.TryGetValue(id, out var instance))
         {
-            CheckCaller(id, instance.Row.Type, query.Contracts);
+            CheckCaller(instance.Row, query);
             ThrowIfDifferent(instance.Row);
             return await instance.QueryAsync(query);
         }
@@ -76,13 +77,13 @@ internal sealed partial class WorkflowEngine
             throw NotFound(id); // Retention took it just now.
         }
 
-        CheckCaller(id, loaded.Row.Type, query.Contracts);
+        CheckCaller(loaded.Row, query);
         ThrowIfDifferent(loaded.Row);
         return await Task.Run(() => Replay.QueryAsync(Context, loaded, query));
     });
 
     /// <summary>The outcome of the run; <c>Ended = false</c> when there is none within the patience, or the run moved.</summary>
-    public async Task<ResultReply> ResultAsync(WorkflowId id, ResultRequest request)
+    public async Task<ResultReply> ResultAsync(WorkflowId id, ResultCall request)
     {
         var opened = await OpenAsync(id);
         var type = (opened.Instance?.Row ?? opened.Row)?.Type;
@@ -91,23 +92,24 @@ internal sealed partial class WorkflowEngine
             throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {type}, not a {request.Type}: choose another id.");
         }
 
-        CheckCaller(id, type, request.Contracts);
+        CheckCaller(opened.Instance?.Row ?? opened.Row, request);
         ThrowIfDifferent(opened.Instance?.Row ?? opened.Row);
 
         return opened switch
         {
-            { Instance: { } instance } => await instance.ResultAsync(request.Patience),
+            { Instance: { } instance } => await instance.ResultAsync(request.Limit ?? Timeout.InfiniteTimeSpan),
             { Row: null } => throw NotFound(id),
             { Row.Status: WorkflowStatus.SetAside } => throw new WorkflowSetAsideException($"Workflow '{id}' was set aside: {await ProblemAsync(opened.Row)}"),
             _ => await EndedAsync(opened.Row),
         };
     }
 
-    public async Task<StatusReply> StatusAsync(WorkflowId id)
+    public async Task<StatusReply> StatusAsync(WorkflowId id, StatusCall request)
     {
         try
         {
             var row = await Context.Claims.LookAsync(id) ?? throw NotFound(id);
+            CheckCaller(row, request);
             ThrowIfDifferent(row);
             return new StatusReply(
                 null, true, row.Run, row.Type, (int)row.Status, row.Position, row.Epoch, row.Owner, row.CreatedAt, row.EndedAt, await ProblemAsync(row),
@@ -120,8 +122,14 @@ internal sealed partial class WorkflowEngine
     }
 
     /// <summary>True when the run had been set aside and goes on now.</summary>
-    public async Task<bool> ResumeAsync(WorkflowId id, string requestId)
+    public async Task<bool> ResumeAsync(WorkflowId id, ResumeCall request)
     {
+        var requestId = request.RequestId;
+        if (request.Run is not null)
+        {
+            CheckCaller(await Context.Claims.LookAsync(id), request);
+        }
+
         CheckName(id, requestId, "a request id");
         var resumed = await Context.Database.QueryAsync(
             Context.Database.Engine,
@@ -164,7 +172,7 @@ internal sealed partial class WorkflowEngine
     public Task ReleaseAsync(WorkflowId id) =>
         _residents.TryGetValue(id, out var instance) ? instance.ReleaseAsync() : Task.CompletedTask;
 
-    private async Task<bool> MailAsync(WorkflowId id, SignalRequest signal)
+    private async Task<bool> MailAsync(WorkflowId id, SignalCall signal)
     {
         var (data, encoded) = ((object?)signal.Payload.Data ?? DBNull.Value, signal.Payload.Encoded);
         var delivered = await Context.Database.QueryAsync(
@@ -204,7 +212,7 @@ internal sealed partial class WorkflowEngine
         async reader => !await reader.ReadAsync() ? null : reader.IsDBNull(1) ? default(Payload) : new Payload(reader.GetFieldValue<byte[]>(1)));
 
     /// <summary>A message that comes with a start, as the journal holds it: readable, since nobody could refuse it later.</summary>
-    private JournalRow FirstRow(WorkflowId id, SignalRequest signal, WorkflowType type)
+    private JournalRow FirstRow(WorkflowId id, SignalCall signal, WorkflowType type)
     {
         CheckMessageId(id, signal);
         FormattableString what = $"Signal {signal.Name} of workflow '{id}'";
@@ -292,10 +300,25 @@ internal sealed partial class WorkflowEngine
     private async Task<bool> IsElsewhereAsync(WorkflowId id) => !_residents.ContainsKey(id) && !_opening.ContainsKey(id)
         && await Context.Claims.LookAsync(id) is { Status: WorkflowStatus.Running, Owner: { } owner } && owner != Context.Database.Silo;
 
-    /// <summary>Two contracts may share a stored name: a caller's is compared with the one that this silo has under it.</summary>
-    private void CheckCaller(WorkflowId id, string? type, IReadOnlyList<string>? theirs)
+    /// <summary>The call is about this run, and from a caller with its contract: two may share a stored name, so a caller's is compared with
+    /// the one that this silo has under it.</summary>
+    private void CheckCaller(StoredRun? run, WorkflowCall call)
     {
-        if (type is not null && theirs is { Count: > 0 } && Context.Types.Find(type) is { Contract: var ours } && ours.Name == type && !theirs.Intersect(ours.FullNames).Any())
+        if (run is null)
+        {
+            return;
+        }
+
+        CheckContract(run.Id, run.Type, call);
+        if (call.Run is { } meant && meant != run.Run)
+        {
+            throw new WorkflowNotFoundException($"Workflow '{run.Id}' has another run than {meant} by now: {run.Run}.");
+        }
+    }
+
+    private void CheckContract(WorkflowId id, string type, WorkflowCall call)
+    {
+        if (call.Contracts is { Count: > 0 } theirs && Context.Types.Find(type) is { Contract: var ours } && ours.Name == type && !theirs.Intersect(ours.FullNames).Any())
         {
             throw new WorkflowTypeMismatchException(
                 $"Workflow '{id}': {type} is {ours.FullName} here, and the caller's contract is {theirs[0]}: use the workflow's own contract, or give one of them another [WorkflowName].");
@@ -310,7 +333,7 @@ internal sealed partial class WorkflowEngine
         }
     }
 
-    private static void CheckMessageId(WorkflowId id, SignalRequest signal)
+    private static void CheckMessageId(WorkflowId id, SignalCall signal)
     {
         CheckName(id, signal.Name, "the name of a signal or topic");
         CheckName(id, signal.MessageId, "a message id");

@@ -94,10 +94,10 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     /// <summary>Makes the run that a start asks for, in memory from its first commit on, or finds what is there. A message that comes with
     /// the start is committed with a run that this makes; who attached sends it on its own.</summary>
-    public async Task<StartReply> StartAsync(WorkflowId id, StartRequest request)
+    public async Task<StartReply> StartAsync(WorkflowId id, StartCall request)
     {
         var type = Context.Types.Get(request.Type, id);
-        CheckCaller(id, request.Type, request.Contracts);
+        CheckContract(id, request.Type, request);
         if (request.RequestId is not null)
         {
             CheckName(id, request.RequestId, "a request id");
@@ -148,7 +148,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     /// <summary>The reply that an earlier try of this start had or would have had, or null: it made a run, or its signal went to one that
     /// it found. A message that a run has taken opens no further one: that would wait for it for ever.</summary>
-    private async Task<StartReply?> FindStartAsync(StoredRun found, string requestId, StartRequest request)
+    private async Task<StartReply?> FindStartAsync(StoredRun found, string requestId, StartCall request)
     {
         if (await FindMessageAsync(found.Workflow, requestId, MessageIdKind.Start) is { } made)
         {
@@ -193,7 +193,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     }
 
     /// <summary>The reply of a start that made no run, or why it may not attach.</summary>
-    private static StartReply Attached(WorkflowId id, StartRequest request, StoredRun found) =>
+    private static StartReply Attached(WorkflowId id, StartCall request, StoredRun found) =>
         found.Type != request.Type
             ? throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {found.Type}, not a {request.Type}: choose another id.")
         : request.Policy == StartPolicy.Reject

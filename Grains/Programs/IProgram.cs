@@ -52,7 +52,7 @@ internal interface IProgram
     /// <summary>Reads a signal's arguments without delivering it.</summary>
     /// <exception cref="UnknownMethodException">The contract has no such signal.</exception>
     /// <exception cref="PayloadException">The arguments do not fit.</exception>
-    void CheckSignal(SignalRequest signal);
+    void CheckSignal(SignalCall signal);
 
     /// <summary>The value of a query on the object as it rests.</summary>
     /// <exception cref="UnknownMethodException">The contract has no such query.</exception>

@@ -17,7 +17,7 @@ internal sealed partial class WorkflowProgram
     private DateTimeOffset _lastEntry;
     private JournalRow? _delivered;
 
-    public void CheckSignal(SignalRequest signal)
+    public void CheckSignal(SignalCall signal)
     {
         if (signal.IsTopic)
         {

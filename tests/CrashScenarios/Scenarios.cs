@@ -1,3 +1,4 @@
+using Actors.Wire;
 using System.Collections.Frozen;
 using Actors.Execution;
 using Actors.Storage;
@@ -216,7 +217,7 @@ internal static class Scenarios
             {
                 scene.World.Mend();
                 await scene.Engine.SendAsync("w", "note", "for when it goes on", "m-note");
-                await scene.Engine.Engine.ResumeAsync(new WorkflowId("w"), $"{Guid.NewGuid()}");
+                await scene.Engine.Engine.ResumeAsync(new WorkflowId("w"), new ResumeCall($"{Guid.NewGuid()}"));
                 await scene.ExpectAsync("w", 6);
             }
 

@@ -100,8 +100,8 @@ internal sealed class Scene : IAsyncDisposable
         string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach, string? requestId = null, (string Name, string Word, string Id)? signal = null)
     {
         var payloads = _engine.Engine.Context.Payloads;
-        var sent = signal is { } s ? new SignalRequest(s.Name, false, payloads.Write(new[] { s.Word }, $"signal"), s.Id) : null;
-        var request = new StartRequest(type, payloads.Write(input, $"input"), policy, sent, requestId);
+        var sent = signal is { } s ? new SignalCall(s.Name, false, payloads.Write(new[] { s.Word }, $"signal"), s.Id) : null;
+        var request = new StartCall(type, payloads.Write(input, $"input"), policy, sent, requestId);
         return UntilAnsweredAsync(async () =>
         {
             var reply = await _engine.Engine.StartAsync(new WorkflowId(id), request);

@@ -53,7 +53,8 @@ internal sealed partial class Nemesis
             Task StartAsync(int number) => load.AcknowledgedAsync("start", chain.Id, async stop =>
             {
                 var (amount, id) = number == run ? (amounts[0], ids[0]) : chain.Sent[(number - 1) * 2];
-                var started = await workflow.WithSignal(w => w.Add(amount), id).StartAsync(new BankJob(0, 2), StartPolicy.StartNew, $"request {number}", stop);
+                var started = await workflow.WithSignal(w => w.Add(amount), id).StartAsync(
+                    new BankJob(0, 2), new StartOptions { Policy = StartPolicy.StartNew, RequestId = $"request {number}" }, stop);
                 chain.Made.Add((number, started.Run));
             });
         }

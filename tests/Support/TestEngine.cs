@@ -42,16 +42,16 @@ internal sealed class TestEngine : IAsyncDisposable
     }
 
     public async Task<StartReply> StartWorkflowAsync<TInput>(string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach) =>
-        await Engine.StartAsync(new WorkflowId(id), new StartRequest(type, Engine.Context.Payloads.Write(input, $"input"), policy, null));
+        await Engine.StartAsync(new WorkflowId(id), new StartCall(type, Engine.Context.Payloads.Write(input, $"input"), policy, null));
 
     public async Task<TResult> ResultAsync<TResult>(string id, TimeSpan? patience = null)
     {
         var (limit, watch) = (patience ?? TimeSpan.FromSeconds(30), Stopwatch.StartNew());
-        var reply = await Engine.ResultAsync(new WorkflowId(id), new ResultRequest(limit));
+        var reply = await Engine.ResultAsync(new WorkflowId(id), new ResultCall { Limit = limit });
         while (!reply.Ended && watch.Elapsed < limit)
         {
             // It moved: asked again, as a handle does.
-            reply = await Engine.ResultAsync(new WorkflowId(id), new ResultRequest(limit - watch.Elapsed));
+            reply = await Engine.ResultAsync(new WorkflowId(id), new ResultCall { Limit = limit - watch.Elapsed });
         }
 
         return !reply.Ended ? throw new TimeoutException($"Workflow '{id}' did not end.")
@@ -66,15 +66,15 @@ internal sealed class TestEngine : IAsyncDisposable
     }
 
     public Task SignalAsync(string id, string name, object?[] arguments, string? messageId = null) => Engine.SignalAsync(
-        new WorkflowId(id), new SignalRequest(name, false, Engine.Context.Payloads.Write(arguments, $"arguments"), messageId ?? Guid.NewGuid().ToString("N")));
+        new WorkflowId(id), new SignalCall(name, false, Engine.Context.Payloads.Write(arguments, $"arguments"), messageId ?? Guid.NewGuid().ToString("N")));
 
     public Task SendAsync<T>(string id, string topic, T message, string? messageId = null) => Engine.SignalAsync(
-        new WorkflowId(id), new SignalRequest(topic, true, Engine.Context.Payloads.Write(message, $"message"), messageId ?? Guid.NewGuid().ToString("N")));
+        new WorkflowId(id), new SignalCall(topic, true, Engine.Context.Payloads.Write(message, $"message"), messageId ?? Guid.NewGuid().ToString("N")));
 
     public async Task<T> QueryAsync<T>(string id, string name) => Engine.Context.Payloads.Read<T>(
-        await Engine.QueryAsync(new WorkflowId(id), new QueryRequest(name, Engine.Context.Payloads.Write(Array.Empty<object>(), $"arguments"))), $"value");
+        await Engine.QueryAsync(new WorkflowId(id), new QueryCall(name, Engine.Context.Payloads.Write(Array.Empty<object>(), $"arguments"))), $"value");
 
-    public Task<StatusReply> StatusAsync(string id) => Engine.StatusAsync(new WorkflowId(id));
+    public Task<StatusReply> StatusAsync(string id) => Engine.StatusAsync(new WorkflowId(id), new StatusCall());
 
     /// <summary>As a process dies: nothing is released and nothing is awaited. The registry says that it is dead.</summary>
     public Task DieAsync() => SiloRegistry.DeclareDeadAsync(Engine.Context.Database.Users, Silo);

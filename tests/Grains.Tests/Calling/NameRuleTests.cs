@@ -49,7 +49,7 @@ public sealed class NameRuleTests(TestDatabase database, ITestOutputHelper outpu
     public async Task A_caller_s_name_is_refused_before_anything_is_sent(string bad)
     {
         var sent = 0;
-        var grain = UnreachableTests.Fake<IWorkflowGrain>(_ => { sent++; return Task.FromResult<WireError?>(null); });
+        var grain = UnreachableTests.Fake<IWorkflowGrain>(_ => { sent++; return Task.FromResult(new CallReply(null)); });
         var client = new WorkflowClient(UnreachableTests.Fake<IGrainFactory>(_ => grain), new PayloadSerializer(), TimeSpan.FromSeconds(1));
         var handle = client.Get<CallTests.INotes>("n");
         await RefusedAsync<ArgumentException>(() => handle.SignalAsync(w => w.Note("a"), bad));
@@ -75,13 +75,13 @@ public sealed class NameRuleTests(TestDatabase database, ITestOutputHelper outpu
         var (one, none) = (engine.Engine.Context.Payloads.Write(new[] { "x" }, $"x"), engine.Engine.Context.Payloads.Write("", $"x"));
         foreach (var name in new[] { bad, null! })
         {
-            await RefusedAsync<UnknownMethodException>(() => engine.Engine.SignalAsync(id, new SignalRequest("Poke", false, one, name)));
-            await RefusedAsync<UnknownMethodException>(() => engine.Engine.SignalAsync(id, new SignalRequest(name, false, one, "m")));
-            await RefusedAsync<UnknownMethodException>(() => engine.Engine.SignalAsync(id, new SignalRequest(name, true, one, "m")));
-            await RefusedAsync<UnknownMethodException>(() => engine.Engine.QueryAsync(id, new QueryRequest(name, none)));
-            await RefusedAsync<UnknownWorkflowTypeException>(() => engine.Engine.StartAsync(fresh, new StartRequest(name, none, StartPolicy.Attach, null)));
+            await RefusedAsync<UnknownMethodException>(() => engine.Engine.SignalAsync(id, new SignalCall("Poke", false, one, name)));
+            await RefusedAsync<UnknownMethodException>(() => engine.Engine.SignalAsync(id, new SignalCall(name, false, one, "m")));
+            await RefusedAsync<UnknownMethodException>(() => engine.Engine.SignalAsync(id, new SignalCall(name, true, one, "m")));
+            await RefusedAsync<UnknownMethodException>(() => engine.Engine.QueryAsync(id, new QueryCall(name, none)));
+            await RefusedAsync<UnknownWorkflowTypeException>(() => engine.Engine.StartAsync(fresh, new StartCall(name, none, StartPolicy.Attach, null)));
             await RefusedAsync<UnknownMethodException>(() => engine.Engine.StartAsync(
-                fresh, new StartRequest(Scripted.Name, none, StartPolicy.Attach, new SignalRequest("Poke", false, one, name))));
+                fresh, new StartCall(Scripted.Name, none, StartPolicy.Attach, new SignalCall("Poke", false, one, name))));
         }
 
         Assert.False((await engine.StatusAsync(fresh.Id)).Found);

@@ -45,11 +45,14 @@ public sealed class UnreachableTests
         var grain = Fake<IWorkflowGrain>(method => _answers.Dequeue() is { } error
             ? typeof(Task).GetMethods().Single(m => m is { Name: nameof(Task.FromException), IsGenericMethod: true })
                 .MakeGenericMethod(method.ReturnType.GenericTypeArguments[0]).Invoke(null, [error])
-            : Task.FromResult(new ResultReply(null, true, new Payload("7"u8.ToArray()), null)));
+            : Task.FromResult<CallReply>(new ResultReply(null, true, new Payload("7"u8.ToArray()), null)));
         return new WorkflowClient(Fake<IGrainFactory>(_ => grain), new PayloadSerializer(), TimeSpan.FromSeconds(1)).Get<INumber>("n");
     }
 
     internal static T Fake<T>(Func<MethodInfo, object?> answer)
+        where T : class => Fake<T>((method, _) => answer(method));
+
+    internal static T Fake<T>(Func<MethodInfo, object?[]?, object?> answer)
         where T : class
     {
         var fake = DispatchProxy.Create<T, Faked>();
@@ -59,8 +62,8 @@ public sealed class UnreachableTests
 
     public class Faked : DispatchProxy
     {
-        internal Func<MethodInfo, object?> Answer { get; set; } = _ => null;
+        internal Func<MethodInfo, object?[]?, object?> Answer { get; set; } = (_, _) => null;
 
-        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) => Answer(targetMethod!);
+        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) => Answer(targetMethod!, args);
     }
 }

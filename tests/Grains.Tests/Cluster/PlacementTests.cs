@@ -10,7 +10,7 @@ using Xunit;
 
 namespace Actors.Grains.Tests.Cluster;
 
-/// <summary>Where runs and their mailboxes are: one silo or two and a client, all in this process.</summary>
+/// <summary>Where runs and their grains are: one silo or two and a client, all in this process.</summary>
 public sealed class PlacementTests : IAsyncLifetime
 {
     private const int Runs = 40;
@@ -32,7 +32,7 @@ public sealed class PlacementTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Runs_that_are_called_in_their_own_silo_have_no_mailbox()
+    public async Task Runs_that_are_called_in_their_own_silo_have_no_grain()
     {
         var silo = await StartSiloAsync();
         var handles = await StartRunsAsync(Client(silo));
@@ -43,17 +43,17 @@ public sealed class PlacementTests : IAsyncLifetime
             Assert.Equal(3, await handle.QueryAsync(w => w.Total(), Cancel));
         }
 
-        Assert.InRange(await MailboxesAsync(silo), 1, 1 + (2 * Runs / 16)); // The first start asked where to go, and some later ones.
+        Assert.InRange(await GrainsAsync(silo), 1, 1 + (2 * Runs / 16)); // The first start asked where to go, and some later ones.
         await Task.WhenAll(handles.Select(async handle =>
         {
             await handle.SignalAsync(w => w.Add(97), cancellation: Cancel);
             Assert.Equal(100, await handle.ResultAsync(Cancel));
         }));
-        await UntilAsync(async () => await MailboxesAsync(silo) == 0); // They go with their runs.
+        await UntilAsync(async () => await GrainsAsync(silo) == 0); // They go with their runs.
     }
 
     [Fact]
-    public async Task A_client_s_runs_have_no_mailbox_while_they_are_in_the_silo_that_it_is_connected_to()
+    public async Task A_client_s_runs_have_no_grain_while_they_are_in_the_silo_that_it_is_connected_to()
     {
         var silo = await StartSiloAsync();
         var client = _cluster!.Client;
@@ -66,10 +66,10 @@ public sealed class PlacementTests : IAsyncLifetime
         }
 
         var results = handles.Select(handle => handle.ResultAsync(Cancel)).ToList();
-        Assert.InRange(await MailboxesAsync(silo), 1, 1 + (2 * Runs / 16));
+        Assert.InRange(await GrainsAsync(silo), 1, 1 + (2 * Runs / 16));
         await Task.WhenAll(handles.Select(handle => handle.SignalAsync(w => w.Add(97), cancellation: Cancel)));
         Assert.All(await Task.WhenAll(results), result => Assert.Equal(100, result));
-        await UntilAsync(async () => await MailboxesAsync(silo) == 0);
+        await UntilAsync(async () => await GrainsAsync(silo) == 0);
     }
 
     [Fact]
@@ -96,30 +96,30 @@ public sealed class PlacementTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_run_stays_where_it_is_when_its_mailbox_goes()
+    public async Task A_run_stays_where_it_is_when_its_grain_goes()
     {
         var (one, other) = await StartTwoAsync();
         var handles = await StartRunsAsync(Client(one));
         var owners = await OwnersAsync();
         await Task.WhenAll(handles.Select(handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(1), cancellation: Cancel)));
         var there = other.GetRequiredService<WorkflowEngine>().Context.Database.Silo;
-        Assert.InRange(await MailboxesAsync(one), Math.Max(1, owners.Values.Count(owner => owner != there)), Runs);
+        Assert.InRange(await GrainsAsync(one), Math.Max(1, owners.Values.Count(owner => owner != there)), Runs);
         await Management(one).ForceActivationCollection(TimeSpan.Zero);
-        await UntilAsync(async () => await MailboxesAsync(one) == 0);
+        await UntilAsync(async () => await GrainsAsync(one) == 0);
         Assert.Equal(owners, await OwnersAsync());
         await Task.WhenAll(handles.Select(handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(98), cancellation: Cancel)));
         Assert.All(await Task.WhenAll(handles.Select(handle => handle.ResultAsync(Cancel))), result => Assert.Equal(100, result));
     }
 
     [Fact]
-    public async Task A_mailbox_without_a_run_in_memory_does_not_stay()
+    public async Task A_grain_without_a_run_in_memory_does_not_stay()
     {
         var silo = await StartSiloAsync();
         var handles = await StartRunsAsync(Client(silo));
         await Task.WhenAll(handles.Select(handle => handle.SignalAsync(w => w.Add(99), cancellation: Cancel)));
         Assert.All(await Task.WhenAll(handles.Select(handle => handle.ResultAsync(Cancel))), result => Assert.Equal(100, result));
         Assert.All(await Task.WhenAll(handles.Select(handle => handle.StatusAsync(Cancel))), status => Assert.Equal(WorkflowStatus.Completed, status!.Status));
-        await UntilAsync(async () => await MailboxesAsync(silo) == 0);
+        await UntilAsync(async () => await GrainsAsync(silo) == 0);
     }
 
     [Fact]
@@ -168,7 +168,7 @@ public sealed class PlacementTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task While_Postgres_is_away_a_mailbox_is_placed_all_the_same()
+    public async Task While_Postgres_is_away_a_grain_is_placed_all_the_same()
     {
         await using var proxy = new CutProxy(_database.ConnectionString);
         await using var engine = await TestEngine.StartAsync(proxy.ConnectionString, actors => actors.AddWorkflow<Counting>());
@@ -197,7 +197,7 @@ public sealed class PlacementTests : IAsyncLifetime
 
     private static IManagementGrain Management(IServiceProvider silo) => silo.GetRequiredService<IGrainFactory>().GetGrain<IManagementGrain>(0);
 
-    private static async Task<int> MailboxesAsync(IServiceProvider silo) =>
+    private static async Task<int> GrainsAsync(IServiceProvider silo) =>
         (await Management(silo).GetSimpleGrainStatistics()).Where(grain => grain.GrainType.Contains(nameof(WorkflowGrain), StringComparison.Ordinal)).Sum(grain => grain.ActivationCount);
 
     private static async Task UntilAsync(Func<Task<bool>> look)

@@ -36,10 +36,10 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
             var (payload, id) = (Any(random), new WorkflowId($"bytes-{i}"));
             Func<Task> call = random.Next(4) switch
             {
-                0 => () => engine.Engine.SignalAsync(new WorkflowId("target"), new SignalRequest("Poke", false, payload, $"m{i}")),
-                1 => () => engine.Engine.SignalAsync(new WorkflowId("target"), new SignalRequest("unread", true, payload, $"m{i}")),
-                2 => () => engine.Engine.QueryAsync(new WorkflowId("target"), new QueryRequest("Look", payload)),
-                _ => () => engine.Engine.StartAsync(id, new StartRequest(Scripted.Name, payload, StartPolicy.Attach, null)),
+                0 => () => engine.Engine.SignalAsync(new WorkflowId("target"), new SignalCall("Poke", false, payload, $"m{i}")),
+                1 => () => engine.Engine.SignalAsync(new WorkflowId("target"), new SignalCall("unread", true, payload, $"m{i}")),
+                2 => () => engine.Engine.QueryAsync(new WorkflowId("target"), new QueryCall("Look", payload)),
+                _ => () => engine.Engine.StartAsync(id, new StartCall(Scripted.Name, payload, StartPolicy.Attach, null)),
             };
             try
             {

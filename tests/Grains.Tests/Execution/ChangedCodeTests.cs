@@ -1,4 +1,5 @@
 using Actors.Support;
+using Actors.Wire;
 using Xunit;
 
 namespace Actors.Grains.Tests.Execution;
@@ -73,9 +74,9 @@ public sealed class ChangedCodeTests(TestDatabase database) : IClassFixture<Test
         await Assert.ThrowsAsync<WorkflowCodeException>(() => changed.LookAsync(id));
 
         await mended.PokeAsync(id, "kept");
-        Assert.True(await mended.Engine.ResumeAsync(new WorkflowId(id), $"{Guid.NewGuid()}"));
+        Assert.True(await mended.Engine.ResumeAsync(new WorkflowId(id), new ResumeCall($"{Guid.NewGuid()}")));
         Assert.Equal("done kept", await mended.ResultAsync<string>(id));
-        Assert.False(await mended.Engine.ResumeAsync(new WorkflowId(id), $"{Guid.NewGuid()}"));
+        Assert.False(await mended.Engine.ResumeAsync(new WorkflowId(id), new ResumeCall($"{Guid.NewGuid()}")));
         Assert.Equal(charges, _charges);
         Assert.Equal(1, await database.CountAsync("outbox", id));
     }
@@ -84,7 +85,7 @@ public sealed class ChangedCodeTests(TestDatabase database) : IClassFixture<Test
     public async Task Resuming_an_id_without_a_workflow_is_an_error()
     {
         await using var engine = await database.ScriptAsync(Original);
-        await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.Engine.ResumeAsync(new WorkflowId("none"), $"{Guid.NewGuid()}"));
+        await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.Engine.ResumeAsync(new WorkflowId("none"), new ResumeCall($"{Guid.NewGuid()}")));
     }
 
     [Fact]
@@ -96,9 +97,9 @@ public sealed class ChangedCodeTests(TestDatabase database) : IClassFixture<Test
         await original.RestAsync("again");
         await changed.WakeAsync("again");
         var first = await changed.SetAsideAsync("again");
-        Assert.True(await changed.Engine.ResumeAsync(new WorkflowId("again"), $"{Guid.NewGuid()}"));
+        Assert.True(await changed.Engine.ResumeAsync(new WorkflowId("again"), new ResumeCall($"{Guid.NewGuid()}")));
         Assert.Equal(first, await changed.SetAsideAsync("again"));
-        Assert.True(await original.Engine.ResumeAsync(new WorkflowId("again"), $"{Guid.NewGuid()}"));
+        Assert.True(await original.Engine.ResumeAsync(new WorkflowId("again"), new ResumeCall($"{Guid.NewGuid()}")));
         await original.PokeAsync("again", "at last");
         Assert.Equal("done at last", await original.ResultAsync<string>("again"));
     }

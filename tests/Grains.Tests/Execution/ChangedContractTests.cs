@@ -70,7 +70,7 @@ public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<
     }
 
     private static async Task<string> WhereAsync(TestEngine engine, string id, bool upper) => engine.Engine.Context.Payloads.Read<string>(
-        await engine.Engine.QueryAsync(new WorkflowId(id), new QueryRequest("Where", engine.Engine.Context.Payloads.Write(new[] { upper }, $"arguments"))), $"value");
+        await engine.Engine.QueryAsync(new WorkflowId(id), new QueryCall("Where", engine.Engine.Context.Payloads.Write(new[] { upper }, $"arguments"))), $"value");
 
     [Fact]
     public async Task A_message_of_a_topic_stays_one_when_a_later_contract_has_a_signal_of_its_name()

@@ -71,8 +71,8 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
     {
         await using var engine = await database.ScriptAsync(Looks());
         var payloads = engine.Engine.Context.Payloads;
-        await Assert.ThrowsAsync<PayloadException>(() => StartAsync(engine, "refused", new SignalRequest("Poke", false, payloads.Write(new[] { 1 }, $"test"), "m")));
-        await Assert.ThrowsAsync<UnknownMethodException>(() => StartAsync(engine, "refused", new SignalRequest("Prod", false, payloads.Write(Array.Empty<int>(), $"test"), "m")));
+        await Assert.ThrowsAsync<PayloadException>(() => StartAsync(engine, "refused", new SignalCall("Poke", false, payloads.Write(new[] { 1 }, $"test"), "m")));
+        await Assert.ThrowsAsync<UnknownMethodException>(() => StartAsync(engine, "refused", new SignalCall("Prod", false, payloads.Write(Array.Empty<int>(), $"test"), "m")));
         Assert.Null((await engine.Engine.OpenAsync(new WorkflowId("refused"))).Row);
     }
 
@@ -200,11 +200,11 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
             for (var i = 0; i < 20; i++)
             {
                 var id = $"{caller} {i}";
-                var signal = new SignalRequest("Poke", false, new Payload(JsonSerializer.SerializeToUtf8Bytes(new[] { id })), id);
-                StartReply reply;
+                var signal = new SignalCall("Poke", false, new Payload(JsonSerializer.SerializeToUtf8Bytes(new[] { id })), id);
+                CallReply reply;
                 do
                 {
-                    reply = await calls.StartAsync(new WorkflowId("race"), new StartRequest(Scripted.Name, new Payload("\"\""u8.ToArray()), StartPolicy.StartNew, signal, id));
+                    reply = await calls.CallAsync(new WorkflowId("race"), new StartCall(Scripted.Name, new Payload("\"\""u8.ToArray()), StartPolicy.StartNew, signal, id));
                 }
                 while (reply.Error?.ToException() is WorkflowUnavailableException);
                 Assert.Null(reply.Error);
@@ -275,8 +275,8 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
     }
 
     private static Task<StartReply> StartAsync(TestEngine engine, string id, string messageId, StartPolicy policy = StartPolicy.Attach) =>
-        StartAsync(engine, id, new SignalRequest("Poke", false, new Payload(JsonSerializer.SerializeToUtf8Bytes(new[] { "hello" })), messageId), policy);
+        StartAsync(engine, id, new SignalCall("Poke", false, new Payload(JsonSerializer.SerializeToUtf8Bytes(new[] { "hello" })), messageId), policy);
 
-    private static Task<StartReply> StartAsync(TestEngine engine, string id, SignalRequest signal, StartPolicy policy = StartPolicy.Attach) =>
-        engine.Engine.StartAsync(new WorkflowId(id), new StartRequest(Scripted.Name, new Payload("\"\""u8.ToArray()), policy, signal, $"request of {id}"));
+    private static Task<StartReply> StartAsync(TestEngine engine, string id, SignalCall signal, StartPolicy policy = StartPolicy.Attach) =>
+        engine.Engine.StartAsync(new WorkflowId(id), new StartCall(Scripted.Name, new Payload("\"\""u8.ToArray()), policy, signal, $"request of {id}"));
 }

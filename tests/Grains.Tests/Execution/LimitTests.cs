@@ -1,4 +1,5 @@
 using Actors.Support;
+using Actors.Wire;
 using Xunit;
 
 namespace Actors.Grains.Tests.Execution;
@@ -102,9 +103,9 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
             var allocated = GC.GetAllocatedBytesForCurrentThread();
             Task[] calls = // Each has thrown before it first waits.
             [
-                engine.Engine.StartAsync(new WorkflowId("not made"), new Wire.StartRequest(Scripted.Name, payload, StartPolicy.Attach, null)),
-                Task.Run(() => engine.Engine.SignalAsync(id, new Wire.SignalRequest("Poke", false, payload, "m"))),
-                Task.Run(() => engine.Engine.SignalAsync(id, new Wire.SignalRequest("topic", true, payload, "m"))),
+                engine.Engine.StartAsync(new WorkflowId("not made"), new Wire.StartCall(Scripted.Name, payload, StartPolicy.Attach, null)),
+                Task.Run(() => engine.Engine.SignalAsync(id, new Wire.SignalCall("Poke", false, payload, "m"))),
+                Task.Run(() => engine.Engine.SignalAsync(id, new Wire.SignalCall("topic", true, payload, "m"))),
             ];
             Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - allocated, 0, Mebibyte);
             foreach (var call in calls)
@@ -166,11 +167,11 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         await Assert.ThrowsAsync<PayloadTooLargeException>(() => engine.PokeAsync("signal", new string('x', Mebibyte + 1)));
         await Assert.ThrowsAsync<PayloadException>(() => engine.PokeAsync("signal", "\0"));
         await Assert.ThrowsAsync<PayloadException>(() => engine.SendAsync("signal", "topic", "\0"));
-        var raw = new Wire.SignalRequest("Poke", false, new Wire.Payload("[\"\\u0000\"]"u8.ToArray()), "m");
+        var raw = new Wire.SignalCall("Poke", false, new Wire.Payload("[\"\\u0000\"]"u8.ToArray()), "m");
         await Assert.ThrowsAsync<PayloadException>(() => engine.Engine.SignalAsync(new WorkflowId("signal"), raw));
-        var large = new Wire.SignalRequest("large", true, new Wire.Payload(System.Text.Encoding.UTF8.GetBytes($"\"{new string('x', Mebibyte)}\"")), "m");
+        var large = new Wire.SignalCall("large", true, new Wire.Payload(System.Text.Encoding.UTF8.GetBytes($"\"{new string('x', Mebibyte)}\"")), "m");
         await Assert.ThrowsAsync<PayloadTooLargeException>(() => engine.Engine.SignalAsync(new WorkflowId("signal"), large));
-        var broken = new Wire.SignalRequest("broken", true, new Wire.Payload("{"u8.ToArray()), "m");
+        var broken = new Wire.SignalCall("broken", true, new Wire.Payload("{"u8.ToArray()), "m");
         await Assert.ThrowsAsync<PayloadException>(() => engine.Engine.SignalAsync(new WorkflowId("signal"), broken));
         Assert.Single(await database.JournalAsync("signal"));
         await engine.PokeAsync("signal", "small");
@@ -271,7 +272,7 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Contains("in memory of 3 silos that died, without a commit in between (CrashLimit 3)", reason, StringComparison.Ordinal);
         Assert.Equal(3, runs);
         gate.Open();
-        Assert.True(await engines[3].Engine.ResumeAsync(new WorkflowId("kills"), $"{Guid.NewGuid()}"));
+        Assert.True(await engines[3].Engine.ResumeAsync(new WorkflowId("kills"), new ResumeCall($"{Guid.NewGuid()}")));
         Assert.Equal("survived", await engines[3].ResultAsync<string>("kills"));
         foreach (var engine in engines)
         {

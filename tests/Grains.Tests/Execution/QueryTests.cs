@@ -116,7 +116,7 @@ public sealed class QueryTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Equal(typeof(FormatException).FullName, (await Assert.ThrowsAsync<QueryFailedException>(() => engine.LookAsync("throws"))).ErrorType);
         var unknown = await Assert.ThrowsAsync<UnknownMethodException>(() => engine.QueryAsync<string>("throws", "Peek"));
         Assert.Contains("'throws' (Scripted) has no query 'Peek'", unknown.Message, StringComparison.Ordinal);
-        var arguments = new QueryRequest("Look", engine.Engine.Context.Payloads.Write(1, $"arguments"));
+        var arguments = new QueryCall("Look", engine.Engine.Context.Payloads.Write(1, $"arguments"));
         await Assert.ThrowsAsync<PayloadException>(() => engine.Engine.QueryAsync(new WorkflowId("throws"), arguments));
         await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.LookAsync("nobody"));
         await engine.PokeAsync("throws", "go");

@@ -45,7 +45,7 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
         var row = (await context.Claims.LookAsync(id))!;
         var history = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = row.CreatedAt };
         var instance = new ResidentRun(context, row, context.Types.Get(start.Type, id), [history], [], _ => { });
-        var signal = instance.SignalAsync(new SignalRequest("Poke", false, new Payload("[\"early\"]"u8.ToArray()), "m"));
+        var signal = instance.SignalAsync(new SignalCall("Poke", false, new Payload("[\"early\"]"u8.ToArray()), "m"));
         instance.Begin();
         await signal;
         Assert.Equal("early", await engine.ResultAsync<string>("before"));

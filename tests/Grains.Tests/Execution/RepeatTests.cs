@@ -94,12 +94,12 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         await engine.StartAsync("resumed");
         await engine.SetAsideAsync("resumed");
         var id = new WorkflowId("resumed");
-        Assert.True(await engine.Engine.ResumeAsync(id, "r-1"));
+        Assert.True(await engine.Engine.ResumeAsync(id, new ResumeCall("r-1")));
         await engine.SetAsideAsync("resumed"); // Nothing was mended.
         var position = (await engine.StatusAsync("resumed")).Position;
-        Assert.True(await engine.Engine.ResumeAsync(id, "r-1"));
+        Assert.True(await engine.Engine.ResumeAsync(id, new ResumeCall("r-1")));
         Assert.Equal((position, (int)WorkflowStatus.SetAside), ((await engine.StatusAsync("resumed")).Position, (await engine.StatusAsync("resumed")).Status));
-        Assert.True(await engine.Engine.ResumeAsync(id, "r-2"));
+        Assert.True(await engine.Engine.ResumeAsync(id, new ResumeCall("r-2")));
     }
 
     [Theory]
@@ -135,11 +135,11 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
     {
         var route = new AwayRoute();
         var workflow = Handle(route).WithSignal(w => w.Poke("x"));
-        await workflow.StartAsync("x", requestId: "r", cancellation: TestContext.Current.CancellationToken);
-        await workflow.StartAsync("x", requestId: "r", cancellation: TestContext.Current.CancellationToken);
+        await workflow.StartAsync("x", new StartOptions { RequestId = "r" }, cancellation: TestContext.Current.CancellationToken);
+        await workflow.StartAsync("x", new StartOptions { RequestId = "r" }, cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(["r", "r"], route.Signals);
         await Assert.ThrowsAsync<ArgumentException>(
-            () => workflow.StartAsync("x", requestId: "\n", cancellation: TestContext.Current.CancellationToken));
+            () => workflow.StartAsync("x", new StartOptions { RequestId = "\n" }, cancellation: TestContext.Current.CancellationToken));
         Assert.Throws<InvalidOperationException>(() => workflow.WithSignal(w => w.Poke("y")));
     }
 
@@ -165,7 +165,7 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         foreach (var call in (Func<string?, Task>[])[
             id => workflow.SignalAsync(w => w.Poke("x"), id, TestContext.Current.CancellationToken),
             id => workflow.SendAsync("topic", "x", id, TestContext.Current.CancellationToken),
-            id => workflow.StartAsync("x", StartPolicy.StartNew, id, TestContext.Current.CancellationToken),
+            id => workflow.StartAsync("x", new StartOptions { Policy = StartPolicy.StartNew, RequestId = id }, TestContext.Current.CancellationToken),
             id => workflow.WithSignal(w => w.Poke("x"), id).StartAsync("x", cancellation: TestContext.Current.CancellationToken)])
         {
             (route.FailuresLeft, route.Ids) = (int.MaxValue, []);
@@ -178,13 +178,13 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
     }
 
     private static IWorkflowHandle<IScripted> Handle(IWorkflowRoute route) => new WorkflowHandle<IScripted>(
-        new WorkflowId("w"), route, new Mailboxes(null!), new PayloadSerializer(), TimeSpan.FromMilliseconds(300));
+        new WorkflowId("w"), route, new GrainRoute(null!), new PayloadSerializer(), TimeSpan.FromMilliseconds(300));
 
-    private static SignalRequest Poke(string text, string messageId) =>
+    private static SignalCall Poke(string text, string messageId) =>
         new("Poke", false, new PayloadSerializer().Write(new[] { text }, $"test"), messageId);
 
-    private static Task<StartReply> StartAsync(TestEngine engine, string id, StartPolicy policy, string requestId, SignalRequest? signal = null) =>
-        engine.Engine.StartAsync(new WorkflowId(id), new StartRequest(Scripted.Name, new PayloadSerializer().Write("", $"test"), policy, signal, requestId));
+    private static Task<StartReply> StartAsync(TestEngine engine, string id, StartPolicy policy, string requestId, SignalCall? signal = null) =>
+        engine.Engine.StartAsync(new WorkflowId(id), new StartCall(Scripted.Name, new PayloadSerializer().Write("", $"test"), policy, signal, requestId));
 
     private Task<int> RunsAsync(string id) => database.ScalarAsync<int>($"select count(*) from actors.workflows where id = '{id}'");
 
@@ -197,17 +197,19 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
 
         public List<string?> Signals { get; } = [];
 
-        public Task<StartReply> StartAsync(WorkflowId id, StartRequest request)
+        public Task<CallReply> CallAsync(WorkflowId id, WorkflowCall call)
         {
-            Signals.Add(request.Signal?.MessageId);
-            return Task.FromResult(new StartReply(Try(request.RequestId ?? request.Signal?.MessageId), Guid.NewGuid(), true));
+            switch (call)
+            {
+                case StartCall start:
+                    Signals.Add(start.Signal?.MessageId);
+                    return Task.FromResult<CallReply>(new StartReply(Try(start.RequestId ?? start.Signal?.MessageId), Guid.NewGuid(), true));
+                case SignalCall signal:
+                    return Task.FromResult(new CallReply(Try(signal.MessageId)));
+                default:
+                    throw new NotSupportedException();
+            }
         }
-
-        public Task<WireError?> SignalAsync(WorkflowId id, SignalRequest request) => Task.FromResult(Try(request.MessageId));
-
-        public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) => throw new NotSupportedException();
-
-        public Task<ResultReply> ResultAsync(WorkflowId id, ResultRequest request) => throw new NotSupportedException();
 
         private WireError? Try(string? id)
         {

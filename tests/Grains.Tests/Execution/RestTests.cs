@@ -100,7 +100,7 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
         Assert.Equal("began,1,2", await other.ResultAsync<string>("under-way"));
     }
 
-    /// <summary>Whoever asked for the run may die before it takes it; and Orleans deactivates mailboxes that nobody asked for.</summary>
+    /// <summary>Whoever asked for the run may die before it takes it; and Orleans deactivates grains that nobody asked for.</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -140,7 +140,7 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
         await leaving.StartAsync(works, "works");
         await leaving.StartAsync(waits, "waits");
         await began.Reached;
-        var waiter = leaving.Engine.ResultAsync(new WorkflowId(works), new ResultRequest(TimeSpan.FromSeconds(20)));
+        var waiter = leaving.Engine.ResultAsync(new WorkflowId(works), new ResultCall { Limit = TimeSpan.FromSeconds(20) });
         await give(leaving);
         Assert.Equal(0, leaving.Engine.ResidentCount);
         Assert.False((await waiter).Ended); // "Moved": asked elsewhere.

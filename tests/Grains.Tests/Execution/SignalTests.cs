@@ -1,4 +1,5 @@
 using Actors.Support;
+using Actors.Wire;
 using Xunit;
 
 namespace Actors.Grains.Tests.Execution;
@@ -147,7 +148,7 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
         await broken.PokeAsync("aside", "1", "m1");
         await broken.PokeAsync("aside", "1", "m1");
         await broken.PokeAsync("aside", "2");
-        Assert.True(await mended.Engine.ResumeAsync(new WorkflowId("aside"), $"{Guid.NewGuid()}"));
+        Assert.True(await mended.Engine.ResumeAsync(new WorkflowId("aside"), new ResumeCall($"{Guid.NewGuid()}")));
         Assert.Equal("0,1,2", await mended.ResultAsync<string>("aside"));
         never.Open();
     }
@@ -232,7 +233,7 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
             return w.Heard[0];
         });
         await engine.StartAsync("alike");
-        await engine.Engine.SignalAsync(new WorkflowId("alike"), new Actors.Wire.SignalRequest("Poke", IsTopic: true, engine.Engine.Context.Payloads.Write(new[] { "live" }, $"test"), "m"));
+        await engine.Engine.SignalAsync(new WorkflowId("alike"), new Actors.Wire.SignalCall("Poke", IsTopic: true, engine.Engine.Context.Payloads.Write(new[] { "live" }, $"test"), "m"));
         Assert.Equal("live", await engine.ResultAsync<string>("alike"));
     }
 

@@ -155,7 +155,7 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
             "shape" => "{\"secret\": 1}",
             _ => "secret",
         };
-        var request = new StartRequest(Scripted.Name, new Payload(System.Text.Encoding.UTF8.GetBytes(json)), StartPolicy.Attach, null);
+        var request = new StartCall(Scripted.Name, new Payload(System.Text.Encoding.UTF8.GetBytes(json)), StartPolicy.Attach, null);
         var error = await Assert.ThrowsAnyAsync<ActorsException>(() => engine.Engine.StartAsync(new WorkflowId(what), request));
         Assert.Equal(type, error.GetType().Name);
         Assert.Contains($"Input of workflow '{what}'", error.Message, StringComparison.Ordinal);
@@ -182,7 +182,7 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Contains("Scripted cannot be made", error.Message, StringComparison.Ordinal);
         Assert.Contains("register what its constructor takes", await engine.SetAsideAsync("made"), StringComparison.Ordinal);
         await using var mended = await database.ScriptAsync(Key);
-        Assert.True(await mended.Engine.ResumeAsync(new WorkflowId("made"), $"{Guid.NewGuid()}"));
+        Assert.True(await mended.Engine.ResumeAsync(new WorkflowId("made"), new ResumeCall($"{Guid.NewGuid()}")));
         Assert.StartsWith("in ", await mended.ResultAsync<string>("made"), StringComparison.Ordinal);
     }
 }

@@ -2,6 +2,7 @@ using Actors.Grains.Tests.Execution;
 using Actors.Grains.Tests.Storage;
 using Actors.Storage;
 using Actors.Support;
+using Actors.Wire;
 using Npgsql;
 using Xunit;
 
@@ -74,7 +75,7 @@ public sealed class SweepCostTests
         });
         await RowsReadAsync(right, far: false);
         Assert.Equal("1 1", await StandingAsync());
-        Assert.True(await right.Engine.ResumeAsync(new WorkflowId("parked"), "again"));
+        Assert.True(await right.Engine.ResumeAsync(new WorkflowId("parked"), new ResumeCall("again")));
         Assert.Equal("first second", await right.ResultAsync<string>("parked"));
 
         Task<string> StandingAsync() => database.ScalarAsync<string>(
@@ -103,7 +104,7 @@ public sealed class SweepCostTests
             await send.ExecuteNonQueryAsync(Cancel);
         }
 
-        var resuming = right.Engine.ResumeAsync(new WorkflowId("resumed"), "again");
+        var resuming = right.Engine.ResumeAsync(new WorkflowId("resumed"), new ResumeCall("again"));
         await Store.UntilBlockedAsync(database.DataSource, $"actors engine {right.Silo}");
         await transaction.CommitAsync(Cancel);
         Assert.True(await resuming);

@@ -71,7 +71,7 @@ public sealed class BudgetTests(TestDatabase database) : IClassFixture<TestDatab
         await UntilGoneAsync("further");
         _trips.Clear();
         var payload = _engine.Engine.Context.Payloads.Write("two letters", $"input");
-        await _engine.Engine.StartAsync(new WorkflowId("further"), new StartRequest("Costs", payload, StartPolicy.StartNew, null, "request"));
+        await _engine.Engine.StartAsync(new WorkflowId("further"), new StartCall("Costs", payload, StartPolicy.StartNew, null, "request"));
         Assert.Equal(["commit", "look", "find message", "commit"], _trips); // The id is taken, by whom, not by this request; then the start.
         _trips.Clear();
         await _engine.SendAsync("further", "letter", 3);

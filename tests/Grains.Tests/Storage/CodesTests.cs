@@ -58,15 +58,15 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         await using var own = await TestDatabase.CreateAsync();
         await using var sales = await TestEngine.StartAsync(own.ConnectionString, actors => actors.AddWorkflow<Sales.Import>());
         var payload = new Payload("1"u8.ToArray());
-        var request = new StartRequest("Import", payload, StartPolicy.Attach, null, null, ["Elsewhere.IImport"]);
+        var request = new StartCall("Import", payload, StartPolicy.Attach, null) { Contracts = ["Elsewhere.IImport"] };
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.StartAsync(new WorkflowId("foreign"), request));
         Assert.True((await sales.Engine.StartAsync(new WorkflowId("moved caller"), request with { Contracts = ["New.IImport", typeof(Sales.Import).FullName!] })).Started);
 
         var moved = new WorkflowId("moved caller");
-        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.SignalAsync(moved, new SignalRequest("go", true, payload, "m", ["Elsewhere.IImport"])));
-        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.QueryAsync(moved, new QueryRequest("Count", payload, ["Elsewhere.IImport"])));
+        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.SignalAsync(moved, new SignalCall("go", true, payload, "m") { Contracts = ["Elsewhere.IImport"] }));
+        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.QueryAsync(moved, new QueryCall("Count", payload) { Contracts = ["Elsewhere.IImport"] }));
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
-            () => sales.Engine.ResultAsync(moved, new ResultRequest(TimeSpan.FromSeconds(1), "Import", ["Elsewhere.IImport"])));
+            () => sales.Engine.ResultAsync(moved, new ResultCall("Import") { Limit = TimeSpan.FromSeconds(1), Contracts = ["Elsewhere.IImport"] }));
 
         var client = new WorkflowClient(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1));
         await using var connection = await own.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken);
@@ -85,7 +85,7 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         await sales.StartWorkflowAsync("mailed", "Import", 20);
         await sales.Engine.ReleaseAsync(new WorkflowId("mailed"));
         await using var lacking = await TestEngine.StartAsync(own.ConnectionString, actors => actors.AddWorkflow<Cluster.Counting>());
-        SignalRequest Go(string value, string contract) => new("go", true, new Payload(Encoding.UTF8.GetBytes(value)), value, [contract]);
+        SignalCall Go(string value, string contract) => new("go", true, new Payload(Encoding.UTF8.GetBytes(value)), value) { Contracts = [contract] };
 
         var error = await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
             () => lacking.Engine.SignalAsync(new WorkflowId("mailed"), Go("100", "Elsewhere.IImport")));

@@ -51,7 +51,7 @@ public sealed class BadClientTests(ITestOutputHelper output)
             Array.Fill(json, (byte)' ');
             json[0] = (byte)'1';
             // Orleans itself drops what is over its own 100 MB, and the caller's time-out tells.
-            var answer = await ErrorOfAsync(() => grain.SignalAsync(new SignalRequest("topic", true, new Payload(json, encoded), "m")).WaitAsync(TimeSpan.FromSeconds(30), Cancel));
+            var answer = await ErrorOfAsync(() => grain.CallAsync(new SignalCall("topic", true, new Payload(json, encoded), "m")).WaitAsync(TimeSpan.FromSeconds(30), Cancel));
             output.WriteLine($"{megabytes} MB, encoded {encoded}: {answer}, most memory {rig.Silos[0].PeakMiB} MiB");
             Assert.Equal(expected, answer);
         }
@@ -83,11 +83,11 @@ public sealed class BadClientTests(ITestOutputHelper output)
         Assert.InRange((int)(await http.GetAsync("/%00%0d%0a", Cancel)).StatusCode, 400, 499);
     }
 
-    private static async Task<string> ErrorOfAsync(Func<Task<WireError?>> call)
+    private static async Task<string> ErrorOfAsync(Func<Task<CallReply>> call)
     {
         try
         {
-            return (await call())?.Code ?? "taken";
+            return (await call()).Error?.Code ?? "taken";
         }
         catch (Exception error)
         {

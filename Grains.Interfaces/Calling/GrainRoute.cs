@@ -2,8 +2,8 @@ using Actors.Wire;
 
 namespace Actors.Calling;
 
-/// <summary>Every call to the workflow's mailbox, wherever the cluster has it.</summary>
-internal sealed class Mailboxes(IGrainFactory grains) : IWorkflowRoute
+/// <summary>Every call to the workflow's grain, wherever the cluster has it.</summary>
+internal sealed class GrainRoute(IGrainFactory grains) : IWorkflowRoute
 {
     private GrainReference? _like;
 
@@ -20,11 +20,5 @@ internal sealed class Mailboxes(IGrainFactory grains) : IWorkflowRoute
         return grain;
     }
 
-    public Task<StartReply> StartAsync(WorkflowId id, StartRequest request) => Of(id).StartAsync(request);
-
-    public Task<WireError?> SignalAsync(WorkflowId id, SignalRequest request) => Of(id).SignalAsync(request);
-
-    public Task<ValueReply> QueryAsync(WorkflowId id, QueryRequest request) => Of(id).QueryAsync(request);
-
-    public Task<ResultReply> ResultAsync(WorkflowId id, ResultRequest request) => Of(id).ResultAsync(request);
+    public Task<CallReply> CallAsync(WorkflowId id, WorkflowCall call) => Of(id).CallAsync(call);
 }
