@@ -12,6 +12,7 @@ internal sealed record EngineContext(
     EngineDatabase Database,
     JournalWriter Journal,
     Claims Claims,
+    RunTable Runs,
     Codes Codes,
     WorkflowTypes Types,
     PayloadSerializer Payloads,

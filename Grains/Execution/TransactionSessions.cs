@@ -3,7 +3,6 @@ using System.Data;
 using Actors.Programs;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace Actors.Execution;
 
@@ -12,9 +11,8 @@ namespace Actors.Execution;
 /// it while it waits for something else: whoever looks here ends the attempt, and the place in the pool is free again.
 /// </summary>
 internal sealed partial class TransactionSessions(
-    EngineDatabase database, JournalWriter journal, ExecutionOptions options, TimeProvider time, ILogger log)
+    EngineDatabase database, JournalWriter journal, RunTable runs, ExecutionOptions options, TimeProvider time, ILogger log)
 {
-    private static readonly string LivingSessions = SqlText.Get("living_sessions");
     private static readonly TimeSpan LongAfter = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan EndsWithin = TimeSpan.FromSeconds(1);
 
@@ -76,21 +74,7 @@ internal sealed partial class TransactionSessions(
             return;
         }
 
-        var living = await database.QueryAsync(
-            database.Engine,
-            "living sessions",
-            batch => batch.Add(
-                LivingSessions, new NpgsqlParameter<int[]> { TypedValue = [.. old.Select(open => open.Key.ProcessId)] }),
-            async reader =>
-            {
-                var ids = new HashSet<int>();
-                while (await reader.ReadAsync())
-                {
-                    ids.Add(reader.GetInt32(0));
-                }
-
-                return ids;
-            });
+        var living = await runs.ReadLivingSessionsAsync(old.Select(open => open.Key.ProcessId));
         foreach (var (session, (run, attempt, _)) in old.Where(open => !living.Contains(open.Key.ProcessId)))
         {
             run.Abandon(attempt, new TimeoutException(

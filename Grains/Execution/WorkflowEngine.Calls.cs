@@ -2,23 +2,12 @@ using Actors.Calling;
 using Actors.Programs;
 using Actors.Storage;
 using Actors.Wire;
-using Npgsql;
-using NpgsqlTypes;
 
 namespace Actors.Execution;
 
 /// <summary>The calls of clients, for a run that is in memory, must be brought there, or has ended.</summary>
 internal sealed partial class WorkflowEngine
 {
-    private static readonly string AppendInbox = SqlText.Get("append_inbox");
-    private static readonly string FindMessage = SqlText.Get("find_message");
-    private const int UndeliveredMax = 100;
-
-    private static readonly string ReadLastRow = SqlText.Get("read_last_row");
-    private static readonly string ReadUndelivered = SqlText.Get("read_undelivered");
-    private static readonly string ResumeWorkflow = SqlText.Get("resume_workflow");
-    private static readonly string Unpark = SqlText.Get("unpark");
-
     /// <summary>Returns after the commit that holds the signal: in the journal of a run in memory, else in its inbox.</summary>
     public Task SignalAsync(WorkflowId id, SignalCall signal)
     {
@@ -35,14 +24,14 @@ internal sealed partial class WorkflowEngine
             {
                 // Another silo has the type, and will find the letter.
                 CheckCaller(signal.Run is null ? null : await Context.Claims.LookAsync(id), signal);
-                return await MailAsync(id, signal);
+                return await AppendLetterAsync(id, signal);
             }
 
             CheckCaller(opened.Row, signal);
             switch (opened)
             {
                 case { Instance: { } instance }:
-                    if (!instance.Row.IsFirst && await FindMessageAsync(instance.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null)
+                    if (!instance.Row.IsFirst && await Context.Runs.FindMessageAsync(instance.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null)
                     {
                         return true; // An earlier run of this workflow took it.
                     }
@@ -52,9 +41,9 @@ internal sealed partial class WorkflowEngine
                 case { Row: null }:
                     throw NotFound(id);
                 case { Row.Status: WorkflowStatus.SetAside }:
-                    return await MailAsync(id, signal);
+                    return await AppendLetterAsync(id, signal);
                 default:
-                    return await FindMessageAsync(opened.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null ? true : throw new WorkflowEndedException(
+                    return await Context.Runs.FindMessageAsync(opened.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null ? true : throw new WorkflowEndedException(
                         $"Workflow '{id}' has ended ({opened.Row.Status}); the signal '{signal.Name}' was not delivered.");
             }
         });
@@ -113,7 +102,7 @@ internal sealed partial class WorkflowEngine
             ThrowIfDifferent(row);
             return new StatusReply(
                 null, true, row.Run, row.Type, (int)row.Status, row.Position, row.Epoch, row.Owner, row.CreatedAt, row.EndedAt, await ProblemAsync(row),
-                await UndeliveredAsync(row));
+                await Context.Runs.ReadUndeliveredAsync(row.Instance));
         }
         catch (WorkflowNotFoundException)
         {
@@ -131,15 +120,7 @@ internal sealed partial class WorkflowEngine
         }
 
         CheckName(id, requestId, "a request id");
-        var resumed = await Context.Database.QueryAsync(
-            Context.Database.Engine,
-            "resume",
-            batch =>
-            {
-                batch.Add(ResumeWorkflow, Text(id.Namespace), Text(id.Id), Text(requestId));
-                batch.Add(Unpark, Text(id.Namespace), Text(id.Id));
-            },
-            reader => reader.ReadAsync());
+        var resumed = await Context.Runs.ResumeAsync(id, requestId);
         if (resumed)
         {
             await OpenAsync(id);
@@ -150,7 +131,7 @@ internal sealed partial class WorkflowEngine
         }
         else
         {
-            resumed = await FindMessageAsync(row.Workflow, requestId, MessageIdKind.Resume) is not null; // By a try beside this one.
+            resumed = await Context.Runs.FindMessageAsync(row.Workflow, requestId, MessageIdKind.Resume) is not null; // By a try beside this one.
         }
 
         return resumed;
@@ -172,26 +153,9 @@ internal sealed partial class WorkflowEngine
     public Task ReleaseAsync(WorkflowId id) =>
         _residents.TryGetValue(id, out var instance) ? instance.ReleaseAsync() : Task.CompletedTask;
 
-    private async Task<bool> MailAsync(WorkflowId id, SignalCall signal)
+    private async Task<bool> AppendLetterAsync(WorkflowId id, SignalCall signal)
     {
-        var (data, encoded) = ((object?)signal.Payload.Data ?? DBNull.Value, signal.Payload.Encoded);
-        var delivered = await Context.Database.QueryAsync(
-            Context.Database.Engine,
-            "append inbox",
-            batch => batch.Add(
-                AppendInbox,
-                Text(id.Namespace),
-                Text(id.Id),
-                Text(signal.MessageId),
-                Text(signal.Name),
-                new NpgsqlParameter { Value = encoded ? DBNull.Value : data, NpgsqlDbType = NpgsqlDbType.Json },
-                new NpgsqlParameter { Value = encoded ? data : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bytea },
-                new NpgsqlParameter
-                {
-                    Value = (object?)signal.Contracts?.ToArray() ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text,
-                }),
-            async reader => !await reader.ReadAsync() ? false : reader.IsDBNull(0) ? (bool?)null : reader.GetBoolean(0));
-        return delivered switch
+        return await Context.Runs.AppendLetterAsync(id, signal) switch
         {
             true => true,
             false => throw new WorkflowEndedException($"Workflow '{id}' has ended; the signal '{signal.Name}' was not delivered."),
@@ -199,17 +163,6 @@ internal sealed partial class WorkflowEngine
                 $"Workflow '{id}' belongs to another contract than the caller's {signal.Contracts![0]}: use the workflow's own contract."),
         };
     }
-
-    /// <summary>What a repeat of this id is told, or null when the workflow has not taken it.</summary>
-    private async Task<Payload?> FindMessageAsync(long workflow, string id, MessageIdKind kind) => await Context.Database.QueryAsync<Payload?>(
-        Context.Database.Engine,
-        "find message",
-        batch => batch.Add(
-            FindMessage,
-            new NpgsqlParameter<long> { TypedValue = workflow },
-            Text(id),
-            new NpgsqlParameter<short> { TypedValue = (short)kind }),
-        async reader => !await reader.ReadAsync() ? null : reader.IsDBNull(1) ? default(Payload) : new Payload(reader.GetFieldValue<byte[]>(1)));
 
     /// <summary>A message that comes with a start, as the journal holds it: readable, since nobody could refuse it later.</summary>
     private JournalRow FirstRow(WorkflowId id, SignalCall signal, WorkflowType type)
@@ -243,29 +196,8 @@ internal sealed partial class WorkflowEngine
         _ => Context.Findings.Of(row) ?? (Resident(row.Id) is { } instance ? await instance.ProblemAsync() : null),
     };
 
-    private async Task<UndeliveredMessage[]> UndeliveredAsync(StoredRun row) => await Context.Database.QueryAsync(
-        Context.Database.Engine,
-        "read undelivered",
-        batch => batch.Add(
-            ReadUndelivered, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<int> { TypedValue = UndeliveredMax }),
-        async reader =>
-        {
-            var messages = new List<UndeliveredMessage>();
-            while (await reader.ReadAsync())
-            {
-                messages.Add(new UndeliveredMessage(
-                    reader.GetString(0), reader.GetString(1), reader.GetTime(2), reader.IsDBNull(3) ? "" : reader.GetString(3)));
-            }
-
-            return messages.ToArray();
-        });
-
-    private async Task<Payload> LastRowAsync(StoredRun row, JournalKind kind) => await Context.Database.QueryAsync(
-        Context.Database.Engine,
-        "read last row",
-        batch => batch.Add(
-            ReadLastRow, new NpgsqlParameter<long> { TypedValue = row.Instance }, new NpgsqlParameter<short> { TypedValue = (short)kind }),
-        async reader => await reader.ReadAsync() ? RowReading.Payload(reader, 1) : throw NotFound(row.Id)); // Retention took it just now.
+    private async Task<Payload> LastRowAsync(StoredRun row, JournalKind kind) =>
+        await Context.Runs.ReadLastRowAsync(row.Instance, kind) ?? throw NotFound(row.Id); // Retention took it just now.
 
     private const int MovesAtOnce = 10; // From then on with pauses: a run that leaves each time meets fault after fault.
 
@@ -346,8 +278,6 @@ internal sealed partial class WorkflowEngine
             throw new UnknownMethodException($"Workflow '{id}': {sentence}");
         }
     }
-
-    private static NpgsqlParameter Text(string value) => new NpgsqlParameter<string> { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Text };
 
     private static WorkflowNotFoundException NotFound(WorkflowId id) => new($"There is no workflow '{id}': start it first, or check id and namespace.");
 }

@@ -3,7 +3,6 @@ using Actors.Programs;
 using Actors.Storage;
 using Actors.Wire;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace Actors.Execution;
 
@@ -13,8 +12,6 @@ namespace Actors.Execution;
 /// </summary>
 internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumbers numbers, ILogger<WorkflowEngine> log) : IAsyncDisposable
 {
-    private static readonly string ReadTime = SqlText.Get("read_time");
-
     // Faults of the engine with one run, without a commit in between, after which none of it is run again.
     private const int FaultLimit = 3;
 
@@ -47,12 +44,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// <exception cref="WorkflowNameTakenException">The name of one of its types belongs to another contract in this database.</exception>
     public async Task StartAsync(CancellationToken cancellation = default)
     {
-        Context.Clock.Hear(await Context.Database.QueryAsync(
-            Context.Database.Engine,
-            "read time",
-            batch => batch.Add(ReadTime),
-            async reader => await reader.ReadAsync() ? reader.GetTime(0) : default,
-            cancellation));
+        Context.Clock.Hear(await Context.Runs.ReadTimeAsync(cancellation));
         await Context.Codes.RegisterAsync(cancellation);
         _watch ??= new EngineWatch(this, Context.Loggers.CreateLogger<EngineWatch>());
     }
@@ -150,13 +142,13 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// it found. A message that a run has taken opens no further one: that would wait for it for ever.</summary>
     private async Task<StartReply?> FindStartAsync(StoredRun found, string requestId, StartCall request)
     {
-        if (await FindMessageAsync(found.Workflow, requestId, MessageIdKind.Start) is { } made)
+        if (await Context.Runs.FindMessageAsync(found.Workflow, requestId, MessageIdKind.Start) is { } made)
         {
             return new StartReply(null, Context.Payloads.Read<Guid>(made, $"The run of request '{requestId}'"), Started: true);
         }
 
         if (request.Signal is not { MessageId: { } sent } || (sent != requestId && request.Policy != StartPolicy.StartNew)
-            || await FindMessageAsync(found.Workflow, sent, MessageIdKind.Message) is not { } told)
+            || await Context.Runs.FindMessageAsync(found.Workflow, sent, MessageIdKind.Message) is not { } told)
         {
             return null;
         }
@@ -183,7 +175,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
                     false, start.Workflow);
                 await EnterAsync(run, type, start.Rows(reply.At), []);
                 return true;
-            case { Outcome: CommitOutcome.Rejected, Error: PostgresException { SqlState: PostgresFaults.SiloIsDead } }:
+            case { Outcome: CommitOutcome.Rejected, Error: { } error } when PostgresFaults.IsSiloDead(error):
                 throw new WorkflowUnavailableException($"Workflow '{start.Id}': this silo was declared dead, repeat the start.");
             case { Outcome: CommitOutcome.Rejected }:
                 throw new PayloadException($"Workflow '{start.Id}': the database refuses the start: {reply.Error?.Message}");

@@ -23,17 +23,19 @@ internal static class EngineFactory
         var clock = new DatabaseClock(time);
         var codes = new Codes(database, types.Declared, loggers.CreateLogger<Codes>());
         var journal = new JournalWriter(database, options.JournalLanes, options.GroupSizeMax, loggers.CreateLogger<JournalWriter>());
+        var runs = new RunTable(database);
         var context = new EngineContext(
             database,
             journal,
             new Claims(database, codes, options.GroupSizeMax, options.CrashLimit),
+            runs,
             codes,
             types,
             payloads,
             (topic, key, message, type) => Prepare(settings.Outbox, payloads, topic, key, message, type),
             clock,
             new DueTimers(clock, time),
-            new TransactionSessions(database, journal, options, time, loggers.CreateLogger<TransactionSessions>()),
+            new TransactionSessions(database, journal, runs, options, time, loggers.CreateLogger<TransactionSessions>()),
             services.GetRequiredService<IServiceScopeFactory>(),
             loggers,
             options,

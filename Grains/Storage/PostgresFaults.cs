@@ -11,6 +11,8 @@ internal static class PostgresFaults
     /// <summary>Raised by actors.require_silo: this silo was declared dead.</summary>
     public const string SiloIsDead = "AC004";
 
+    public static bool IsSiloDead(Exception error) => error is PostgresException { SqlState: SiloIsDead };
+
     /// <summary>True when the server said ERROR: the transaction is rolled back. FATAL and PANIC, and a lost connection, may come after a commit.</summary>
     public static bool IsCertainAbort(PostgresException error) => error.InvariantSeverity == "ERROR";
 

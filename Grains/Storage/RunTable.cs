@@ -1,0 +1,100 @@
+using Actors.Wire;
+using Npgsql;
+using NpgsqlTypes;
+using static Actors.Storage.Columns;
+
+namespace Actors.Storage;
+
+/// <summary>What calls read and write about one workflow beside its owner's commits: letters, ids that repeat, outcomes, the opening of what
+/// was set aside. Each is one round trip and one transaction.</summary>
+internal sealed class RunTable(EngineDatabase database)
+{
+    private const int UndeliveredMax = 100;
+
+    private static readonly string ReadTime = SqlText.Get("read_time");
+    private static readonly string AppendInbox = SqlText.Get("append_inbox");
+    private static readonly string FindMessage = SqlText.Get("find_message");
+    private static readonly string ReadLastRow = SqlText.Get("read_last_row");
+    private static readonly string ReadUndelivered = SqlText.Get("read_undelivered");
+    private static readonly string ResumeWorkflow = SqlText.Get("resume_workflow");
+    private static readonly string Unpark = SqlText.Get("unpark");
+    private static readonly string LivingSessions = SqlText.Get("living_sessions");
+
+    /// <summary>The database's time.</summary>
+    public ValueTask<DateTimeOffset> ReadTimeAsync(CancellationToken cancellation) => database.QueryAsync(
+        database.Engine, "read time", batch => batch.Add(ReadTime), async reader => await reader.ReadAsync(cancellation) ? reader.GetTime(0) : default, cancellation);
+
+    /// <summary>A letter for the workflow's run. True: it is there, now or before; false: the run has ended; null: it belongs to another
+    /// contract than the caller's.</summary>
+    public ValueTask<bool?> AppendLetterAsync(WorkflowId id, SignalCall signal) => database.QueryAsync<bool?>(
+        database.Engine,
+        "append inbox",
+        batch => batch.Add(
+            AppendInbox,
+            One(id.Namespace, NpgsqlDbType.Text),
+            One(id.Id, NpgsqlDbType.Text),
+            One(signal.MessageId, NpgsqlDbType.Text),
+            One(signal.Name, NpgsqlDbType.Text),
+            One(JsonOf(signal.Payload), NpgsqlDbType.Json),
+            One(BytesOf(signal.Payload), NpgsqlDbType.Bytea),
+            One(signal.Contracts?.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)),
+        async reader => !await reader.ReadAsync() ? false : reader.IsDBNull(0) ? null : reader.GetBoolean(0));
+
+    /// <summary>What a repeat of this id is told, or null when the workflow has not taken it.</summary>
+    public ValueTask<Payload?> FindMessageAsync(long workflow, string id, MessageIdKind kind) => database.QueryAsync<Payload?>(
+        database.Engine,
+        "find message",
+        batch => batch.Add(FindMessage, One(workflow, NpgsqlDbType.Bigint), One(id, NpgsqlDbType.Text), One((short)kind, NpgsqlDbType.Smallint)),
+        async reader => !await reader.ReadAsync() ? null : reader.IsDBNull(1) ? default(Payload) : new Payload(reader.GetFieldValue<byte[]>(1)));
+
+    /// <summary>The payload of the run's last row of this kind; null where retention took it.</summary>
+    public ValueTask<Payload?> ReadLastRowAsync(long instance, JournalKind kind) => database.QueryAsync<Payload?>(
+        database.Engine,
+        "read last row",
+        batch => batch.Add(ReadLastRow, One(instance, NpgsqlDbType.Bigint), One((short)kind, NpgsqlDbType.Smallint)),
+        async reader => await reader.ReadAsync() ? RowReading.Payload(reader, 1) : null);
+
+    /// <summary>The oldest messages that its code could not read, at most a hundred.</summary>
+    public ValueTask<UndeliveredMessage[]> ReadUndeliveredAsync(long instance) => database.QueryAsync(
+        database.Engine,
+        "read undelivered",
+        batch => batch.Add(ReadUndelivered, One(instance, NpgsqlDbType.Bigint), One(UndeliveredMax, NpgsqlDbType.Integer)),
+        async reader =>
+        {
+            var messages = new List<UndeliveredMessage>();
+            while (await reader.ReadAsync())
+            {
+                messages.Add(new UndeliveredMessage(
+                    reader.GetString(0), reader.GetString(1), reader.GetTime(2), reader.IsDBNull(3) ? "" : reader.GetString(3)));
+            }
+
+            return messages.ToArray();
+        });
+
+    /// <summary>True when the workflow had been set aside: it may be claimed again, and sweeps find its timers and letters.</summary>
+    public ValueTask<bool> ResumeAsync(WorkflowId id, string requestId) => database.QueryAsync(
+        database.Engine,
+        "resume",
+        batch =>
+        {
+            batch.Add(ResumeWorkflow, One(id.Namespace, NpgsqlDbType.Text), One(id.Id, NpgsqlDbType.Text), One(requestId, NpgsqlDbType.Text));
+            batch.Add(Unpark, One(id.Namespace, NpgsqlDbType.Text), One(id.Id, NpgsqlDbType.Text));
+        },
+        reader => reader.ReadAsync());
+
+    /// <summary>Which of these sessions the server still has, by their processes.</summary>
+    public ValueTask<HashSet<int>> ReadLivingSessionsAsync(IEnumerable<int> processes) => database.QueryAsync(
+        database.Engine,
+        "living sessions",
+        batch => batch.Add(LivingSessions, One(processes.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Integer)),
+        async reader =>
+        {
+            var living = new HashSet<int>();
+            while (await reader.ReadAsync())
+            {
+                living.Add(reader.GetInt32(0));
+            }
+
+            return living;
+        });
+}
