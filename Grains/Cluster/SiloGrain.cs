@@ -1,4 +1,6 @@
 using Actors.Execution;
+using Actors.Outbox;
+using Orleans.Concurrency;
 using Orleans.Placement;
 using Orleans.Runtime.Placement;
 
@@ -11,12 +13,22 @@ internal interface ISiloGrain : IGrainWithStringKey
     /// <summary>Gives a workflow away, if the silo has it in memory. Returns when it has left.</summary>
     [Alias("release")]
     Task ReleaseAsync(string grainKey);
+
+    /// <summary>Messages were committed elsewhere, whose lanes may be this silo's.</summary>
+    [Alias("wake-relay"), OneWay]
+    Task WakeRelayAsync();
 }
 
 [OnNamedSilo]
-internal sealed class SiloGrain(WorkflowEngine engine) : Grain, ISiloGrain
+internal sealed class SiloGrain(WorkflowEngine engine, OutboxRelay relay) : Grain, ISiloGrain
 {
     public Task ReleaseAsync(string grainKey) => engine.ReleaseAsync(WorkflowId.FromGrainKey(grainKey));
+
+    public Task WakeRelayAsync()
+    {
+        relay.Nudge();
+        return Task.CompletedTask;
+    }
 }
 
 /// <summary>Places a grain on the silo that its key names, and nowhere else.</summary>

@@ -23,6 +23,7 @@ internal sealed partial class SiloLife(
     MembershipWatch watch,
     OutboxRelay relay,
     TurnWatch turns,
+    ClusterLinks links,
     ColdStart cold,
     ActorsClusterOptions options,
     OutboxOptions relays,
@@ -56,6 +57,7 @@ internal sealed partial class SiloLife(
     private async Task PrepareAsync(CancellationToken cancellation)
     {
         SiloPorts.RequireFree(endpoints.Value);
+        links.Tie();
         for (var tries = 1; ; tries++)
         {
             try

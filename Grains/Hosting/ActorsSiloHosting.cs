@@ -88,7 +88,7 @@ public static class ActorsSiloHosting
         services.AddSingleton(provider =>
         {
             var engine = provider.GetRequiredService<WorkflowEngine>();
-            var relay = new OutboxRelay(
+            return new OutboxRelay(
                 engine.Context.Database.Engine,
                 settings.Outbox,
                 engine.Context.Payloads,
@@ -97,8 +97,6 @@ public static class ActorsSiloHosting
                 new ClusterClock(EngineFactory.Time(provider)) { Database = () => engine.Context.Clock.Now },
                 provider.GetRequiredService<ILogger<OutboxRelay>>(),
                 engine.Context.Database.Probe);
-            engine.Context.Journal.OutboxWritten = relay.Nudge;
-            return relay;
         });
         AddSafeLoggers(services);
         services.AddSingleton<WorkflowCalls>();
@@ -131,13 +129,11 @@ public static class ActorsSiloHosting
 
     private static void AddClusterParts(IServiceCollection services, ActorsBuilder settings)
     {
+        services.AddSingleton<RelayWakes>();
+        services.AddSingleton<ClusterLinks>();
         services.AddSingleton(provider =>
         {
             var engine = provider.GetRequiredService<WorkflowEngine>();
-            var grains = provider.GetRequiredService<IGrainFactory>();
-            engine.AskOwner = row => row.OwnerAddress is { } address
-                ? grains.GetGrain<ISiloGrain>(address).ReleaseAsync(row.Id.GrainKey)
-                : Task.CompletedTask;
             return new Sweeper(
                 engine.Context.Database,
                 provider.GetRequiredService<PartitionSet>(),
@@ -146,7 +142,7 @@ public static class ActorsSiloHosting
                 {
                     BuryAfter = settings.Cluster.BuryAfter,
                 },
-                WakeAsync,
+                provider.GetRequiredService<ClusterLinks>().WakeAsync,
                 () => settings.Execution.ResidentsMax - engine.ResidentCount,
                 () => engine.Unsure,
                 engine.Context.Clock.Hear,
@@ -156,14 +152,6 @@ public static class ActorsSiloHosting
                 Lease = engine.Context.Lease,
                 Bury = (silo, address) => provider.GetRequiredService<MembershipWatch>().BuryAsync(silo, SiloAddress.FromParsableString(address)),
             };
-
-            async Task WakeAsync(WorkflowId id)
-            {
-                if (!await engine.WakeAsync(id))
-                {
-                    await grains.GetGrain<Wire.IWorkflowGrain>(id.GrainKey).WakeAsync();
-                }
-            }
         });
         services.AddSingleton(provider => new Retention(
             provider.GetRequiredService<EngineDatabase>(),
