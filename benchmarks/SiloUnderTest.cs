@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using System.Diagnostics;
 using Actors.Execution;
 using Actors.Hosting;
+using Actors.Partitions;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -37,8 +38,12 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         builder.Logging.SetMinimumLevel(LogLevel.Error);
         builder.AddActors(connectionString, actors =>
         {
-            actors.AddWorkflow<TenSteps>().AddWorkflow<OneStep>().AddWorkflow<Sleeper>().AddWorkflow<Listener>().AddWorkflow<Transfers>();
-            actors.Outbox.Add("bench", new HandlerSink((_, _) => Task.CompletedTask), "bench");
+            actors.AddWorkflow<TenSteps>().AddWorkflow<OneStep>().AddWorkflow<Sleeper>().AddWorkflow<Listener>().AddWorkflow<Transfers>().AddWorkflow<Teller>();
+            actors.Outbox.Add("bench", new HandlerSink((message, _) =>
+            {
+                OnDelivered?.Invoke(message);
+                return Task.CompletedTask;
+            }), "bench");
             (actors.OutboxOptions.Delivers, actors.Execution.KeepEndedFor) = (delivers, keeps);
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (LoopbackPort.Free(), LoopbackPort.Free());
         });
@@ -46,6 +51,12 @@ internal sealed class SiloUnderTest : IAsyncDisposable
         await host.StartAsync();
         return new SiloUnderTest(host, NpgsqlDataSource.Create(connectionString));
     }
+
+    /// <summary>Told of each message that a silo of this process delivers.</summary>
+    public static Action<OutboxMessage>? OnDelivered { get; set; }
+
+    /// <summary>For whose lanes it delivers.</summary>
+    public int Partitions => _host.Services.GetRequiredService<PartitionSet>().Partitions.Length;
 
     public IWorkflowClient Workflows => _host.Services.GetRequiredService<IWorkflowClient>();
 
@@ -156,7 +167,7 @@ internal sealed class SiloUnderTest : IAsyncDisposable
 
     private Task<double> WalAsync() => ScalarAsync<double>("select (pg_current_wal_lsn() - '0/0')::float8");
 
-    private static double Percentile(ConcurrentBag<long> ticks, double share)
+    public static double Percentile(ConcurrentBag<long> ticks, double share)
     {
         var sorted = ticks.Order().ToArray();
         return sorted.Length == 0 ? 0 : sorted[(int)((sorted.Length - 1) * share)] * 1000.0 / Stopwatch.Frequency;

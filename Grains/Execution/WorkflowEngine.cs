@@ -113,35 +113,39 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 #if PLANTED_BUGS
             Planted.Do("start without its request", () => start = start with { RequestId = null });
 #endif
-            if (await MakeAsync(start, type))
+            if (await TryMakeAsync(start, type))
             {
                 return new StartReply(null, start.Run, Started: true);
             }
 
-            if (await Context.Claims.LookAsync(id) is not { } found)
-            {
-                continue; // It was deleted in between.
-            }
-
-            if (start.RequestId is { } asked && found.Type == request.Type && await FindStartAsync(found, asked, request) is { } earlier)
+            var found = await Context.Claims.LookAsync(id); // Null: it was deleted in between.
+            if (found is not null && start.RequestId is { } asked && await FindStartAsync(found, asked, request) is { } earlier)
             {
                 return earlier;
             }
 
-            if (request.Policy == StartPolicy.StartNew && found.Status is WorkflowStatus.Completed or WorkflowStatus.Failed && found.Type == request.Type)
+            if (found is not null && !OpensAnother(request, found))
             {
-                retires = found;
-                continue;
+                return Attached(id, request, found);
             }
 
-            return Attached(id, request, found);
+            retires = found;
         }
     }
+
+    /// <summary>Whether the start opens a further run behind the one that has its id.</summary>
+    private static bool OpensAnother(StartCall request, StoredRun found) => request.Policy == StartPolicy.StartNew && found.Type == request.Type
+        && found.Status is WorkflowStatus.Completed or WorkflowStatus.Failed;
 
     /// <summary>The reply that an earlier try of this start had or would have had, or null: it made a run, or its signal went to one that
     /// it found. A message that a run has taken opens no further one: that would wait for it for ever.</summary>
     private async Task<StartReply?> FindStartAsync(StoredRun found, string requestId, StartCall request)
     {
+        if (found.Type != request.Type)
+        {
+            return null;
+        }
+
         if (await Context.Runs.FindMessageAsync(found.Workflow, requestId, MessageIdKind.Start) is { } made)
         {
             return new StartReply(null, Context.Payloads.Read<Guid>(made, $"The run of request '{requestId}'"), Started: true);
@@ -158,7 +162,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     }
 
     /// <summary>False when the id is taken.</summary>
-    private async Task<bool> MakeAsync(Start start, WorkflowType type)
+    private async Task<bool> TryMakeAsync(Start start, WorkflowType type)
     {
         if (_stopping)
         {

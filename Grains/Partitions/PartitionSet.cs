@@ -14,17 +14,6 @@ internal sealed class PartitionSet
 
     public short[] Partitions => _partitions;
 
-    public int Ranges
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _holders.Count;
-            }
-        }
-    }
-
     /// <summary>The range is here, held by this holder from now on. Again: no change.</summary>
     public void Hold(int range, object holder) => Change(() => _holders[range] = holder);
 
