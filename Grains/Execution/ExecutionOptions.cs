@@ -13,7 +13,7 @@ public sealed class ExecutionOptions
     /// <summary>Groups under way at the same time, each on a connection of its own.</summary>
     /// <value>1 to 16. Default 2.</value>
     [Range(1, 16)]
-    public int JournalLanes { get; set; } = 2;
+    public int CommitSlots { get; set; } = 2;
 
     /// <summary>UTF-8 bytes of one payload before the codec: inputs, results, signals, messages. Larger ones are refused with PayloadTooLargeException.</summary>
     /// <value>1 KiB to 64 MiB. Default 2 MiB.</value>

@@ -22,7 +22,7 @@ internal static class EngineFactory
         var time = Time(services);
         var clock = new DatabaseClock(time);
         var codes = new Codes(database, types.Declared, loggers.CreateLogger<Codes>());
-        var journal = new JournalWriter(database, options.JournalLanes, options.GroupSizeMax, loggers.CreateLogger<JournalWriter>());
+        var journal = new JournalWriter(database, options.CommitSlots, options.GroupSizeMax, loggers.CreateLogger<JournalWriter>());
         var runs = new RunTable(database);
         var context = new EngineContext(
             database,

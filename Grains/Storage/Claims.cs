@@ -31,16 +31,17 @@ internal sealed class Claims : IAsyncDisposable
     private readonly int _claimsCounted;
     private readonly LoadBudget _loading = new();
     private readonly SemaphoreSlim _large = new(1); // Histories that no limit of an answer holds come one after the other.
-    private readonly Grouping<Request<LoadedRun>> _claims;
-    private readonly Grouping<Request<StoredRun>> _looks;
+    private readonly SlotRunner<Request<LoadedRun>> _claims;
+    private readonly SlotRunner<Request<StoredRun>> _looks;
 
     /// <param name="codes">The workflow types that this silo has; runs of others are never claimed.</param>
     /// <param name="crashLimit">From which on a run is set aside: claims alone do not bring it there.</param>
     public Claims(EngineDatabase database, Codes codes, int groupSizeMax, int crashLimit)
     {
         (_database, _codes, _claimsCounted) = (database, codes, Math.Clamp(crashLimit - 1, 1, 2));
-        _claims = new Grouping<Request<LoadedRun>>(2, groupSizeMax, AnswerClaimsAsync);
-        _looks = new Grouping<Request<StoredRun>>(2, groupSizeMax, group => AnswerAsync(group, () => LookAsync(group)));
+        _claims = new SlotRunner<Request<LoadedRun>>(new GroupQueue<Request<LoadedRun>>(2, groupSizeMax), AnswerClaimsAsync);
+        _looks = new SlotRunner<Request<StoredRun>>(
+            new GroupQueue<Request<StoredRun>>(2, groupSizeMax), group => AnswerAsync(group, () => LookAsync(group)));
     }
 
     /// <summary>The run with its history if this silo owns it now; else the run as it stands, with an empty history; null when there is none.</summary>
@@ -89,7 +90,7 @@ internal sealed class Claims : IAsyncDisposable
         await _looks.DisposeAsync();
     }
 
-    private static Task<T?> AskAsync<T>(Grouping<Request<T>> groups, Request<T> request)
+    private static Task<T?> AskAsync<T>(SlotRunner<Request<T>> groups, Request<T> request)
         where T : class
     {
         if (!groups.TryAdd(request))

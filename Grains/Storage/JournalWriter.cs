@@ -15,17 +15,18 @@ internal sealed partial class JournalWriter : IAsyncDisposable
 
     private readonly EngineDatabase _database;
     private readonly ILogger<JournalWriter> _log;
-    private readonly Grouping<PendingCommit> _groups;
+    private readonly SlotRunner<PendingCommit> _slots;
     private readonly ConcurrentDictionary<Task, bool> _apart = new();
     private readonly CancellationTokenSource _closing = new();
     private long _groupsCommitted;
 
-    public JournalWriter(EngineDatabase database, int lanes, int groupSizeMax, ILogger<JournalWriter> log)
+    public JournalWriter(EngineDatabase database, int slots, int groupSizeMax, ILogger<JournalWriter> log)
     {
         (_database, _log) = (database, log);
-        _groups = new Grouping<PendingCommit>(lanes, groupSizeMax, CommitAsync, pending => pending.Answer())
+        var queue = new GroupQueue<PendingCommit>(slots, groupSizeMax) { Weigh = pending => pending.Size, WeightMax = GroupBytesMax };
+        _slots = new SlotRunner<PendingCommit>(queue, CommitAsync, pending => pending.Answer())
         {
-            Weigh = pending => pending.Size, WeightMax = GroupBytesMax, Own = BlockingSocket.IsPossible ? new OwnThread("journal") : null,
+            Own = BlockingSocket.IsPossible ? new OwnThread("journal") : null,
         };
     }
 
@@ -38,7 +39,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     /// <param name="reply">Called once, when the outcome is certain. Others may wait for it, some milliseconds at most.</param>
     public void Submit(Entry entry, Action<CommitReply> reply)
     {
-        if (!_groups.TryAdd(new PendingCommit(entry, null, reply)))
+        if (!_slots.TryAdd(new PendingCommit(entry, null, reply)))
         {
             reply(new CommitReply(CommitOutcome.Fenced, default, entry.Epoch));
         }
@@ -48,7 +49,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     public Task<CommitReply> StartAsync(Start start)
     {
         var done = new TaskCompletionSource<CommitReply>();
-        return _groups.TryAdd(new PendingCommit(null, start, done.SetResult))
+        return _slots.TryAdd(new PendingCommit(null, start, done.SetResult))
             ? done.Task
             : throw new WorkflowUnavailableException("This silo is shutting down: repeat the start with the same id.");
     }
@@ -59,7 +60,7 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _closing.CancelAsync();
-        await _groups.DisposeAsync();
+        await _slots.DisposeAsync();
         await Task.WhenAll(_apart.Keys);
     }
 

@@ -8,9 +8,21 @@ namespace Actors.Storage;
 internal interface IRoundTrip : IThreadPoolWorkItem;
 
 /// <summary>
-/// A thread for round trips that may block it, and for what their answers set going, one after the other: no other has to wake. When work holds it,
-/// so that a second look, some milliseconds after the first, finds the same there, what waits behind that goes to the thread pool, and another thread takes this
-/// one's place; and what is not short may give the rest away itself. Then nothing is taken for <see cref="Rest"/>.
+/// A thread for round trips that may block it, and for what their answers set going, one after the other: no other thread has to wake, which
+/// is most of what a lonely commit costs. It must not be held: user code may run in what an answer sets going.
+/// <para>Work has two queues: what goes <em>next</em> (a run's work, after the answer that brought it), and what <em>waits</em> (further
+/// answers, the next group). The work at hand has a number, each another; from that number everyone sees the thread's state:</para>
+/// <code>
+/// state     number          who moves it on
+/// resting   0               TryRun, from any thread, gives it work: at work
+/// at work   n               the thread itself, when the work is over: the next one's number, or 0 when the queues are empty
+/// held      n at two looks  Look, of the timer: the queues go to the thread pool; unless the work is a round trip, whose time is the
+///                           database's, the number becomes 0 and another thread takes this one's place: replaced
+/// replaced  no longer n     the former thread finds that when its work is over, and ends; where it is, IsHere is false from then on
+/// </code>
+/// <para>One verb a situation: <see cref="TryRun"/> from anywhere, when it is free; <see cref="Add"/> by its own work, behind what waits;
+/// <see cref="GoNext"/> by what runs on one of these, before what waits, and from other threads to the pool; <see cref="HandOver"/> by
+/// work that took long: what waits goes to the pool, and nothing is taken for <see cref="Rest"/>.</para>
 /// </summary>
 internal sealed class OwnThread : IDisposable
 {
@@ -101,8 +113,8 @@ internal sealed class OwnThread : IDisposable
         }
     }
 
-    /// <summary>What waits goes to the thread pool, in its order.</summary>
-    public void GiveAway()
+    /// <summary>What waits goes to the thread pool, in its order, and nothing is taken for a moment.</summary>
+    public void HandOver()
     {
         Volatile.Write(ref _restsUntil, Stopwatch.GetTimestamp() + (long)(Rest.TotalSeconds * Stopwatch.Frequency));
         while (TryTake(out var work))
@@ -191,7 +203,7 @@ internal sealed class OwnThread : IDisposable
 
         if (!_next.IsEmpty || !_waiting.IsEmpty)
         {
-            GiveAway();
+            HandOver();
         }
 
         if (atWork == 0 || _isRoundTrip)

@@ -15,6 +15,8 @@ public sealed class WordTests
         ["TransactionReply"] = "CommitReply",
         ["Mailbox"] = "the workflow's grain, or a run's WorkQueue",
         ["Mailboxes"] = "GrainRoute",
+        ["Grouping"] = "GroupQueue (what goes together) and SlotRunner (on which thread)",
+        ["JournalLanes"] = "CommitSlots",
         ["GroupBatch"] = "CommitBatch",
         ["StartRequest"] = "StartCall",
         ["SignalRequest"] = "SignalCall",

@@ -40,7 +40,7 @@ public sealed class FenceTests(TestDatabase database) : IClassFixture<TestDataba
     [Fact]
     public async Task A_stale_member_of_a_group_writes_nothing_and_the_others_commit()
     {
-        await using var store = new Store(database.ConnectionString, lanes: 1);
+        await using var store = new Store(database.ConnectionString, slots: 1);
         var runs = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => store.StartAsync($"member {i}")));
         var stale = runs[7];
         var before = await Store.AllOfAsync(database.DataSource, stale.Instance);

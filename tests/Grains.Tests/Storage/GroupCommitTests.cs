@@ -15,7 +15,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
 
     public ValueTask InitializeAsync()
     {
-        _store = new Store(database.ConnectionString, lanes: 1);
+        _store = new Store(database.ConnectionString, slots: 1);
         return ValueTask.CompletedTask;
     }
 
@@ -141,7 +141,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
     [Fact]
     public async Task Writers_that_start_the_same_ids_in_other_orders_do_not_meet_in_a_deadlock()
     {
-        await using var other = new Store(database.ConnectionString, lanes: 1);
+        await using var other = new Store(database.ConnectionString, slots: 1);
         for (var round = 0; round < 5; round++)
         {
             var ids = Enumerable.Range(0, 100).Select(i => $"crossed {round} {i}").ToList();

@@ -9,7 +9,7 @@ namespace Actors.Grains.Tests.Storage;
 /// <summary>Who waits for another's open transaction waits alone: the others are answered while that is still open.</summary>
 public sealed class LockTests(TestDatabase database) : IAsyncLifetime, IClassFixture<TestDatabase>
 {
-    private readonly Store _store = new(database.ConnectionString, lanes: 2);
+    private readonly Store _store = new(database.ConnectionString, slots: 2);
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 

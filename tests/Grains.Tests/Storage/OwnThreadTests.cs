@@ -154,7 +154,7 @@ public sealed class OwnThreadTests : IDisposable
         BringUntilTaken(() =>
         {
             Add(end.Set);
-            _own.GiveAway();
+            _own.HandOver();
             Assert.True(end.Wait(Limit));
         });
         Assert.Equal([true, false], new[] { IsOnIt(), IsOnIt() });
@@ -169,7 +169,7 @@ public sealed class OwnThreadTests : IDisposable
         for (var began = 0L; began == 0 || Stopwatch.GetElapsedTime(began) > TimeSpan.FromMilliseconds(10);) // Else the while may be over.
         {
             began = Stopwatch.GetTimestamp();
-            _own.GiveAway();
+            _own.HandOver();
             taken = _own.TryRun(new Work(this, () => { }));
         }
 

@@ -11,7 +11,7 @@ public sealed class RefusedEntryTests
     public async Task An_entry_that_cannot_even_be_sent_is_refused_and_those_beside_it_commit()
     {
         await using var database = await TestDatabase.CreateAsync();
-        await using var store = new Store(database.ConnectionString, lanes: 1);
+        await using var store = new Store(database.ConnectionString, slots: 1);
         await store.RegisterAsync();
         var (front, good, bad) = (await store.StartAsync("front"), await store.StartAsync("good"), await store.StartAsync("bad"));
         var held = store.HoldNext("commit");

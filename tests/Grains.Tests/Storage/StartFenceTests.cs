@@ -31,7 +31,7 @@ public sealed class StartFenceTests(TestDatabase database) : IClassFixture<TestD
     [Fact]
     public async Task Entries_in_the_group_of_a_refused_start_commit_all_the_same()
     {
-        await using var store = new Store(database.ConnectionString, lanes: 1);
+        await using var store = new Store(database.ConnectionString, slots: 1);
         var run = await store.StartAsync("runs on");
         var late = await store.NewStartAsync("refused");
         await Store.ExecuteAsync(database.DataSource, $"update actors.silos set dead_at = now() where id = '{store.Silo}'");

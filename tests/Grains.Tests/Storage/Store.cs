@@ -21,11 +21,11 @@ internal sealed class Store : IAsyncDisposable
     private readonly Codes _codes;
     private readonly Lazy<Task> _joined;
 
-    public Store(string connectionString, int lanes = 2, params string[] types)
+    public Store(string connectionString, int slots = 2, params string[] types)
     {
         Probe = new StatementProbe { Before = BeforeAsync };
         Database = new EngineDatabase(connectionString, Guid.NewGuid(), 10, TimeSpan.FromMinutes(1), Probe);
-        Journal = new JournalWriter(Database, lanes, 500, NullLogger<JournalWriter>.Instance);
+        Journal = new JournalWriter(Database, slots, 500, NullLogger<JournalWriter>.Instance);
         _codes = new Codes(Database, [.. (types.Length == 0 ? [Type] : types).Select(type => new DeclaredCode(type, [type], ""))], NullLogger<Codes>.Instance);
         Claims = new Claims(Database, _codes, 500, crashLimit: 10);
         _numbers = new InstanceNumbers(Database);

@@ -18,7 +18,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
     public async ValueTask InitializeAsync()
     {
         _proxy = new CutProxy(database.ConnectionString);
-        _store = new Store(_proxy.ConnectionString + Store.LongLockWaits, lanes: 1);
+        _store = new Store(_proxy.ConnectionString + Store.LongLockWaits, slots: 1);
         await _store.RegisterAsync();
         await Store.ExecuteAsync(database.DataSource, "create table if not exists business (note text)");
     }

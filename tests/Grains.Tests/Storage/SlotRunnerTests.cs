@@ -6,7 +6,7 @@ using Xunit;
 namespace Actors.Grains.Tests.Storage;
 
 /// <summary>What goes together, and what does not wait: with groups that the test itself ends.</summary>
-public sealed class GroupingTests
+public sealed class SlotRunnerTests
 {
     private readonly BlockingCollection<(List<int> Items, TaskCompletionSource End)> _begun = [];
     private readonly BlockingCollection<int> _answered = [];
@@ -16,11 +16,11 @@ public sealed class GroupingTests
     [Fact]
     public async Task A_lonely_item_goes_at_once_on_the_thread_that_brings_it()
     {
-        await using var groups = Lanes(2);
+        await using var groups = Slots(2);
         groups.TryAdd(1);
         Assert.Equal([1], EndNext());
         Assert.Equal(1, Answer());
-        groups.TryAdd(2); // The lane is free before the answer is given.
+        groups.TryAdd(2); // The slot is free before the answer is given.
         Assert.Equal([2], EndNext());
         Assert.Equal(2, Answer());
     }
@@ -28,7 +28,7 @@ public sealed class GroupingTests
     [Fact]
     public async Task What_waits_behind_a_group_goes_together()
     {
-        await using var groups = Lanes(1);
+        await using var groups = Slots(1);
         groups.TryAdd(1);
         Enumerable.Range(2, 9).ToList().ForEach(item => groups.TryAdd(item));
         Assert.Equal([1], EndNext());
@@ -39,7 +39,7 @@ public sealed class GroupingTests
     [Fact]
     public async Task A_crowd_goes_beside_the_group_under_way()
     {
-        await using var groups = Lanes(2);
+        await using var groups = Slots(2);
         groups.TryAdd(0);
         var first = Next();
         Enumerable.Range(1, 40).ToList().ForEach(item => groups.TryAdd(item));
@@ -56,7 +56,7 @@ public sealed class GroupingTests
     [Fact]
     public async Task Nobody_waits_long_for_a_group_that_does_not_end()
     {
-        await using var groups = Lanes(2);
+        await using var groups = Slots(2);
         groups.TryAdd(1);
         var stuck = Next();
         groups.TryAdd(2);
@@ -70,7 +70,7 @@ public sealed class GroupingTests
     [Fact]
     public async Task A_group_ends_at_its_limit_of_items_and_at_its_limit_of_weight()
     {
-        await using var groups = new Grouping<int>(1, 3, HandleAsync, _answered.Add) { Weigh = item => item, WeightMax = 10 };
+        await using var groups = new SlotRunner<int>(new GroupQueue<int>(1, 3) { Weigh = item => item, WeightMax = 10 }, HandleAsync, _answered.Add);
         foreach (var item in new[] { 1, 1, 1, 1, 1, 10, 1 })
         {
             groups.TryAdd(item);
@@ -85,7 +85,7 @@ public sealed class GroupingTests
     [Fact]
     public async Task The_end_waits_for_every_group_and_takes_nothing_more()
     {
-        var groups = Lanes(2);
+        var groups = Slots(2);
         groups.TryAdd(1);
         groups.TryAdd(2);
         var end = groups.EndAsync();
@@ -99,11 +99,11 @@ public sealed class GroupingTests
     }
 
     [Fact]
-    public async Task A_small_group_is_answered_on_the_lane_s_own_thread_and_what_that_brings_goes_together()
+    public async Task A_small_group_is_answered_on_the_slot_s_own_thread_and_what_that_brings_goes_together()
     {
         using var held = new ManualResetEventSlim();
         var threads = new ConcurrentQueue<string?>();
-        Grouping<int>? groups = null;
+        SlotRunner<int>? groups = null;
         groups = Own(held, TimeSpan.FromHours(1), item =>
         {
             threads.Enqueue(Thread.CurrentThread.Name);
@@ -165,11 +165,11 @@ public sealed class GroupingTests
     }
 
     [Fact]
-    public async Task What_waits_behind_a_lane_that_holds_its_own_thread_goes_by_another()
+    public async Task What_waits_behind_a_slot_that_holds_its_own_thread_goes_by_another()
     {
         using var held = new ManualResetEventSlim();
-        Grouping<int>? groups = null;
-        groups = new(2, 100, Handle, item =>
+        SlotRunner<int>? groups = null;
+        groups = new(new GroupQueue<int>(2, 100), Handle, item =>
         {
             if (item == 1)
             {
@@ -191,10 +191,10 @@ public sealed class GroupingTests
         }
     }
 
-    /// <summary>One lane with a thread of its own, which a group holds until they are let go.</summary>
-    private Grouping<int> Own(ManualResetEventSlim held, TimeSpan shortMax, Action<int> answer)
+    /// <summary>One slot with a thread of its own, which a group holds until they are let go.</summary>
+    private SlotRunner<int> Own(ManualResetEventSlim held, TimeSpan shortMax, Action<int> answer)
     {
-        return new(1, 100, Handle, answer) { Own = new OwnThread("own", TimeSpan.FromHours(1)), ShortMax = shortMax };
+        return new(new GroupQueue<int>(1, 100), Handle, answer) { Own = new OwnThread("own", TimeSpan.FromHours(1)), ShortMax = shortMax };
 
         Task Handle(List<int> items)
         {
@@ -204,7 +204,7 @@ public sealed class GroupingTests
         }
     }
 
-    private void AddBehindTheFirst(Grouping<int> groups, ManualResetEventSlim held, List<int> items)
+    private void AddBehindTheFirst(SlotRunner<int> groups, ManualResetEventSlim held, List<int> items)
     {
         groups.TryAdd(20);
         Assert.Equal([20], EndNext());
@@ -212,7 +212,7 @@ public sealed class GroupingTests
         held.Set();
     }
 
-    private Grouping<int> Lanes(int lanes) => new(lanes, 100, HandleAsync, _answered.Add);
+    private SlotRunner<int> Slots(int slots) => new(new GroupQueue<int>(slots, 100), HandleAsync, _answered.Add);
 
     private async Task HandleAsync(List<int> items)
     {
