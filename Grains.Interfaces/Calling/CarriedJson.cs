@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -12,7 +13,7 @@ internal static class CarriedJson
 
     /// <summary>The same, and a text that is not Unicode throws: found out only where the JSON holds U+FFFD, which may be what became of
     /// one.</summary>
-    public static JsonSerializerOptions Strict { get; } = Make(new Utc(), new WellFormed(), new WholeCharacter());
+    public static JsonSerializerOptions Strict { get; } = Make(new Utc(), new WellFormed(), new WholeCharacter(), new WholeUri());
 
     private static JsonSerializerOptions Make(params JsonConverter[] converters)
     {
@@ -25,9 +26,24 @@ internal static class CarriedJson
         return options;
     }
 
+    private static readonly ConcurrentDictionary<Type, string?> Beside = new();
+
     /// <summary>Of a value that is more than its declared type only what that declares would be written.</summary>
     private static void RefuseOtherTypes(JsonTypeInfo info)
     {
+        if (info.Kind is JsonTypeInfoKind.Enumerable or JsonTypeInfoKind.Dictionary && !info.Type.IsSealed && !info.Type.IsValueType)
+        {
+            var collection = info.Type;
+            info.OnSerializing = value =>
+            {
+                if (value.GetType() is var type && type != collection && Beside.GetOrAdd(type, JsonLoss.BesideElements) is { } lost)
+                {
+                    throw new LostInJsonException(
+                        $"a {type.Name} stands where {collection.Name} is declared, and its {lost} would be lost: declare a type that has the collection");
+                }
+            };
+        }
+
         if (info.Kind != JsonTypeInfoKind.Object || info.Type.IsSealed || info.Type.IsValueType)
         {
             return;
@@ -75,6 +91,15 @@ internal static class CarriedJson
             : throw new LostInJsonException("a char is half of a surrogate pair, which would come back as U+FFFD: use a string"));
     }
 
+    private sealed class WholeUri : JsonConverter<Uri>
+    {
+        public override Uri Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            new(reader.GetString()!, UriKind.RelativeOrAbsolute);
+
+        public override void Write(Utf8JsonWriter writer, Uri value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(WellFormed.Checked(value.OriginalString));
+    }
+
     private sealed class WellFormed : JsonConverter<string>
     {
         public override string? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetString();
@@ -88,7 +113,7 @@ internal static class CarriedJson
         public override void WriteAsPropertyName(Utf8JsonWriter writer, string value, JsonSerializerOptions options) =>
             writer.WritePropertyName(Checked(value));
 
-        private static string Checked(string text)
+        public static string Checked(string text)
         {
             for (var rest = text.AsSpan(); !rest.IsEmpty;)
             {

@@ -181,14 +181,10 @@ internal static class JsonLoss
             return $"is {type.Name}, whose elements or keys have no type to come back as: use a collection that names it";
         }
 
-        for (var part = type; part is { Namespace: not null } && !IsOfTheRuntime(part); part = part.BaseType)
+        if (BesideElements(type) is { } lost)
         {
-            if (part.GetFields(Declared).FirstOrDefault(field => !MayBeLost(field)) is { } lost
-                && typeof(System.Collections.IEnumerable).IsAssignableFrom(part.BaseType))
-            {
-                return $"is {type.Name}, and {Name(lost)} would be lost in JSON, which carries the elements of a collection alone: "
-                    + "declare a type that has the collection";
-            }
+            return $"is {type.Name}, and {lost} would be lost in JSON, which carries the elements of a collection alone: "
+                + "declare a type that has the collection";
         }
 
         try
@@ -204,6 +200,21 @@ internal static class JsonLoss
         {
             return null; // It wants elements.
         }
+    }
+
+    /// <summary>A member that a collection has beside its elements, which JSON does not carry; null where there is none.</summary>
+    public static string? BesideElements(Type type)
+    {
+        for (var part = type; part is { Namespace: not null } && !IsOfTheRuntime(part); part = part.BaseType)
+        {
+            if (part.GetFields(Declared).FirstOrDefault(field => !MayBeLost(field)) is { } lost
+                && typeof(System.Collections.IEnumerable).IsAssignableFrom(part.BaseType))
+            {
+                return Name(lost);
+            }
+        }
+
+        return null;
     }
 
     private static bool IsStack(Type? type) => type is not null

@@ -180,6 +180,28 @@ public sealed class CarriedTests
         Assert.Equal("[{\"x\":1,\"y\":2}]", JsonSerializer.Serialize(Payloads.Read<JsonElement>(Payloads.Write(new List<PointBase> { new(1, 2) }, $"it"), $"it")));
     }
 
+    [Fact]
+    public void A_collection_that_has_more_than_its_elements_is_refused_where_it_stands_for_another()
+    {
+        foreach (var (value, type) in new (object, Type)[]
+        {
+            (new Page { 1 }, typeof(List<int>)), (new Page { 1 }, typeof(IReadOnlyList<int>)), (new Holds<List<int>> { Held = new Page() }, typeof(Holds<List<int>>)),
+        })
+        {
+            Assert.Contains("Page.Total would be lost", Assert.Throws<PayloadException>(() => Payloads.Write(value, type, $"It")).Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal([1, 2], Payloads.Read<IReadOnlyList<int>>(Payloads.Write<IReadOnlyList<int>>(new List<int> { 1, 2 }, $"it"), $"it"));
+    }
+
+    [Fact]
+    public void Half_a_surrogate_pair_in_an_address_is_refused()
+    {
+        Assert.Throws<PayloadException>(() => Payloads.Write(new Uri("/a\uD83D", UriKind.Relative), $"It"));
+        var whole = new Uri("/\uFFFD/😀", UriKind.Relative);
+        Assert.Equal(whole, Payloads.Read<Uri>(Payloads.Write(whole, $"it"), $"it"));
+    }
+
     [Theory]
     [InlineData(0, 4, false)]
     [InlineData(0, 3, true)]
