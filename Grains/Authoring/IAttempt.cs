@@ -7,4 +7,8 @@ internal interface IAttempt
     int Number { get; }
 
     CancellationToken Token { get; }
+
+    /// <summary>Of a scope of its own, made when it is first asked for.</summary>
+    /// <exception cref="ObjectDisposedException">The body has ended.</exception>
+    IServiceProvider Services { get; }
 }

@@ -48,6 +48,7 @@ internal sealed partial class Effects
             var messages = new MessageBuffer(_engine.Messages);
             var result = await transaction.RunAsync(
                 new TransactionContext(attempt, session.Connection, session.Transaction, IdempotencyKey(attempt.Command), messages), _engine.Payloads);
+            await EndScopeAsync(attempt);
             var published = messages.Close();
             CheckSize(attempt.Command, result, published);
             if (session.HasEnded)
@@ -63,6 +64,7 @@ internal sealed partial class Effects
         }
         finally
         {
+            await EndScopeAsync(attempt);
             await _engine.Sessions.EndAsync(session);
         }
     }

@@ -122,7 +122,7 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
 
     public void Run(BodyCommand command)
     {
-        var attempt = command.Attempt = new Attempt(command);
+        var attempt = command.Attempt = new Attempt(command, _engine.Services);
         _running++;
         scope.Hold();
         run.RunBody(attempt);
@@ -177,6 +177,7 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
         try
         {
             var result = await step.RunAsync(new StepContext(attempt, IdempotencyKey(command), messages), _engine.Payloads);
+            await EndScopeAsync(attempt);
             var published = messages.Close();
             CheckSize(command, result, published);
             run.PostHere(() =>
@@ -189,6 +190,7 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
         }
         catch (Exception error)
         {
+            await EndScopeAsync(attempt);
             run.PostHere(() =>
             {
                 if (EndAttempt(attempt))
@@ -200,6 +202,19 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
         finally
         {
             scope.LetGo();
+        }
+    }
+
+    /// <summary>The body has returned: what it took of <see cref="StepContext.Services"/> ends before its outcome is recorded.</summary>
+    private async ValueTask EndScopeAsync(Attempt attempt)
+    {
+        try
+        {
+            await attempt.EndScopeAsync();
+        }
+        catch (Exception error)
+        {
+            LogScopeFailed(run.Log, run.Id, attempt.Command, ErrorText.Loggable(error));
         }
     }
 
@@ -274,6 +289,9 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
         + (Planted.Is("idempotency key per attempt") ? $"-{command.Failures}" : "")
 #endif
         ;
+
+    [LoggerMessage(211, LogLevel.Warning, "Workflow '{Id}': a service that {Command} had taken threw when it was disposed of.")]
+    private static partial void LogScopeFailed(ILogger log, WorkflowId id, Command command, Exception error);
 
     [LoggerMessage(208, LogLevel.Warning, "Workflow '{Id}': the predicate of the Retry of {Step} threw: the step is not tried again.")]
     private static partial void LogPredicateThrew(ILogger log, WorkflowId id, string step, Exception error);

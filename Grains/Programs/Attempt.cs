@@ -1,11 +1,16 @@
+using Microsoft.Extensions.DependencyInjection;
+
 namespace Actors.Programs;
 
 /// <summary>
 /// One try of a body, with a cancellation of its own. Whatever ends it first is its outcome: what its body returns or throws later is not
-/// heard. All but <see cref="Token"/> and <see cref="Begin"/> belongs to the run's thread.
+/// heard. All but <see cref="Token"/>, <see cref="Begin"/> and its services belongs to the run's thread.
 /// </summary>
-internal sealed class Attempt(BodyCommand command) : IAttempt
+internal sealed class Attempt(BodyCommand command, IServiceScopeFactory services) : IAttempt
 {
+    private static readonly object Over = new();
+
+    private object? _scope; // Made when a body asks for it: most never do. In the end Over.
     private CancellationTokenSource? _cancellation; // Made when a body asks for it: most never do.
     private int _cancelled;
     private long _begunAt;
@@ -25,6 +30,24 @@ internal sealed class Attempt(BodyCommand command) : IAttempt
     /// <summary>True once the body of a transaction has returned: what is left is the engine's, and has no limit.</summary>
     public bool IsReady { get; set; }
 
+    public IServiceProvider Services
+    {
+        get
+        {
+            if (Volatile.Read(ref _scope) is null)
+            {
+                var made = services.CreateAsyncScope();
+                if (Interlocked.CompareExchange(ref _scope, made, null) is not null)
+                {
+                    made.Dispose(); // Another thread of the body was first, or the body is over; nothing was taken from it.
+                }
+            }
+
+            return Volatile.Read(ref _scope) is AsyncServiceScope scope
+                ? scope.ServiceProvider : throw new ObjectDisposedException(nameof(Services), "The body has ended.");
+        }
+    }
+
     public CancellationToken Token
     {
         get
@@ -40,6 +63,9 @@ internal sealed class Attempt(BodyCommand command) : IAttempt
     }
 
     public void Begin(long now) => Volatile.Write(ref _begunAt, now);
+
+    /// <summary>The body has returned. What a service throws when it is disposed of is thrown here.</summary>
+    public ValueTask EndScopeAsync() => Interlocked.Exchange(ref _scope, Over) is AsyncServiceScope scope ? scope.DisposeAsync() : default;
 
     public void Cancel()
     {

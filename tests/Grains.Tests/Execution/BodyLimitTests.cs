@@ -175,6 +175,50 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
     }
 
     [Fact]
+    public async Task Each_attempt_has_services_of_its_own_that_end_with_its_body()
+    {
+        var taken = new List<(string Step, Asynchronous Service)>();
+        StepContext? kept = null;
+        await using var engine = await database.ScriptAsync(
+            async w =>
+            {
+                await Task.WhenAll(Step("a"), Step("b"));
+                return await w.Transaction("t", tx =>
+                {
+                    Take("t", tx.Services);
+                    return Task.FromResult("done");
+                });
+
+                Task<int> Step(string name) => w.Step(
+                    name,
+                    async step =>
+                    {
+                        kept = step;
+                        Take(name, step.Services);
+                        Take(name, step.Services); // The same within one attempt.
+                        await Task.Yield();
+                        return step.Attempt < 2 ? throw new TimeoutException() : 1;
+                    },
+                    Retry.Exponential(3, TimeSpan.FromMilliseconds(1)));
+            },
+            builder => builder.Services.AddScoped<Asynchronous>());
+        Assert.Equal("done", await engine.RunAsync("services"));
+
+        Assert.Equal(9, taken.Count); // Two attempts of two steps, twice each, and the transaction.
+        Assert.Equal(5, taken.Select(one => one.Service).Distinct().Count());
+        Assert.All(taken, one => Assert.True(one.Service.IsDisposed, one.Step));
+        Assert.Throws<ObjectDisposedException>(() => kept!.Services);
+
+        void Take(string step, IServiceProvider services)
+        {
+            lock (taken)
+            {
+                taken.Add((step, services.GetRequiredService<Asynchronous>()));
+            }
+        }
+    }
+
+    [Fact]
     public async Task What_a_body_publishes_after_its_end_is_refused_and_not_lost()
     {
         StepContext? kept = null;
