@@ -98,6 +98,9 @@ public static class ActorsSiloHosting
                 provider.GetRequiredService<ILogger<OutboxRelay>>(),
                 engine.Context.Database.Probe);
         });
+        services.AddSingleton<IDeadLetters>(provider => new DeadLetters(
+            new OutboxTable(provider.GetRequiredService<EngineDatabase>().Engine, provider.GetRequiredService<StatementProbe>()),
+            provider.GetRequiredService<OutboxRelay>()));
         AddSafeLoggers(services);
         services.AddSingleton<WorkflowCalls>();
         services.AddSingleton<StartsHere>();

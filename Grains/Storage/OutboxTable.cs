@@ -68,6 +68,14 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
         return (int)(long)(await _probe.AroundAsync("write outbox", () => command.ExecuteScalarAsync(cancellation)))!;
     }
 
+    public async Task<IReadOnlyList<DeadLetter>> ReadDeadLettersAsync(string destination, long after, int most, CancellationToken cancellation)
+    {
+        await using var command = Command("read_dead_letters", destination, after, most);
+        return await ReadAsync(command, reader => new DeadLetter(
+            reader.GetInt64(0), reader.GetString(1), reader.GetString(2), reader.GetString(3), new WorkflowId(reader.GetString(5), reader.GetString(4)),
+            reader.GetTime(6), reader.GetTime(7), reader.GetInt16(8), reader.GetString(9)), cancellation);
+    }
+
     private async Task WriteFailuresAsync(string statement, IReadOnlyCollection<OutboxFailure> failures, Array last, CancellationToken cancellation)
     {
         var rows = failures.Select(failure => failure.Row).ToList();

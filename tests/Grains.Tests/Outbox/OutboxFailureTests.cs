@@ -1,3 +1,4 @@
+using Actors.Storage;
 using Xunit;
 
 namespace Actors.Outbox;
@@ -234,9 +235,21 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
 
         Assert.Equal((2, 6, 2), (counts["actors.outbox.delivered"], counts["actors.outbox.failed"], counts["actors.outbox.dead_lettered"]));
 
+        IDeadLetters letters = new DeadLetters(new OutboxTable(scene.DataSource), running.Relay);
+        var first = Assert.Single(await letters.ListAsync("counted", most: 1, cancellation: Cancel));
+        var second = Assert.Single(await letters.ListAsync("counted", first.Id, cancellation: Cancel));
+        Assert.Empty(await letters.ListAsync("counted", second.Id, cancellation: Cancel));
+        Assert.Empty(await letters.ListAsync("other", cancellation: Cancel));
+        Assert.Equal(
+            [(sink.Attempts.First().Id, "k", 3), (sink.Attempts.ElementAt(3).Id, "k", 3)],
+            new[] { first, second }.Select(letter => (letter.MessageId, letter.Key, letter.Attempts)));
+        Assert.Equal("System.InvalidOperationException: no \uFFFD luck", first.Reason);
+        Assert.InRange(first.DiedAt, first.At, first.At.AddMinutes(5));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => letters.ListAsync("counted", most: 0, cancellation: Cancel));
+
         Volatile.Write(ref healed, true);
-        Assert.Equal(0, await running.Relay.RedriveAsync("other", Cancel));
-        Assert.Equal(2, await running.Relay.RedriveAsync("counted", Cancel));
+        Assert.Equal(0, await letters.RedriveAsync("other", Cancel));
+        Assert.Equal(2, await letters.RedriveAsync("counted", Cancel));
         await sink.UntilDeliveredAsync(4);
         Assert.Equal(["2", "3", "0", "1"], sink.Texts);
         Assert.Equal(1, sink.Delivered[2].Attempt);
