@@ -81,7 +81,7 @@ public interface IWorkflowHandle<out TContract>
 
     /// <summary>Asks the cluster to look at the workflow now: what a caller does after the commit of a transaction that started it. Losing
     /// the call costs at most a second.</summary>
-    Task NudgeAsync(CancellationToken cancellation = default);
+    Task WakeAsync(CancellationToken cancellation = default);
 
     /// <summary>
     /// The same handle, whose start also delivers this signal. With a run that the start makes it is one commit, and the signal is handled

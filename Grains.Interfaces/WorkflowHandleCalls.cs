@@ -21,8 +21,8 @@ public static class WorkflowHandleCalls
         workflow.StartUntypedAsync(input, options ?? new StartOptions(), cancellation);
 
     /// <summary>
-    /// Commits the start with the caller's own rows or not at all. Runs at once when the caller nudges after its commit
-    /// (<see cref="IWorkflowHandle{TContract}.NudgeAsync"/>), and within a second without.
+    /// Commits the start with the caller's own rows or not at all. Runs at once when the caller wakes it after its commit
+    /// (<see cref="IWorkflowHandle{TContract}.WakeAsync"/>), and within a second without.
     /// </summary>
     /// <param name="transaction">Open transaction on the database that holds the workflows.</param>
     public static Task StartAsync<TInput, TResult>(

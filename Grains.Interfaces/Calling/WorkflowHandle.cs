@@ -125,7 +125,7 @@ internal sealed class WorkflowHandle<TContract>(
         return payloads.Read<bool>(reply.Value, $"Reply to resume");
     }
 
-    public Task NudgeAsync(CancellationToken cancellation) => grains.Of(Id).WakeAsync();
+    public Task WakeAsync(CancellationToken cancellation) => grains.Of(Id).WakeAsync();
 
     public async Task<TResult> ResultUntypedAsync<TResult>(CancellationToken cancellation)
     {

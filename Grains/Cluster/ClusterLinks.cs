@@ -30,7 +30,7 @@ internal sealed class ClusterLinks(WorkflowEngine engine, OutboxRelay relay, Rel
 
     private void OnOutboxWritten()
     {
-        relay.Nudge();
+        relay.Wake();
         others.Wake();
     }
 }

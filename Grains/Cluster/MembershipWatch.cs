@@ -23,7 +23,7 @@ internal sealed partial class MembershipWatch(
 
     private static readonly TimeSpan BuryLimit = TimeSpan.FromSeconds(10);
 
-    private readonly Nudge _changed = new();
+    private readonly WakeSignal _changed = new();
     private readonly ConcurrentDictionary<SiloAddress, bool> _buried = [];
 
     public async Task RunAsync(CancellationToken stop)
@@ -35,7 +35,7 @@ internal sealed partial class MembershipWatch(
             {
                 await RetryAsync(() => BuryAsync(snapshot), stop);
                 _changed.Give();
-                sweeper.Nudge();
+                sweeper.Wake();
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -57,7 +57,7 @@ internal sealed partial class MembershipWatch(
                 await EnsurePartitionsAsync(stop);
                 if (changed)
                 {
-                    sweeper.Nudge(); // In the ranges that came.
+                    sweeper.Wake(); // In the ranges that came.
                 }
             }
         }
@@ -95,7 +95,7 @@ internal sealed partial class MembershipWatch(
         }
 
         await SiloRegistry.DeclareDeadAsync(database.Engine, silo);
-        sweeper.Nudge();
+        sweeper.Wake();
     }
 
     private Task EnsurePartitionsAsync(CancellationToken stop) => Task.WhenAll(Enumerable.Range(0, PartitionSet.RangeCount).Select(range => EnsureAsync(range, stop)));

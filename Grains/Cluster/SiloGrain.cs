@@ -26,7 +26,7 @@ internal sealed class SiloGrain(WorkflowEngine engine, OutboxRelay relay) : Grai
 
     public Task WakeRelayAsync()
     {
-        relay.Nudge();
+        relay.Wake();
         return Task.CompletedTask;
     }
 }

@@ -10,7 +10,7 @@ internal sealed class Draft
     private List<int>? _clearedTimers;
     private List<string>? _clearedMail;
     private List<(string MessageId, string Reason)>? _refusedMail;
-    private List<Told<bool>>? _acknowledgements;
+    private List<Outcome<bool>>? _acknowledgements;
 
     /// <summary>True when there is nothing worth a commit. Timers that nobody waits for any more go with the next one.</summary>
     public bool IsEmpty => _items.Count == 0 && _clearedMail is null && _refusedMail is null;
@@ -54,7 +54,7 @@ internal sealed class Draft
 
     public void RefuseMail(string messageId, string reason) => (_refusedMail ??= []).Add((messageId, reason));
 
-    public void Acknowledge(Told<bool> waiter) => (_acknowledgements ??= []).Add(waiter);
+    public void Acknowledge(Outcome<bool> waiter) => (_acknowledgements ??= []).Add(waiter);
 
     /// <summary>Moves the first rows that fit the size, one at least, into a draft of their own; null where the commands of one turn alone exceed it.</summary>
     public Draft? TakeUpTo(long sizeMax)

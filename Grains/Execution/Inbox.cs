@@ -29,7 +29,7 @@ internal sealed partial class Inbox(ResidentRun run)
     public string? Problem => _problem;
 
     /// <summary>A caller's message. What may happen to it is told when it is committed.</summary>
-    public void Accept(SignalCall signal, Told<bool> done)
+    public void Accept(SignalCall signal, Outcome<bool> done)
     {
         // By its name alone, as letters are: where the run happens to be makes no difference.
         signal = signal with { IsTopic = signal.IsTopic && !run.Program.HasSignal(signal.Name) };

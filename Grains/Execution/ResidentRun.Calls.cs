@@ -10,7 +10,7 @@ internal sealed partial class ResidentRun
     /// <exception cref="MovedException">The run has left memory before that: ask again.</exception>
     public Task SignalAsync(SignalCall signal)
     {
-        var done = new Told<bool>();
+        var done = new Outcome<bool>();
         PostCall(() => _inbox.Accept(signal, done), done.Fail);
         return done.Ask();
     }
@@ -18,7 +18,7 @@ internal sealed partial class ResidentRun
     /// <summary>The value of a query between two turns.</summary>
     public Task<Payload> QueryAsync(QueryCall query)
     {
-        var done = new Told<Payload>();
+        var done = new Outcome<Payload>();
         PostCall(() => done.Tell(Program.Query(query.Name, query.Arguments)), done.Fail);
         return done.Ask();
     }
@@ -52,7 +52,7 @@ internal sealed partial class ResidentRun
             return blocked;
         }
 
-        var done = new Told<string?>();
+        var done = new Outcome<string?>();
         PostCall(() => done.Tell(CommitProblem() ?? _inbox.Problem ?? Effects.Problem()), done.Fail);
         try
         {

@@ -21,7 +21,7 @@ internal sealed partial class ResidentRun
     private readonly Inbox _inbox;
     private readonly ReplayComparison? _comparison;
     private readonly Action<ResidentRun> _left;
-    private readonly Told<ResultReply> _ended = new();
+    private readonly Outcome<ResultReply> _ended = new();
     private readonly TaskCompletionSource _leftMemory = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CommitTurn _turn;
     private int _messages;

@@ -72,7 +72,7 @@ internal sealed partial class DestinationRelay(
     private bool MayReadRetries => RetryRoom > options.PageSize / 4 && partitions().Length > 0;
 
     /// <summary>There may be new rows.</summary>
-    public void Nudge()
+    public void Wake()
     {
         _clock.WantPass();
         _wake.Writer.TryWrite(true);

@@ -25,7 +25,7 @@ public sealed class OutboxOptions
     [Range(1, 1_000)]
     public int ReadAhead { get; set; } = 20;
 
-    /// <summary>How late a message may be whose commit in another process, or whose nudge, was not noticed; one statement each time.</summary>
+    /// <summary>How late a message may be whose commit in another process, or whose wake, was not noticed; one statement each time.</summary>
     /// <value>10 milliseconds to 1 hour. Default 1 second.</value>
     [Range(typeof(TimeSpan), "00:00:00.010", "01:00:00")]
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(1);

@@ -37,11 +37,11 @@ internal sealed partial class OutboxRelay
         : Task.WhenAll(_destinations.Select(destination => Task.Run(() => destination.RunAsync(stop), CancellationToken.None)).Append(PollAsync(stop)));
 
     /// <summary>Costs next to nothing and never waits. Call it after each commit with messages.</summary>
-    public void Nudge()
+    public void Wake()
     {
         foreach (var destination in _destinations)
         {
-            destination.Nudge();
+            destination.Wake();
         }
     }
 
@@ -54,7 +54,7 @@ internal sealed partial class OutboxRelay
         {
             var moved = await _table.RedriveAsync(destination, RedriveBatch, cancellation);
             total += moved;
-            Nudge();
+            Wake();
             if (moved < RedriveBatch)
             {
                 return total;
@@ -62,7 +62,7 @@ internal sealed partial class OutboxRelay
         }
     }
 
-    // The safety net below the nudges and timers: finds what other processes committed or left behind, and partitions that came.
+    // The safety net below the wakes and timers: finds what other processes committed or left behind, and partitions that came.
     private async Task PollAsync(CancellationToken stop)
     {
         string[] names = [.. _destinations.Select(destination => destination.Name)];
@@ -98,7 +98,7 @@ internal sealed partial class OutboxRelay
             _destinations[place].Floor.Hear(begun[place], look);
             if (look.Fresh)
             {
-                _destinations[place].Nudge();
+                _destinations[place].Wake();
             }
 
             if (look.Due)

@@ -9,7 +9,7 @@ namespace Actors.Partitions;
 
 /// <summary>
 /// The safety net under every direct call: looks at the database once an interval, in one statement, for work that nobody was told of, and renews
-/// the silo's lease. A lost nudge costs at most an interval.
+/// the silo's lease. A lost wake costs at most an interval.
 /// </summary>
 /// <param name="unsure">Runs that this silo may own without having them: to be woken until that is answered.</param>
 /// <param name="room">How many more runs this silo's memory takes: new ones wait in the database for it.</param>
@@ -25,6 +25,22 @@ internal sealed partial class Sweeper(
     Action leaseLost,
     ILogger<Sweeper> log)
 {
+    /// <summary>Kinds of rows of a sweep, as sweep.sql numbers them.</summary>
+    private enum Finding
+    {
+        /// <summary>This silo's lease was renewed.</summary>
+        Lease,
+        Timer,
+        Letter,
+        DeadOwner,
+
+        /// <summary>Started by SQL, and nobody's yet.</summary>
+        Fresh,
+
+        /// <summary>Of another silo.</summary>
+        ExpiredLease,
+    }
+
     private const int FoundMax = 1000;
     private const int FailuresBeforeWarning = 3;
     private static readonly TimeSpan FarEvery = TimeSpan.FromSeconds(10);
@@ -34,7 +50,7 @@ internal sealed partial class Sweeper(
     private static readonly TimeSpan WakeLimit = TimeSpan.FromSeconds(1); // The lease hangs on the next sweep.
 
     private readonly ExpiredLeases _expired = new(settings.BuryAfter, settings.Lease, TimeProvider.System);
-    private readonly Nudge _nudged = new();
+    private readonly WakeSignal _woken = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _waking = new();
     private readonly ConcurrentDictionary<WorkflowId, (int Times, long Next)> _unwilling = new();
     private readonly ConcurrentDictionary<Guid, bool> _burying = new();
@@ -46,7 +62,7 @@ internal sealed partial class Sweeper(
     public Func<Guid, string, Task> Bury { get; init; } = (_, _) => Task.CompletedTask;
 
     /// <summary>Sweep now: something happened elsewhere, such as the death of a silo.</summary>
-    public void Nudge() => _nudged.Give();
+    public void Wake() => _woken.Give();
 
     /// <summary>Sweeps until it is stopped. Postgres may come and go meanwhile.</summary>
     public async Task RunAsync(CancellationToken stop)
@@ -114,7 +130,7 @@ internal sealed partial class Sweeper(
                 failures = 0;
                 if (!full)
                 {
-                    await _nudged.TakeAsync(settings.Interval, stop);
+                    await _woken.TakeAsync(settings.Interval, stop);
                 }
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -135,19 +151,20 @@ internal sealed partial class Sweeper(
         var mine = partitions.Partitions;
         var found = new HashSet<WorkflowId>();
         var expired = new List<(Guid Id, string Address, DateTimeOffset Until)>();
-        var counts = new int[6];
+        var counts = new int[Enum.GetValues<Finding>().Length];
         var asked = Stopwatch.GetTimestamp();
         await database.QueryAsync(database.Engine, "sweep", batch => Build(batch, mine, looksFar), async reader =>
         {
             while (await reader.ReadAsync())
             {
-                counts[reader.GetInt32(0)]++;
-                if (reader.GetInt32(0) == 0)
+                var finding = (Finding)reader.GetInt32(0);
+                counts[(int)finding]++;
+                if (finding == Finding.Lease)
                 {
                     hear(reader.GetTime(3));
                     Lease.Renewed(asked, settings.Lease);
                 }
-                else if (reader.GetInt32(0) == 5)
+                else if (finding == Finding.ExpiredLease)
                 {
                     expired.Add((Guid.Parse(reader.GetString(2)), reader.GetString(1), reader.GetTime(3)));
                 }
@@ -159,7 +176,7 @@ internal sealed partial class Sweeper(
 
             return true;
         });
-        if (counts[0] == 0)
+        if (counts[(int)Finding.Lease] == 0)
         {
             leaseLost();
         }
@@ -173,12 +190,14 @@ internal sealed partial class Sweeper(
         var waking = found.Where(id => IsToBeTried(id) && _waking.TryAdd(id, true)).Select(WakeAsync).ToList();
         if (waking.Count > 0)
         {
-            LogFound(counts[1], counts[2], counts[3], counts[4]);
+            LogFound(Count(Finding.Timer), Count(Finding.Letter), Count(Finding.DeadOwner), Count(Finding.Fresh));
             await Task.WhenAny(Task.WhenAll(waking), Task.Delay(WakeLimit));
         }
 
         // What is still being woken would be found again: then look later, not at once.
-        return waking.Count > 0 && counts[..5].Max() >= FoundMax;
+        return waking.Count > 0 && counts[..(int)Finding.ExpiredLease].Max() >= FoundMax;
+
+        int Count(Finding finding) => counts[(int)finding];
     }
 
     private async Task BuryAsync(Guid silo, string address)

@@ -19,7 +19,7 @@ public static class StartInTransaction
 
         await checkout.StartAsync(cart, transaction);       // the cart is closed and the checkout exists, or neither
         await transaction.CommitAsync();
-        await checkout.NudgeAsync();                        // it runs at once; without this, within a second
+        await checkout.WakeAsync();                        // it runs at once; without this, within a second
     }
     #endregion
 

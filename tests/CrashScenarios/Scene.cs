@@ -92,7 +92,7 @@ internal sealed class Scene : IAsyncDisposable
         return scene;
     }
 
-    public void Sweep() => _sweeper.Nudge();
+    public void Sweep() => _sweeper.Wake();
 
     public World World => _engine.Services.GetRequiredService<World>();
 
@@ -244,7 +244,7 @@ internal sealed class Scene : IAsyncDisposable
         var relay = _relay = new OutboxRelay(
             context.Database.Engine, routes, context.Payloads, options, () => partitions,
             TimeProvider.System, NullLogger<OutboxRelay>.Instance, probe);
-        context.Journal.OutboxWritten = relay.Nudge;
+        context.Journal.OutboxWritten = relay.Wake;
         _running.Add(Task.Run(() => relay.RunAsync(_stop.Token)));
     }
 

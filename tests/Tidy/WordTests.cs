@@ -23,6 +23,8 @@ public sealed class WordTests
         ["QueryRequest"] = "QueryCall",
         ["ResultRequest"] = "ResultCall",
         ["CheckMail"] = "CheckInbox",
+        ["Nudge"] = "Wake, WakeSignal",
+        ["NudgeAsync"] = "WakeAsync",
     };
 
     [Fact]

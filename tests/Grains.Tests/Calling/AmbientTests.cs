@@ -43,7 +43,7 @@ public sealed class AmbientTests(AmbientTests.OneHost host) : IClassFixture<Ambi
         {
             ["query"] = handle => handle.QueryAsync(w => w.Seen()),
             ["signal"] = handle => handle.SignalAsync(w => w.Add("signal")),
-            ["nudge"] = handle => handle.NudgeAsync(),
+            ["wake"] = handle => handle.WakeAsync(),
             ["result"] = async handle =>
             {
                 var result = handle.ResultAsync();

@@ -73,7 +73,7 @@ public sealed class FakeTests
 
         public Task<bool> ResumeAsync(string? requestId = null, CancellationToken cancellation = default) => Task.FromResult(false);
 
-        public Task NudgeAsync(CancellationToken cancellation = default) => Task.CompletedTask;
+        public Task WakeAsync(CancellationToken cancellation = default) => Task.CompletedTask;
 
         public IWorkflowHandle<TContract> WithSignal(Func<TContract, Task> call, string? messageId = null) => this;
 

@@ -118,7 +118,7 @@ public sealed class OutboxOverlapTests(OutboxScene scene, ITestOutputHelper outp
                 _published[value] = message;
             }
 
-            (random.Next(2) == 0 ? first : second).Relay.Nudge();
+            (random.Next(2) == 0 ? first : second).Relay.Wake();
         }
     }
 

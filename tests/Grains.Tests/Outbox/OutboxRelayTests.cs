@@ -25,7 +25,7 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
                 {
                     await scene.PublishAsync(workflow, "a", round * 30, count: 30);
                     await scene.PublishAsync(workflow, "b", round * 30, count: 30);
-                    running.Relay.Nudge();
+                    running.Relay.Wake();
                 }
             }
 
@@ -64,11 +64,11 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         await using var transaction = await connection.BeginTransactionAsync(Cancel);
         await OutboxScene.PublishAsync(transaction, late, "k", 1);
         await scene.PublishAsync(early, "k", 2);
-        running.Relay.Nudge();
+        running.Relay.Wake();
         await sink.UntilDeliveredAsync(1);
         Assert.Equal(["2"], sink.Texts);
         await transaction.CommitAsync(Cancel);
-        running.Relay.Nudge();
+        running.Relay.Wake();
         await sink.UntilDeliveredAsync(2);
         Assert.Equal(["2", "1"], sink.Texts);
     }
@@ -96,7 +96,7 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         await reached.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel);
         await transaction.CommitAsync(Cancel);
         await scene.PublishAsync(marker, "marker", 9);
-        running.Relay.Nudge();
+        running.Relay.Wake();
         await sink.UntilDeliveredAsync(1);   // a pass has gone by the lane, which is held
         Assert.Equal(["9"], sink.Texts);
         open.SetResult();
@@ -159,12 +159,12 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         await using (var transaction = await connection.BeginTransactionAsync(Cancel))
         {
             await OutboxScene.PublishAsync(transaction, workflow, "k", 1);
-            running.Relay.Nudge();
+            running.Relay.Wake();
             await transaction.RollbackAsync(Cancel);
         }
 
         await scene.PublishAsync(workflow, "k", 2);
-        running.Relay.Nudge();
+        running.Relay.Wake();
         await sink.UntilDeliveredAsync(1);
         Assert.Equal(["2"], sink.Attempts.Select(RecordingSink.Text));
     }
@@ -206,7 +206,7 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         for (var round = 1; round <= 5; round++)
         {
             await scene.PublishAsync(workflow, "k", round * 100, count: 50);
-            running.Relay.Nudge();
+            running.Relay.Wake();
             await scene.ExecuteAsync("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'relay-under-test'");
             await sink.UntilDeliveredAsync(round * 50);
         }

@@ -90,7 +90,7 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
 
             return [];
         });
-        running.Relay.Nudge();
+        running.Relay.Wake();
         await asked.Task.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
     }
 

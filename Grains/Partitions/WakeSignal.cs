@@ -1,7 +1,7 @@
 namespace Actors.Partitions;
 
 /// <summary>Wakes the one who waits, at once or when he waits next; many before that count as one.</summary>
-internal sealed class Nudge
+internal sealed class WakeSignal
 {
     private readonly SemaphoreSlim _given = new(0, 1);
 
@@ -17,6 +17,6 @@ internal sealed class Nudge
         }
     }
 
-    /// <summary>True: nudged. False: so much time has passed.</summary>
+    /// <summary>True: woken. False: so much time has passed.</summary>
     public Task<bool> TakeAsync(TimeSpan limit, CancellationToken stop) => _given.WaitAsync(limit, stop);
 }

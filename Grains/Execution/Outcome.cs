@@ -6,7 +6,7 @@ namespace Actors.Execution;
 /// An outcome that others wait for. They go on apart from whoever tells it and from each other: the first who asked next on the <see cref="OwnThread"/>
 /// where it is told, or on the thread pool when that is none, all others on the thread pool.
 /// </summary>
-internal sealed class Told<T> : IThreadPoolWorkItem
+internal sealed class Outcome<T> : IThreadPoolWorkItem
 {
     private readonly TaskCompletionSource<T> _first = new();
     private readonly TaskCompletionSource<T> _others = new(TaskCreationOptions.RunContinuationsAsynchronously);
