@@ -42,7 +42,7 @@ internal sealed partial class ResidentRun
         (_queue, _inbox) = (new WorkQueue(this, engine.Time), new Inbox(this));
         var scope = new SharedScope(engine.Services.CreateAsyncScope(), Id, Log);
         Effects = new Effects(this, scope);
-        Program = type.Program(run, scope.Services, engine.Payloads, engine.Messages, Log, message => Post(() => Program!.Violate(message)));
+        Program = type.Program(run, scope.Services, engine.Payloads, engine.Messages, Log, EscapedCode); // No lambda: it would keep the history.
         _comparison = engine.Findings.Mode == ReplayCheck.Off ? null : new ReplayComparison(this);
         _hadFaults = engine.Faults.ContainsKey(Id);
         _queue.AddFirst(() =>
@@ -197,6 +197,8 @@ internal sealed partial class ResidentRun
                 && !Program.Outstanding.Values.Any(command => command is BodyCommand);
         }
     }
+
+    private void EscapedCode(string message) => Post(() => Program.Violate(message));
 
     /// <summary>Tells the program a committed row.</summary>
     private void Apply(JournalRow row)
