@@ -15,7 +15,8 @@ public sealed class ActorsClientOptions
     [Name(100)]
     public string ClusterId { get; set; } = "actors";
 
-    /// <summary>After this a call that got no answer fails with <see cref="WorkflowUnavailableException"/>; a wait for a result goes on.</summary>
+    /// <summary>After this a call that got no answer fails with <see cref="WorkflowUnavailableException"/>; a wait for a result goes
+    /// on.</summary>
     /// <value>1 s to 5 minutes. Default 10 s.</value>
     [Range(typeof(TimeSpan), "00:00:01", "00:05:00")]
     public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromSeconds(10);
@@ -27,9 +28,11 @@ public sealed class ActorsClientOptions
 /// <summary>Lets an application outside the cluster call workflows.</summary>
 public static class ActorsClientHosting
 {
-    /// <summary>Adds <see cref="IWorkflowClient"/> over a connection to the silos, which it finds in Postgres. The host's start waits until a silo answers,
+    /// <summary>Adds <see cref="IWorkflowClient"/> over a connection to the silos, which it finds in Postgres. The host's start waits until
+    /// a silo answers,
     /// and ends with <see cref="DatabaseAccessException"/> where Postgres does not let it in.</summary>
-    /// <param name="connectionString">Npgsql connection string of the silos' database; the client reads the list of silos there and nothing else.</param>
+    /// <param name="connectionString">Npgsql connection string of the silos' database; the client reads the list of silos there and nothing
+    /// else.</param>
     /// <exception cref="ArgumentException">The connection string is empty, or names no server.</exception>
     /// <exception cref="ValidationException">An option is outside its bounds; the message names option and bound.</exception>
     public static IHostApplicationBuilder AddActorsClient(

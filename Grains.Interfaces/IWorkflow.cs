@@ -1,19 +1,22 @@
 namespace Actors;
 
-/// <summary>Marks a contract: an interface that clients and silos share. Declare signals and queries on an interface that extends <see cref="IWorkflow{TInput,TResult}"/>.</summary>
+/// <summary>Marks a contract: an interface that clients and silos share. Declare signals and queries on an interface that extends
+/// <see cref="IWorkflow{TInput,TResult}"/>.</summary>
 public interface IWorkflow;
 
 /// <summary>Contract of a workflow that takes <typeparamref name="TInput"/> and ends with <typeparamref name="TResult"/>.</summary>
 public interface IWorkflow<TInput, TResult> : IWorkflow;
 
-/// <summary>The method is a signal: a durable message, acknowledged after its commit, handled once in the order of the journal. Must return <see cref="Task"/>.</summary>
+/// <summary>The method is a signal: a durable message, acknowledged after its commit, handled once in the order of the journal. Must return
+/// <see cref="Task"/>.</summary>
 /// <remarks>Its arguments are stored as JSON: no <c>ref</c>, delegates, tokens, tuples. Not generic, not overloaded.
 /// Add parameters at the end, with defaults: those that a caller or a history does not know take them, and those that a silo does not know
 /// yet are left out.</remarks>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class SignalAttribute : Attribute;
 
-/// <summary>The method is a query: it reads the live object between two turns and writes nothing. Must return a value, not a task.</summary>
+/// <summary>The method is a query: it reads the live object between two turns and writes nothing. Must return a value, not a
+/// task.</summary>
 /// <remarks>Arguments and value travel as JSON: no <c>ref</c>, delegates, tokens, tuples. Not generic, not overloaded.
 /// Add parameters at the end, with defaults: those that a caller or a history does not know take them, and those that a silo does not know
 /// yet are left out.</remarks>

@@ -5,7 +5,8 @@ namespace Actors;
 /// <summary>
 /// Names one workflow: a namespace and an id, both valid from construction on. Compared as bytes, never normalised.
 /// </summary>
-/// <remarks>An id is 1 to 200 UTF-8 bytes, a namespace 1 to 100; both well-formed and without control characters; a namespace holds no '/'.</remarks>
+/// <remarks>An id is 1 to 200 UTF-8 bytes, a namespace 1 to 100; both well-formed and without control characters; a namespace holds no
+/// '/'.</remarks>
 public readonly record struct WorkflowId
 {
     /// <summary>Longest id, in UTF-8 bytes.</summary>
@@ -15,7 +16,8 @@ public readonly record struct WorkflowId
     /// <summary>The namespace of workflows whose callers name none.</summary>
     public const string DefaultNamespace = "default";
 
-    /// <exception cref="InvalidWorkflowIdException">Either part is empty, too long, not well-formed, or holds a control character.</exception>
+    /// <exception cref="InvalidWorkflowIdException">Either part is empty, too long, not well-formed, or holds a control
+    /// character.</exception>
     public WorkflowId(string id, string @namespace = DefaultNamespace)
     {
         Id = Validated(id, "A workflow id", IdBytesMax);

@@ -12,7 +12,8 @@ public enum WorkflowStatus
     /// <summary>Ended with an error.</summary>
     Failed = 2,
 
-    /// <summary>Neither ended nor going on: the engine met something that only people can mend (<see cref="WorkflowView.Problem"/>).</summary>
+    /// <summary>Neither ended nor going on: the engine met something that only people can mend
+    /// (<see cref="WorkflowView.Problem"/>).</summary>
     SetAside = 3,
 }
 

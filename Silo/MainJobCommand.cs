@@ -70,7 +70,8 @@ internal static class MainJobCommand
         });
     }
 
-    /// <summary>An option's value may be left out only where nothing that follows could be one: <c>--crash FILE</c> means the default and FILE.</summary>
+    /// <summary>An option's value may be left out only where nothing that follows could be one: <c>--crash FILE</c> means the default and
+    /// FILE.</summary>
     internal static string[] WithCrashCount(string[] args) =>
         [.. args.SelectMany((arg, i) => arg == "--crash" && !(i + 1 < args.Length && int.TryParse(args[i + 1], out _))
             ? (string[])[arg, $"{CrashesByDefault}"] : [arg])];

@@ -4,7 +4,8 @@ using System.Text.Json;
 
 namespace Actors.Benchmarks;
 
-/// <summary>A silo in a process of its own, told by lines on its standard input what to do: it can be killed, and be one of several.</summary>
+/// <summary>A silo in a process of its own, told by lines on its standard input what to do: it can be killed, and be one of
+/// several.</summary>
 internal sealed class ChildSilo : IAsyncDisposable
 {
     public const string Option = "--child-silo";

@@ -3,7 +3,8 @@ using Npgsql;
 
 namespace Actors.Benchmarks;
 
-/// <summary>Seconds of processor that a Postgres server on this machine has used, as Linux counts them (proc(5): stat), in hundredths.</summary>
+/// <summary>Seconds of processor that a Postgres server on this machine has used, as Linux counts them (proc(5): stat), in
+/// hundredths.</summary>
 internal static class CpuTime
 {
     private const double TicksPerSecond = 100;

@@ -3,7 +3,8 @@ using Npgsql;
 
 namespace Actors.Benchmarks;
 
-/// <summary>Ten thousand workflows in the memory of a silo whose process is killed, and how fast the next one ends them; beside the same work without a death.</summary>
+/// <summary>Ten thousand workflows in the memory of a silo whose process is killed, and how fast the next one ends them; beside the same
+/// work without a death.</summary>
 internal static class Recovery
 {
     public static async Task<string> MeasureAsync(string connectionString, int count)
@@ -20,7 +21,8 @@ internal static class Recovery
         return text.ToString();
     }
 
-    /// <summary>Work that a process finds in the database when it starts: runs that nobody had yet, or those of a silo that was killed halfway.</summary>
+    /// <summary>Work that a process finds in the database when it starts: runs that nobody had yet, or those of a silo that was killed
+    /// halfway.</summary>
     private static async Task<Run> RunAsync(string connectionString, NpgsqlDataSource source, string name, int count, bool kills)
     {
         await using (var make = source.CreateCommand("select actors.start_workflows('default', 'TenSteps', array(select $1 || '-' || n from generate_series(1, $2) n), array(select to_json(n) from generate_series(1, $2) n), null)"))

@@ -3,7 +3,8 @@ using System.Globalization;
 
 namespace Actors.Benchmarks;
 
-/// <summary>Counts this process' system calls on sockets with strace, which slows it down: a load of its own, beside the timed ones.</summary>
+/// <summary>Counts this process' system calls on sockets with strace, which slows it down: a load of its own, beside the timed
+/// ones.</summary>
 internal sealed class SystemCalls : IDisposable
 {
     private readonly Process _strace;

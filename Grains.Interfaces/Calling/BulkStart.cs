@@ -5,7 +5,8 @@ using Actors.Wire;
 
 namespace Actors.Calling;
 
-/// <summary>Starts many workflows of one contract in the caller's transaction, a chunk a round trip: memory is bounded by two chunks and one input.</summary>
+/// <summary>Starts many workflows of one contract in the caller's transaction, a chunk a round trip: memory is bounded by two chunks and
+/// one input.</summary>
 internal sealed class BulkStart(DbTransaction transaction, Contract contract, string @namespace)
 {
     private const int ChunkCountMax = 10_000;

@@ -9,8 +9,10 @@ internal class CallRecorder : DispatchProxy
 
     private object? _given;
 
-    /// <summary>The one call that <paramref name="lambda"/> makes. What it does with the call's result shows only as far as a default value tells.</summary>
-    /// <exception cref="ArgumentException">It is not exactly one call whose result it returns as it is. What it throws before the call comes as it is.</exception>
+    /// <summary>The one call that <paramref name="lambda"/> makes. What it does with the call's result shows only as far as a default value
+    /// tells.</summary>
+    /// <exception cref="ArgumentException">It is not exactly one call whose result it returns as it is. What it throws before the call
+    /// comes as it is.</exception>
     /// <exception cref="UnknownMethodException">The method is not marked with <typeparamref name="TMark"/>.</exception>
     internal static (MethodInfo Method, object?[] Arguments) Record<TContract, TMark, TReturned>(Func<TContract, TReturned> lambda)
         where TContract : class

@@ -7,7 +7,8 @@ internal sealed class GrainRoute(IGrainFactory grains) : IWorkflowRoute
 {
     private GrainReference? _like;
 
-    /// <summary>The first reference is the pattern of the others: for each that it makes from a type Orleans looks that type up anew, by attributes and name.</summary>
+    /// <summary>The first reference is the pattern of the others: for each that it makes from a type Orleans looks that type up anew, by
+    /// attributes and name.</summary>
     public IWorkflowGrain Of(WorkflowId id)
     {
         if (_like is { } like)

@@ -29,7 +29,8 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
     public int SizeMax { get; init; } = 2 * 1024 * 1024;
 
     /// <exception cref="PayloadTooLargeException">Over <see cref="SizeMax"/>.</exception>
-    /// <exception cref="PayloadException">Not serializable, or it holds what Postgres cannot hold as text: the character U+0000, bytes that are not UTF-8.</exception>
+    /// <exception cref="PayloadException">Not serializable, or it holds what Postgres cannot hold as text: the character U+0000, bytes that
+    /// are not UTF-8.</exception>
     public Payload Write<T>(T value, FormattableString what) => Write(value, typeof(T), what);
 
     public Payload Write(object? value, Type type, FormattableString what)
@@ -87,7 +88,8 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
         return Write(elements, what);
     }
 
-    /// <exception cref="PayloadException">The payload is not JSON of this type. The message names what and type, never the payload.</exception>
+    /// <exception cref="PayloadException">The payload is not JSON of this type. The message names what and type, never the
+    /// payload.</exception>
     public T Read<T>(Payload payload, FormattableString what) => (T)Read(payload, typeof(T), what)!;
 
     public object? Read(Payload payload, Type type, FormattableString what)
@@ -187,7 +189,8 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
         return codec?.Encode(json) is { } bytes ? new Payload(bytes, Encoded: true) : new Payload(json);
     }
 
-    /// <summary>Checks the size of what a codec elsewhere made: it may make a payload a little larger than the limit (base64: by a third).</summary>
+    /// <summary>Checks the size of what a codec elsewhere made: it may make a payload a little larger than the limit (base64: by a
+    /// third).</summary>
     public Payload CheckedEncoded(Payload payload, FormattableString what)
     {
         if (payload.Size > SizeMax + (SizeMax / 2))

@@ -21,13 +21,15 @@ public sealed class WorkflowExistsException(string message) : ActorsException(me
 /// <summary>A signal for a workflow that has ended. Nothing was written.</summary>
 public sealed class WorkflowEndedException(string message) : ActorsException(message);
 
-/// <summary>A payload that cannot be read as the type that the workflow declares, or that Postgres cannot hold. Nothing was written.</summary>
+/// <summary>A payload that cannot be read as the type that the workflow declares, or that Postgres cannot hold. Nothing was
+/// written.</summary>
 public sealed class PayloadException(string message, Exception? inner = null) : ActorsException(message, inner);
 
 /// <summary>A payload over <c>PayloadSizeMax</c>, or an entry over <c>EntrySizeMax</c>. Nothing was written.</summary>
 public sealed class PayloadTooLargeException(string message) : ActorsException(message);
 
-/// <summary>The workflow was set aside: it keeps everything it did and does nothing until it is resumed. The message gives the reason.</summary>
+/// <summary>The workflow was set aside: it keeps everything it did and does nothing until it is resumed. The message gives the
+/// reason.</summary>
 public sealed class WorkflowSetAsideException(string message) : ActorsException(message);
 
 /// <summary>

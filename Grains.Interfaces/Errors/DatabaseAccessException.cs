@@ -2,13 +2,15 @@ using System.Data.Common;
 
 namespace Actors;
 
-/// <summary>Postgres does not let this program in, or cannot be reached. The message says which server, database and user, and what to do; never a password.</summary>
+/// <summary>Postgres does not let this program in, or cannot be reached. The message says which server, database and user, and what to do;
+/// never a password.</summary>
 public sealed class DatabaseAccessException : ActorsException
 {
     internal DatabaseAccessException(string message, bool isTransient, Exception inner)
         : base(message, inner) => IsTransient = isTransient;
 
-    /// <summary>True when the server may come by itself: it starts, restarts or fails over. False when people must mend something.</summary>
+    /// <summary>True when the server may come by itself: it starts, restarts or fails over. False when people must mend
+    /// something.</summary>
     public override bool IsTransient { get; }
 
     /// <summary>What people must mend, or null when the error is about something else.</summary>

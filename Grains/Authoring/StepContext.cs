@@ -8,7 +8,8 @@ public sealed class StepContext
     internal StepContext(IAttempt attempt, string idempotencyKey, MessageBuffer messages) =>
         (_attempt, IdempotencyKey, Attempt, Messages) = (attempt, idempotencyKey, attempt.Number, messages);
 
-    /// <summary>The same for every attempt of this step in this run, whatever crashes, and of no other step: give it to whoever must not do the work twice.</summary>
+    /// <summary>The same for every attempt of this step in this run, whatever crashes, and of no other step: give it to whoever must not do
+    /// the work twice.</summary>
     public string IdempotencyKey { get; }
 
     /// <summary>1 for the first attempt; attempts that a crash ended without a record are not counted.</summary>
@@ -17,8 +18,10 @@ public sealed class StepContext
     /// <summary>Cancelled when the attempt's time is up, when the run ends, or when this silo gives the workflow away.</summary>
     public CancellationToken Cancellation => _attempt.Token;
 
-    /// <summary>The host's services in a scope of this attempt's own, which ends when the body returns: a DbContext from here is shared with
-    /// nothing else, while what the workflow's constructor takes is shared by all of its bodies for as long as the run is in memory.</summary>
+    /// <summary>The host's services in a scope of this attempt's own, which ends when the body returns: a DbContext from here is shared
+    /// with
+    /// nothing else, while what the workflow's constructor takes is shared by all of its bodies for as long as the run is in
+    /// memory.</summary>
     /// <exception cref="ObjectDisposedException">The body has ended.</exception>
     public IServiceProvider Services => _attempt.Services;
 

@@ -23,7 +23,8 @@ public sealed class TransactionContext
     /// not noticed: what it committed is there twice when the attempt runs again.</summary>
     public NpgsqlConnection Connection { get; }
 
-    /// <summary>For Dapper's <c>transaction</c> parameter and EF Core's <c>UseTransaction</c>. Plain commands on the connection are inside it anyway.</summary>
+    /// <summary>For Dapper's <c>transaction</c> parameter and EF Core's <c>UseTransaction</c>. Plain commands on the connection are inside
+    /// it anyway.</summary>
     public NpgsqlTransaction Transaction { get; }
 
     /// <summary>The same for every attempt of this transaction in this run.</summary>
@@ -36,8 +37,10 @@ public sealed class TransactionContext
     /// <summary>Cancelled when the attempt's time is up, when the run ends, or when this silo gives the workflow away.</summary>
     public CancellationToken Cancellation => _attempt.Token;
 
-    /// <summary>The host's services in a scope of this attempt's own, which ends when the body returns: a DbContext from here is shared with
-    /// nothing else, while what the workflow's constructor takes is shared by all of its bodies for as long as the run is in memory.</summary>
+    /// <summary>The host's services in a scope of this attempt's own, which ends when the body returns: a DbContext from here is shared
+    /// with
+    /// nothing else, while what the workflow's constructor takes is shared by all of its bodies for as long as the run is in
+    /// memory.</summary>
     /// <exception cref="ObjectDisposedException">The body has ended.</exception>
     public IServiceProvider Services => _attempt.Services;
 

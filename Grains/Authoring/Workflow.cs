@@ -20,7 +20,8 @@ public abstract class Workflow<TInput, TResult> : Workflow, IWorkflow<TInput, TR
     internal sealed override async Task<object?> RunAsync(object? input) => await RunAsync((TInput)input!);
 }
 
-/// <summary>The commands that a workflow's code gives. Each may be awaited once, many times, or raced with <c>Task.WhenAll</c> and <c>Task.WhenAny</c>.</summary>
+/// <summary>The commands that a workflow's code gives. Each may be awaited once, many times, or raced with <c>Task.WhenAll</c> and
+/// <c>Task.WhenAny</c>.</summary>
 public abstract class Workflow
 {
     private IWorkflowRuntime? _runtime;
@@ -103,14 +104,16 @@ public abstract class Workflow
 
     /// <summary>Puts a message into the outbox with the workflow's next commit, once. Inside a step or transaction, use theirs.</summary>
     /// <param name="topic">Must have a destination (<c>Outbox</c> in AddActors), else this throws.</param>
-    /// <param name="key">Messages of one destination and key arrive in the order of their commits, also those of several workflows, and wait for each other; without a
+    /// <param name="key">Messages of one destination and key arrive in the order of their commits, also those of several workflows, and
+    /// wait for each other; without a
     /// key (empty) they keep their order within the workflow alone. 0 to 200 characters.</param>
     /// <param name="message">Written as JSON now.</param>
     protected void Publish<T>(
         string topic, string key, T message, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.Publish(topic, key, message, new SourceLine(file, line));
 
-    /// <summary>Ends not before <see cref="Now"/> plus the duration, by the database's clock, whatever happens meanwhile. A long sleep costs one row and no memory.</summary>
+    /// <summary>Ends not before <see cref="Now"/> plus the duration, by the database's clock, whatever happens meanwhile. A long sleep
+    /// costs one row and no memory.</summary>
     /// <param name="duration">Zero or less ends at once, what would end after the year 9999 ends in it.
     /// <see cref="Timeout.InfiniteTimeSpan"/> throws <see cref="ArgumentOutOfRangeException"/>: a sleep ends.</param>
     protected Task Sleep(TimeSpan duration, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
@@ -121,7 +124,8 @@ public abstract class Workflow
     protected Task SleepUntil(DateTimeOffset due, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.SleepUntil(due, new SourceLine(file, line));
 
-    /// <summary>Waits until the condition holds; it is looked at after every delivery and must only read the workflow's own fields.</summary>
+    /// <summary>Waits until the condition holds; it is looked at after every delivery and must only read the workflow's own
+    /// fields.</summary>
     protected Task WaitUntil(Func<bool> condition, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.WaitUntil(condition, null, new SourceLine(file, line));
 
@@ -132,9 +136,11 @@ public abstract class Workflow
     protected Task<bool> WaitUntil(Func<bool> condition, TimeSpan timeout, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.WaitUntil(condition, timeout, new SourceLine(file, line));
 
-    /// <summary>The next message of the topic, each taken once, in the order of the journal; also those that came before anyone asked.</summary>
+    /// <summary>The next message of the topic, each taken once, in the order of the journal; also those that came before anyone
+    /// asked.</summary>
     /// <param name="topic">1 to 200 characters, well-formed and without control characters.</param>
-    /// <remarks>One that lost a race with <c>Task.WhenAny</c> still waits in line and takes the next message: keep its task, and race it again.</remarks>
+    /// <remarks>One that lost a race with <c>Task.WhenAny</c> still waits in line and takes the next message: keep its task, and race it
+    /// again.</remarks>
     protected Task<T> Receive<T>(string topic, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.Receive<T>(topic, new SourceLine(file, line));
 }

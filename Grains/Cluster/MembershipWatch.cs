@@ -46,7 +46,8 @@ internal sealed partial class MembershipWatch(
         await keeping;
     }
 
-    /// <summary>After each change, beside the burials, which must not wait for it; and now and then without one: a range may have been lost to an error.</summary>
+    /// <summary>After each change, beside the burials, which must not wait for it; and now and then without one: a range may have been lost
+    /// to an error.</summary>
     private async Task KeepAsync(CancellationToken stop)
     {
         try
@@ -100,7 +101,8 @@ internal sealed partial class MembershipWatch(
 
     private Task EnsurePartitionsAsync(CancellationToken stop) => Task.WhenAll(Enumerable.Range(0, PartitionSet.RangeCount).Select(range => EnsureAsync(range, stop)));
 
-    /// <summary>A range that has to move leaves first and comes with a later call; calls fail while silos differ about who is in the cluster.</summary>
+    /// <summary>A range that has to move leaves first and comes with a later call; calls fail while silos differ about who is in the
+    /// cluster.</summary>
     private async Task EnsureAsync(int range, CancellationToken stop)
     {
         var (what, reason) = ($"place partition range {range}", "it is moving");

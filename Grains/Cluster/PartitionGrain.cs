@@ -50,7 +50,8 @@ internal sealed partial class PartitionGrain(
         var active = members.CurrentSnapshot.Members.Values.Where(m => m.Status == SiloStatus.Active).Select(m => m.SiloAddress);
         if (SpreadOverSilosDirector.Choose(active, Range) is { } home && !home.Equals(here.SiloAddress))
         {
-            // Not DeactivateOnIdle: whoever still has this silo in its directory cache would bring the grain back here with its next call, for ever.
+            // Not DeactivateOnIdle: whoever still has this silo in its directory cache would bring the grain back here with its next call,
+            // for ever.
             RequestContext.Set(IPlacementDirector.PlacementHintKey, home);
             MigrateOnIdle();
             return false;
@@ -91,7 +92,8 @@ internal sealed partial class PartitionGrain(
     private partial void LogReleased(int range, string reason);
 }
 
-/// <summary>Places range k of partitions on the k-th of the active silos in order of address, round and round: even, and the same in every silo's eyes.</summary>
+/// <summary>Places range k of partitions on the k-th of the active silos in order of address, round and round: even, and the same in every
+/// silo's eyes.</summary>
 [AttributeUsage(AttributeTargets.Class)]
 internal sealed class SpreadOverSilosAttribute() : PlacementAttribute(new SpreadOverSilos());
 

@@ -2,7 +2,8 @@ namespace Actors.Cluster;
 
 /// <summary>
 /// Wakes the relays of the other silos after commits with messages, since the lane of a message may be theirs: at once after a rest, and at
-/// most ten times a second while messages go on and on, when each relay reads by itself anyway. A wake that is lost costs a poll's interval.
+/// most ten times a second while messages go on and on, when each relay reads by itself anyway. A wake that is lost costs a poll's
+/// interval.
 /// </summary>
 internal sealed class RelayWakes(IClusterMembershipService members, ILocalSiloDetails here, IGrainFactory grains, TimeProvider time)
 {

@@ -42,7 +42,8 @@ internal sealed partial class SiloLife(
         lifecycle.Subscribe(nameof(SiloLife), ServiceLifecycleStage.Active, RunAsync, DrainAsync);
     }
 
-    /// <summary>The sweep found that this silo was declared dead: whatever it still does is fenced. It ends, and its process starts anew.</summary>
+    /// <summary>The sweep found that this silo was declared dead: whatever it still does is fenced. It ends, and its process starts
+    /// anew.</summary>
     public void LeaseLost()
     {
         if (!_stop.IsCancellationRequested)

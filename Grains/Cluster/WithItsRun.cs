@@ -7,7 +7,8 @@ using Orleans.Runtime.Placement;
 
 namespace Actors.Cluster;
 
-/// <summary>Places a workflow's grain in the silo that has its run in memory; where none has it, here, unless others have more room.</summary>
+/// <summary>Places a workflow's grain in the silo that has its run in memory; where none has it, here, unless others have more
+/// room.</summary>
 [AttributeUsage(AttributeTargets.Class)]
 internal sealed class WithItsRunAttribute() : PlacementAttribute(new WithItsRun());
 
@@ -47,7 +48,8 @@ internal sealed class WithItsRunDirector(
     }
 }
 
-/// <summary>Whether a start stays in the silo where it is called without asking: as long as every sixteenth, which asks, and every other grain of a run that is nowhere, is placed there.</summary>
+/// <summary>Whether a start stays in the silo where it is called without asking: as long as every sixteenth, which asks, and every other
+/// grain of a run that is nowhere, is placed there.</summary>
 internal sealed class StartsHere
 {
     private const int AskEvery = 16;

@@ -41,7 +41,8 @@ internal sealed class DatabaseClock(TimeProvider time)
         }
     }
 
-    /// <summary>Takes a time that a statement just returned. The answer took time to arrive, so of several the latest estimate is the best.</summary>
+    /// <summary>Takes a time that a statement just returned. The answer took time to arrive, so of several the latest estimate is the
+    /// best.</summary>
     public void Hear(DateTimeOffset now)
     {
         TimeSpan ahead;

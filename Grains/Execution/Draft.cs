@@ -2,7 +2,8 @@ using Actors.Storage;
 
 namespace Actors.Execution;
 
-/// <summary>What a run will commit next: rows with their effects, in the order in which they got ready, and who waits for the commit.</summary>
+/// <summary>What a run will commit next: rows with their effects, in the order in which they got ready, and who waits for the
+/// commit.</summary>
 internal sealed class Draft
 {
     private readonly List<Item> _items = [];
@@ -56,7 +57,8 @@ internal sealed class Draft
 
     public void Acknowledge(Outcome<bool> waiter) => (_acknowledgements ??= []).Add(waiter);
 
-    /// <summary>Moves the first rows that fit the size, one at least, into a draft of their own; null where the commands of one turn alone exceed it.</summary>
+    /// <summary>Moves the first rows that fit the size, one at least, into a draft of their own; null where the commands of one turn alone
+    /// exceed it.</summary>
     public Draft? TakeUpTo(long sizeMax)
     {
         var (count, size) = (1, _items[0].Size);

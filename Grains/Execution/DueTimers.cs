@@ -1,6 +1,7 @@
 namespace Actors.Execution;
 
-/// <summary>Calls back when a time of the database has come, by its clock as this process knows it: one timer for all runs in memory.</summary>
+/// <summary>Calls back when a time of the database has come, by its clock as this process knows it: one timer for all runs in
+/// memory.</summary>
 internal sealed class DueTimers : IDisposable
 {
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(30);
@@ -17,7 +18,8 @@ internal sealed class DueTimers : IDisposable
         clock.Jumped += Fire;
     }
 
-    /// <param name="callback">Must not block. May come more than once per timer's purpose: the receiver looks whether it still matters.</param>
+    /// <param name="callback">Must not block. May come more than once per timer's purpose: the receiver looks whether it still
+    /// matters.</param>
     public DueTimer Schedule(DateTimeOffset due, Action callback)
     {
         var timer = new DueTimer(callback);

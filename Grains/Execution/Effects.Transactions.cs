@@ -4,7 +4,8 @@ using Actors.Wire;
 
 namespace Actors.Execution;
 
-/// <summary>Transactions of user code: the body runs beside the code, its commit takes the run's turn and carries what else is ready.</summary>
+/// <summary>Transactions of user code: the body runs beside the code, its commit takes the run's turn and carries what else is
+/// ready.</summary>
 internal sealed partial class Effects
 {
     /// <summary>It takes the run's turn to commit when that is free.</summary>

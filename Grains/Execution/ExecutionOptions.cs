@@ -15,7 +15,8 @@ public sealed class ExecutionOptions
     [Range(1, 16)]
     public int CommitSlots { get; set; } = 2;
 
-    /// <summary>UTF-8 bytes of one payload before the codec: inputs, results, signals, messages. Larger ones are refused with PayloadTooLargeException.</summary>
+    /// <summary>UTF-8 bytes of one payload before the codec: inputs, results, signals, messages. Larger ones are refused with
+    /// PayloadTooLargeException.</summary>
     /// <value>1 KiB to 64 MiB. Default 2 MiB.</value>
     [Range(1024, 64 * 1024 * 1024)]
     public int PayloadSizeMax { get; set; } = 2 * 1024 * 1024;
@@ -25,7 +26,8 @@ public sealed class ExecutionOptions
     [Range(1024 * 1024, 256 * 1024 * 1024)]
     public int EntrySizeMax { get; set; } = 16 * 1024 * 1024;
 
-    /// <summary>Claims of a run from dead owners without any commit in between, after which it is set aside as one that crashes its silos.</summary>
+    /// <summary>Claims of a run from dead owners without any commit in between, after which it is set aside as one that crashes its
+    /// silos.</summary>
     /// <value>1 to 1,000. Default 10.</value>
     [Range(1, 1_000)]
     public int CrashLimit { get; set; } = 10;
@@ -38,7 +40,8 @@ public sealed class ExecutionOptions
     /// <see cref="Actors.ReplayCheck.Off"/>.</value>
     public ReplayCheck? ReplayCheck { get; set; }
 
-    /// <summary>Runs in a silo's memory beyond which runs that SQL or a bulk start made wait in the database. Calls and timers are not held up.</summary>
+    /// <summary>Runs in a silo's memory beyond which runs that SQL or a bulk start made wait in the database. Calls and timers are not held
+    /// up.</summary>
     /// <value>100 to 10,000,000. Default 20,000.</value>
     [Range(100, 10_000_000)]
     public int ResidentsMax { get; set; } = 20_000;
@@ -48,7 +51,8 @@ public sealed class ExecutionOptions
     [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
     public TimeSpan RestAfter { get; set; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>Runs whose timer is due within this time are brought to, and stay in, memory, so that the timer fires to the millisecond.</summary>
+    /// <summary>Runs whose timer is due within this time are brought to, and stay in, memory, so that the timer fires to the
+    /// millisecond.</summary>
     /// <value>1 s to 5 minutes. Default 5 s.</value>
     [Range(typeof(TimeSpan), "00:00:01", "00:05:00")]
     public TimeSpan LookAhead { get; set; } = TimeSpan.FromSeconds(5);
@@ -59,7 +63,8 @@ public sealed class ExecutionOptions
     public TimeSpan ReleaseWait { get; set; } = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// How long an ended run is kept, by the database's clock; then its history, its result and its id are gone, and the id may start anew. A run with an
+    /// How long an ended run is kept, by the database's clock; then its history, its result and its id are gone, and the id may start anew.
+    /// A run with an
     /// undelivered message or a dead letter stays until it has none. Set it longer than anybody may repeat a start or ask for a result.
     /// </summary>
     /// <value>1 minute to 10,000 days, or null: for ever. Default null.</value>

@@ -3,7 +3,8 @@ using Actors.Storage;
 namespace Actors.Execution;
 
 /// <summary>
-/// An outcome that others wait for. They go on apart from whoever tells it and from each other: the first who asked next on the <see cref="OwnThread"/>
+/// An outcome that others wait for. They go on apart from whoever tells it and from each other: the first who asked next on the
+/// <see cref="OwnThread"/>
 /// where it is told, or on the thread pool when that is none, all others on the thread pool.
 /// </summary>
 internal sealed class Outcome<T> : IThreadPoolWorkItem

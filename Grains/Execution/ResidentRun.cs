@@ -93,7 +93,8 @@ internal sealed partial class ResidentRun
     /// <summary>What a look at the process found wrong with the turn under way, or null.</summary>
     public string? TurnProblem { get; set; }
 
-    /// <summary>Replays the history and goes on from there, then handles what was asked since. Called once. On an <see cref="OwnThread"/> it
+    /// <summary>Replays the history and goes on from there, then handles what was asked since. Called once. On an <see cref="OwnThread"/>
+    /// it
     /// goes next there: what it commits goes with what else the answers bring.</summary>
     public void Begin() => _queue.Begin();
 
@@ -210,7 +211,8 @@ internal sealed partial class ResidentRun
         Program.Apply(row);
     }
 
-    /// <summary>After the program was told something: what it made of messages, then what it asks for, then what it asks for no more.</summary>
+    /// <summary>After the program was told something: what it made of messages, then what it asks for, then what it asks for no
+    /// more.</summary>
     private void LaunchCommands()
     {
         _inbox.TakeNotes();

@@ -232,7 +232,8 @@ internal sealed partial class WorkflowEngine
     private async Task<bool> IsElsewhereAsync(WorkflowId id) => !_residents.ContainsKey(id) && !_opening.ContainsKey(id)
         && await Context.Claims.LookAsync(id) is { Status: WorkflowStatus.Running, Owner: { } owner } && owner != Context.Database.Silo;
 
-    /// <summary>The call is about this run, and from a caller with its contract: two may share a stored name, so a caller's is compared with
+    /// <summary>The call is about this run, and from a caller with its contract: two may share a stored name, so a caller's is compared
+    /// with
     /// the one that this silo has under it.</summary>
     private void CheckCaller(StoredRun? run, WorkflowCall call)
     {

@@ -21,7 +21,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     private EngineWatch? _watch;
     private volatile bool _stopping;
 
-    /// <summary>Asks the live owner of a run to give it away. Set by the cluster; without one, the run is waited for and then taken.</summary>
+    /// <summary>Asks the live owner of a run to give it away. Set by the cluster; without one, the run is waited for and then
+    /// taken.</summary>
     public Func<StoredRun, Task>? AskOwner { get; set; }
 
     public EngineContext Context { get; } = context;
@@ -33,7 +34,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// <summary>It takes no more runs.</summary>
     public bool IsStopping => _stopping;
 
-    /// <summary>Runs that the database may hold for this silo although they are not in its memory: their claim was not answered, or a fault threw them out.
+    /// <summary>Runs that the database may hold for this silo although they are not in its memory: their claim was not answered, or a fault
+    /// threw them out.
     /// Nobody else finds them, so they must be woken until that is answered.</summary>
     public IEnumerable<WorkflowId> Unsure => _unsure.Keys;
 
@@ -49,7 +51,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         _watch ??= new EngineWatch(this, Context.Loggers.CreateLogger<EngineWatch>());
     }
 
-    /// <summary>The run in memory, or what the database says of it: null when there is none, its row when it has ended or was set aside.</summary>
+    /// <summary>The run in memory, or what the database says of it: null when there is none, its row when it has ended or was set
+    /// aside.</summary>
     /// <param name="ask">Asks another silo for the run, if one has it in memory. Else its row comes back, as running.</param>
     /// <exception cref="UnknownWorkflowTypeException">It runs, and this silo lacks its type: it was not claimed.</exception>
     public async Task<Opened> OpenAsync(WorkflowId id, bool ask = true)
@@ -205,7 +208,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         }
     }
 
-    /// <summary>Gives every run away, so that other silos take those that have work to do at once. Returns when all have left or the time is up.</summary>
+    /// <summary>Gives every run away, so that other silos take those that have work to do at once. Returns when all have left or the time
+    /// is up.</summary>
     public async Task DrainAsync(TimeSpan limit)
     {
         _stopping = true;
@@ -315,7 +319,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// <summary>The input as it will be stored: within the limits, and readable as the type that the workflow takes.</summary>
     private Payload CheckInput(WorkflowId id, Payload input, WorkflowType type) => CheckPayload(input, $"Input of workflow '{id}'", type.InputType);
 
-    /// <summary>What a caller sent, as it will be stored: within the limits, JSON, and readable as the type, if there is one. The size comes first: it bounds what reading costs.</summary>
+    /// <summary>What a caller sent, as it will be stored: within the limits, JSON, and readable as the type, if there is one. The size
+    /// comes first: it bounds what reading costs.</summary>
     private Payload CheckPayload(Payload payload, FormattableString what, Type? type = null)
     {
         var stored = payload.Encoded ? Context.Payloads.CheckedEncoded(payload, what) : Context.Payloads.Checked(payload.Data ?? "null"u8.ToArray(), what);

@@ -6,10 +6,12 @@ namespace Actors;
 /// <summary>How fast a silo that stopped is found. See OPERATIONS for measured times.</summary>
 public enum MembershipProfile
 {
-    /// <summary>Orleans' own times: safe where silos share machines with others. A killed silo is replaced in seconds, a frozen one in about a minute.</summary>
+    /// <summary>Orleans' own times: safe where silos share machines with others. A killed silo is replaced in seconds, a frozen one in
+    /// about a minute.</summary>
     Default,
 
-    /// <summary>One-second probes, two misses: a frozen silo is replaced in under ten seconds. Needs processor time that others cannot take.</summary>
+    /// <summary>One-second probes, two misses: a frozen silo is replaced in under ten seconds. Needs processor time that others cannot
+    /// take.</summary>
     Tight,
 }
 

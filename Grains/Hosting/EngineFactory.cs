@@ -44,7 +44,8 @@ internal static class EngineFactory
         return new WorkflowEngine(context, new InstanceNumbers(database), loggers.CreateLogger<WorkflowEngine>());
     }
 
-    /// <summary>This process's clock, as the host has it registered: the engine takes its monotonic part alone, its time of day is the database's.</summary>
+    /// <summary>This process's clock, as the host has it registered: the engine takes its monotonic part alone, its time of day is the
+    /// database's.</summary>
     public static TimeProvider Time(IServiceProvider services) => services.GetService<TimeProvider>() ?? TimeProvider.System;
 
     private static bool IsDevelopment(IServiceProvider services) => services.GetService<IHostEnvironment>()?.IsDevelopment() is true;

@@ -7,7 +7,8 @@ internal static class BackOff
 {
     private const int ReasonLengthMax = 2_000;
 
-    /// <summary>Between half and all of first × 2^(attempt-1), at most the cap; longer where the receiver asked for it, up to the cap.</summary>
+    /// <summary>Between half and all of first × 2^(attempt-1), at most the cap; longer where the receiver asked for it, up to the
+    /// cap.</summary>
     public static TimeSpan After(int attempt, Exception error, OutboxOptions options)
     {
         var full = Math.Min(options.BackOffFirst.TotalMilliseconds * Math.Pow(2, Math.Min(attempt - 1, 60)), options.BackOffMax.TotalMilliseconds);

@@ -11,21 +11,29 @@ namespace Actors.Outbox;
 /// <remarks>
 /// Why of two messages of a lane, m1's commit ended before m2's was sent, m1 is first delivered first, also while two relays overlap:
 /// <list type="number">
-/// <item>m1 has the lower id. An id is drawn by the statement that goes to the database together with its COMMIT, in one round trip: of a group
-/// (<see cref="JournalWriter"/>) as of a user's transaction (<see cref="TransactionCommit"/>). When m2's was sent, m1 had its id, and the identity draws one at
-/// a time (no cache), upwards. Within a run the fence's row lock is held while ids are drawn, so there it is the order of all commits.</item>
+/// <item>m1 has the lower id. An id is drawn by the statement that goes to the database together with its COMMIT, in one round trip: of a
+/// group
+/// (<see cref="JournalWriter"/>) as of a user's transaction (<see cref="TransactionCommit"/>). When m2's was sent, m1 had its id, and the
+/// identity draws one at
+/// a time (no cache), upwards. Within a run the fence's row lock is held while ids are drawn, so there it is the order of all
+/// commits.</item>
 /// <item>A snapshot that shows m2 shows m1, unless it is gone: m1 was visible before m2 was even sent.</item>
-/// <item>Each read takes a lane from its first row on, in one snapshot. No conclusion is drawn from two snapshots: a row that committed late behind
+/// <item>Each read takes a lane from its first row on, in one snapshot. No conclusion is drawn from two snapshots: a row that committed
+/// late behind
 /// the page's end makes its successors no heads, so they wait for the next pass, as it does.</item>
 /// <item>Reads begin where there is nothing below, and never will be: at the <see cref="OutboxFloor"/>, or, in a lane that goes on, behind
 /// what it was sent of the ids that were settled when it was read (<see cref="Lane.End"/>).</item>
-/// <item>A lane in memory is not read. It leaves memory after the commit that deleted, postponed or buried its rows, and the loop reads only between
+/// <item>A lane in memory is not read. It leaves memory after the commit that deleted, postponed or buried its rows, and the loop reads
+/// only between
 /// such commits: what it still holds is never read again.</item>
-/// <item>So a relay sends a message only after it saw its predecessor acknowledged, or gone: acknowledged to another relay, or dead. Either way the
+/// <item>So a relay sends a message only after it saw its predecessor acknowledged, or gone: acknowledged to another relay, or dead. Either
+/// way the
 /// predecessor's first delivery lies before. An overlapping relay can only repeat.</item>
 /// </list>
-/// A row may commit after rows of its lane with higher ids: another run's, which drew its id before them. Neither commit ended before the other
-/// was sent, so no order is promised; it is delivered when the lane is read next: at once when the lane rests (the deletion says what is left), or by a pass.
+/// A row may commit after rows of its lane with higher ids: another run's, which drew its id before them. Neither commit ended before the
+/// other
+/// was sent, so no order is promised; it is delivered when the lane is read next: at once when the lane rests (the deletion says what is
+/// left), or by a pass.
 /// Dead letters are outside of this order: skipped, and driven again later.
 /// </remarks>
 internal sealed partial class DestinationRelay(

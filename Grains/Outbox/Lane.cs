@@ -2,7 +2,8 @@ using Actors.Storage;
 
 namespace Actors.Outbox;
 
-/// <summary>The next messages of one destination and key, or, without a key, of one run and destination, in order. One task sends them, one after the other.</summary>
+/// <summary>The next messages of one destination and key, or, without a key, of one run and destination, in order. One task sends them, one
+/// after the other.</summary>
 /// <param name="isRetry">Its first message has failed before.</param>
 /// <param name="begin">It had nothing below this id when it was read.</param>
 /// <param name="settled">Up to this id every message was visible, or gone, before the read.</param>
@@ -24,7 +25,8 @@ internal sealed class Lane(long key, bool isRetry, long begin, long settled, lon
 
     public long Generation { get; } = generation;
 
-    /// <summary>Once all that was queued is acknowledged, the lane has nothing below this id: the read showed every message up to the settled one.</summary>
+    /// <summary>Once all that was queued is acknowledged, the lane has nothing below this id: the read showed every message up to the
+    /// settled one.</summary>
     public long End => Math.Max(Begin, Math.Min(settled, _last) + 1);
 
     public void Enqueue(OutboxRow row)

@@ -4,7 +4,8 @@ using Actors.Storage;
 
 namespace Actors.Outbox;
 
-/// <summary>Sends lanes to the sink of one destination: a lane's messages one after the other, at most so many at a time over all lanes.</summary>
+/// <summary>Sends lanes to the sink of one destination: a lane's messages one after the other, at most so many at a time over all
+/// lanes.</summary>
 internal sealed class LaneSender(string destination, IOutboxSink sink, PayloadSerializer serializer, OutboxOptions options, TimeProvider time)
 {
     private readonly Channel<Outcome> _outcomes = Channel.CreateUnbounded<Outcome>(new() { SingleReader = true });   // at most what the lanes hold

@@ -1,6 +1,7 @@
 namespace Actors;
 
-/// <summary>What a sink throws to say more about a failed attempt. Its message becomes a dead letter's reason: never put a payload or a secret into it.</summary>
+/// <summary>What a sink throws to say more about a failed attempt. Its message becomes a dead letter's reason: never put a payload or a
+/// secret into it.</summary>
 /// <param name="message">What the other side answered.</param>
 /// <param name="retryAfter">Not before this time from now, up to <see cref="OutboxOptions.BackOffMax"/>. Null: the usual back-off.</param>
 /// <param name="isPermanent">True: the message becomes a dead letter at once.</param>

@@ -2,20 +2,24 @@ using System.ComponentModel.DataAnnotations;
 
 namespace Actors;
 
-/// <summary>How the outbox relay of a silo delivers. Limits count per destination, so that one destination cannot take from another.</summary>
+/// <summary>How the outbox relay of a silo delivers. Limits count per destination, so that one destination cannot take from
+/// another.</summary>
 public sealed class OutboxOptions
 {
-    /// <summary>Whether this silo delivers messages. False where other silos of the cluster do; a cluster in which none does keeps its messages.</summary>
+    /// <summary>Whether this silo delivers messages. False where other silos of the cluster do; a cluster in which none does keeps its
+    /// messages.</summary>
     /// <value>Default true.</value>
     public bool Delivers { get; set; } = true;
 
-    /// <summary>Most deliveries of a destination that run at the same time, half of them (at least one) of messages that failed before. More raises
+    /// <summary>Most deliveries of a destination that run at the same time, half of them (at least one) of messages that failed before.
+    /// More raises
     /// throughput to slow sinks.</summary>
     /// <value>1 to 1,000. Default 32.</value>
     [Range(1, 1_000)]
     public int InFlightMax { get; set; } = 32;
 
-    /// <summary>Most lanes (one for each key, and for each run that publishes without) of a destination that are held in memory, and that one read takes; beside them half as many that failed before.</summary>
+    /// <summary>Most lanes (one for each key, and for each run that publishes without) of a destination that are held in memory, and that
+    /// one read takes; beside them half as many that failed before.</summary>
     /// <value>2 to 10,000. Default 500.</value>
     [Range(2, 10_000)]
     public int PageSize { get; set; } = 500;
@@ -25,7 +29,8 @@ public sealed class OutboxOptions
     [Range(1, 1_000)]
     public int ReadAhead { get; set; } = 20;
 
-    /// <summary>How late a message may be whose commit in another process, or whose wake, was not noticed; one statement each time.</summary>
+    /// <summary>How late a message may be whose commit in another process, or whose wake, was not noticed; one statement each
+    /// time.</summary>
     /// <value>10 milliseconds to 1 hour. Default 1 second.</value>
     [Range(typeof(TimeSpan), "00:00:00.010", "01:00:00")]
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(1);
@@ -35,7 +40,8 @@ public sealed class OutboxOptions
     [Range(typeof(TimeSpan), "00:00:00.010", "01:00:00")]
     public TimeSpan DeliveryTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Attempts after which a message becomes a dead letter, and its key goes on; until then it holds up the key for all workflows. With the default back-off twenty take about an hour.</summary>
+    /// <summary>Attempts after which a message becomes a dead letter, and its key goes on; until then it holds up the key for all
+    /// workflows. With the default back-off twenty take about an hour.</summary>
     /// <value>1 to 10,000. Default 20.</value>
     [Range(1, 10_000)]
     public int AttemptsMax { get; set; } = 20;

@@ -6,7 +6,8 @@ using Npgsql;
 namespace Actors.Outbox;
 
 /// <summary>
-/// Delivers every message of a committed entry at least once, first deliveries of a lane (destination and key; without a key, destination and run)
+/// Delivers every message of a committed entry at least once, first deliveries of a lane (destination and key; without a key, destination
+/// and run)
 /// in order, for the partitions of lanes that it is given. Destinations run apart from each other; this class only wakes them.
 /// </summary>
 internal sealed partial class OutboxRelay
@@ -20,7 +21,8 @@ internal sealed partial class OutboxRelay
     private readonly ILogger _logger;
     private readonly DestinationRelay[] _destinations;
 
-    /// <param name="partitions">Asked before each read; empty: nothing is read. The arrays are not changed after they were returned.</param>
+    /// <param name="partitions">Asked before each read; empty: nothing is read. The arrays are not changed after they were
+    /// returned.</param>
     public OutboxRelay(
         NpgsqlDataSource dataSource, OutboxRoutes routes, PayloadSerializer serializer, OutboxOptions options, Func<short[]> partitions,
         TimeProvider time, ILogger<OutboxRelay> logger, StatementProbe? probe = null)
@@ -30,7 +32,8 @@ internal sealed partial class OutboxRelay
             new DestinationRelay(route.Destination, route.Sink, _table, serializer, options, partitions, time, logger))];
     }
 
-    /// <summary>Ends soon after <paramref name="stop"/>: deliveries that run are cancelled, what was acknowledged is deleted if that takes less than a second.
+    /// <summary>Ends soon after <paramref name="stop"/>: deliveries that run are cancelled, what was acknowledged is deleted if that takes
+    /// less than a second.
     /// Never throws for the database or a sink: waits, and goes on by itself.</summary>
     public Task RunAsync(CancellationToken stop) => _destinations.Length == 0
         ? Task.CompletedTask
@@ -45,7 +48,8 @@ internal sealed partial class OutboxRelay
         }
     }
 
-    /// <summary>Moves all dead letters of a destination back, in order and with all their attempts before them; returns how many. Each goes behind what its
+    /// <summary>Moves all dead letters of a destination back, in order and with all their attempts before them; returns how many. Each goes
+    /// behind what its
     /// lane holds now. A thousand a commit: after an error those before it have moved.</summary>
     public async Task<int> RedriveAsync(string destination, CancellationToken cancellation = default)
     {

@@ -3,8 +3,10 @@ using Actors.Calling;
 
 namespace Actors;
 
-/// <summary>Which topics go to which destinations. Built at start; the first question seals it, and from then on it never changes.</summary>
-/// <remarks>A message keeps the destinations that its topic had at its commit. Rows of a destination that is no longer registered stay in the outbox.</remarks>
+/// <summary>Which topics go to which destinations. Built at start; the first question seals it, and from then on it never
+/// changes.</summary>
+/// <remarks>A message keeps the destinations that its topic had at its commit. Rows of a destination that is no longer registered stay in
+/// the outbox.</remarks>
 public sealed class OutboxRoutes
 {
     internal const int DestinationMax = 100;

@@ -1,6 +1,7 @@
 namespace Actors.Outbox;
 
-/// <summary>When a destination reads: fresh rows page by page in a pass from the start of the table, failed rows when they are due.</summary>
+/// <summary>When a destination reads: fresh rows page by page in a pass from the start of the table, failed rows when they are
+/// due.</summary>
 /// <remarks>A pass that is wanted while one runs begins after it. All but the two requests belong to the destination's loop.</remarks>
 internal sealed class PassClock(TimeProvider time)
 {

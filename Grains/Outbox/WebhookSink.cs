@@ -7,7 +7,8 @@ using System.Text;
 namespace Actors;
 
 /// <summary>
-/// Delivers each message as a CloudEvents 1.0 event over HTTP POST, signed as Standard Webhooks asks. A 2xx answer means delivered; 410 Gone makes a
+/// Delivers each message as a CloudEvents 1.0 event over HTTP POST, signed as Standard Webhooks asks. A 2xx answer means delivered; 410
+/// Gone makes a
 /// dead letter at once; everything else is a failed attempt.
 /// </summary>
 /// <remarks>
@@ -24,7 +25,8 @@ public sealed class WebhookSink : IOutboxSink
     private readonly TimeProvider? _time;
     private readonly byte[] _secret;
 
-    /// <param name="http">Null: a client of its own, without redirects, proxies as the system says, connections renewed after two minutes.</param>
+    /// <param name="http">Null: a client of its own, without redirects, proxies as the system says, connections renewed after two
+    /// minutes.</param>
     /// <param name="time">Null: the time of an attempt is the message's, and the machine's clock measures the time-out.</param>
     /// <exception cref="ArgumentException">The endpoint is not absolute HTTP, or the secret is not Base64 of 24 to 64 bytes.</exception>
     public WebhookSink(WebhookOptions options, HttpMessageInvoker? http = null, TimeProvider? time = null)

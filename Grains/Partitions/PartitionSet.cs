@@ -2,7 +2,8 @@ using Actors.Storage;
 
 namespace Actors.Partitions;
 
-/// <summary>The partitions that this silo looks after, in ranges; changes as the cluster does. Two silos may hold one for a moment: what is done for a partition is safe to do twice.</summary>
+/// <summary>The partitions that this silo looks after, in ranges; changes as the cluster does. Two silos may hold one for a moment: what is
+/// done for a partition is safe to do twice.</summary>
 internal sealed class PartitionSet
 {
     /// <summary>Ranges in all: each is one grain.</summary>

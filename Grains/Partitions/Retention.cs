@@ -7,8 +7,10 @@ using NpgsqlTypes;
 namespace Actors.Partitions;
 
 /// <summary>
-/// Deletes runs that ended longer ago than they are kept for: journal, undelivered mail and row, in one transaction a batch. A run of which a message is
-/// still to be delivered, or is a dead letter, stays. Batches are small, and a pause as long as each follows it: the hot path hardly notices.
+/// Deletes runs that ended longer ago than they are kept for: journal, undelivered mail and row, in one transaction a batch. A run of which
+/// a message is
+/// still to be delivered, or is a dead letter, stays. Batches are small, and a pause as long as each follows it: the hot path hardly
+/// notices.
 /// </summary>
 /// <param name="keepIds">How long the ids that a run took are remembered at least, while its workflow has a run.</param>
 internal sealed partial class Retention(EngineDatabase database, PartitionSet partitions, TimeSpan? keep, TimeSpan keepIds, ILogger<Retention> log)
@@ -26,7 +28,8 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
     /// <summary>Journal rows of a batch, unless one run has more.</summary>
     public int BatchRows { get; init; } = 10_000;
 
-    /// <summary>Passes until it is stopped, in the silo that holds the first partition; nothing where runs are kept for ever. Postgres may come and go meanwhile.</summary>
+    /// <summary>Passes until it is stopped, in the silo that holds the first partition; nothing where runs are kept for ever. Postgres may
+    /// come and go meanwhile.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
         var failures = 0;

@@ -9,7 +9,8 @@ internal static class Answers
 {
     private const int TextMax = 16 * 1024;
 
-    /// <summary>The error as JSON that fits the limits: type, message and stack of the exception, the stack with those of inner exceptions.</summary>
+    /// <summary>The error as JSON that fits the limits: type, message and stack of the exception, the stack with those of inner
+    /// exceptions.</summary>
     public static Payload Record(Exception error, PayloadSerializer payloads, FormattableString what)
     {
         var type = error is StepFailedException step ? step.ErrorType : error.GetType().FullName ?? error.GetType().Name;

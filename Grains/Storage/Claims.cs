@@ -9,7 +9,8 @@ namespace Actors.Storage;
 /// </summary>
 internal sealed class Claims : IAsyncDisposable
 {
-    /// <summary>Most letters of one run that are read at once: it bounds the memory that a flood of mail takes, and the entry that gives it positions.</summary>
+    /// <summary>Most letters of one run that are read at once: it bounds the memory that a flood of mail takes, and the entry that gives it
+    /// positions.</summary>
     public const int MailMax = 10_000;
 
     private static readonly string ClaimWorkflows = SqlText.Get("claim_workflows");
@@ -44,7 +45,8 @@ internal sealed class Claims : IAsyncDisposable
             new GroupQueue<Request<StoredRun>>(2, groupSizeMax), group => AnswerAsync(group, () => LookAsync(group)));
     }
 
-    /// <summary>The run with its history if this silo owns it now; else the run as it stands, with an empty history; null when there is none.</summary>
+    /// <summary>The run with its history if this silo owns it now; else the run as it stands, with an empty history; null when there is
+    /// none.</summary>
     /// <param name="force">Take it from a live owner too: only after that owner was asked and did not answer.</param>
     /// <exception cref="NpgsqlException">Postgres could not be reached; nothing, or the claim alone, has happened: ask again.</exception>
     public Task<LoadedRun?> ClaimAsync(WorkflowId id, bool force = false) => AskAsync(_claims, new Request<LoadedRun>(id, force));

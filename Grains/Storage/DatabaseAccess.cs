@@ -4,7 +4,8 @@ namespace Actors.Storage;
 
 internal static class DatabaseAccess
 {
-    /// <summary>What an error met while connecting or migrating means for whoever runs the silo; null when it is about something else.</summary>
+    /// <summary>What an error met while connecting or migrating means for whoever runs the silo; null when it is about something
+    /// else.</summary>
     internal static DatabaseAccessException? Problem(Exception error, string connectionString)
     {
         var settings = new NpgsqlConnectionStringBuilder(connectionString);

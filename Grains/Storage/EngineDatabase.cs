@@ -5,12 +5,14 @@ using Npgsql;
 namespace Actors.Storage;
 
 /// <summary>
-/// The engine's connections, in pools, so that nothing starves the journal: those of groups, one a lane; one for the engine's other statements;
+/// The engine's connections, in pools, so that nothing starves the journal: those of groups, one a lane; one for the engine's other
+/// statements;
 /// the settings of both hold their plans; and one for transactions and the work around them.
 /// </summary>
 internal sealed class EngineDatabase : IAsyncDisposable
 {
-    // Group statements look up rows by key from arrays. A plan made while a table was empty must still be that plan when it holds millions of rows.
+    // Group statements look up rows by key from arrays. A plan made while a table was empty must still be that plan when it holds millions
+    // of rows.
     private const string HeldPlans =
         " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
 
@@ -67,7 +69,8 @@ internal sealed class EngineDatabase : IAsyncDisposable
         return await SendAsync(connection, name, build, read, MayBeLong(source), cancellation);
     }
 
-    /// <summary>The same for statements whose commit somebody is told of: a commit with a warning throws <see cref="CommitInDoubtException"/>.</summary>
+    /// <summary>The same for statements whose commit somebody is told of: a commit with a warning throws
+    /// <see cref="CommitInDoubtException"/>.</summary>
     public async ValueTask<T> CommitAsync<T>(NpgsqlDataSource source, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read)
     {
         await using var connection = await source.OpenConnectionAsync();
@@ -77,8 +80,10 @@ internal sealed class EngineDatabase : IAsyncDisposable
         return result;
     }
 
-    /// <summary>The same for a group, over a connection that only groups use, the one that was used last if it is free: its server process has at hand
-    /// what it needs. There are as many as there were ever groups at the same time, and one more, which blocks, for an <see cref="OwnThread"/>.</summary>
+    /// <summary>The same for a group, over a connection that only groups use, the one that was used last if it is free: its server process
+    /// has at hand
+    /// what it needs. There are as many as there were ever groups at the same time, and one more, which blocks, for an
+    /// <see cref="OwnThread"/>.</summary>
     public async ValueTask<T> CommitGroupAsync<T>(Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read)
     {
         var blocking = OwnThread.IsCurrent ? Interlocked.Exchange(ref _blocking, null) : null;

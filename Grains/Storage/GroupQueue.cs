@@ -29,7 +29,8 @@ internal sealed class GroupQueue<T>(int slots, int sizeMax)
     private TimeSpan _waitsSince;
     private bool _ended;
 
-    /// <summary>What an item adds to its group, whose weight grows past <see cref="WeightMax"/> by one item at most. Default nothing.</summary>
+    /// <summary>What an item adds to its group, whose weight grows past <see cref="WeightMax"/> by one item at most. Default
+    /// nothing.</summary>
     public Func<T, int> Weigh { get; init; } = _ => 0;
 
     public long WeightMax { get; init; } = long.MaxValue;

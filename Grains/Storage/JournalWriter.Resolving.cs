@@ -61,7 +61,8 @@ internal sealed partial class JournalWriter
         return again;
     }
 
-    /// <summary>Of a run that this silo has claimed anew the former object may have submitted an entry, too: it has another owner now.</summary>
+    /// <summary>Of a run that this silo has claimed anew the former object may have submitted an entry, too: it has another owner
+    /// now.</summary>
     private static PendingCommit Latest(IEnumerable<PendingCommit> ofOneRun)
     {
         var latest = ofOneRun.MaxBy(p => p.Entry!.Epoch)!;
@@ -73,7 +74,8 @@ internal sealed partial class JournalWriter
         return latest;
     }
 
-    /// <summary>What became of a body's transaction: committed, unmoved, or fenced. Its epoch is raised first, so that a COMMIT still on its
+    /// <summary>What became of a body's transaction: committed, unmoved, or fenced. Its epoch is raised first, so that a COMMIT still on
+    /// its
     /// way can no longer succeed.</summary>
     internal async Task<CommitReply> ResolveAsync(Entry entry)
     {

@@ -78,7 +78,8 @@ internal sealed partial class JournalWriter
         return [.. waiting];
     }
 
-    /// <summary>What it means that a part apart from any slot was not committed: settles what is certain and returns what is to be sent again.</summary>
+    /// <summary>What it means that a part apart from any slot was not committed: settles what is certain and returns what is to be sent
+    /// again.</summary>
     private async Task<List<PendingCommit>> SettleAsync(List<PendingCommit> part, Exception error, int tries)
     {
         switch (error)
@@ -98,7 +99,8 @@ internal sealed partial class JournalWriter
         }
     }
 
-    /// <summary>Tries until it is settled. What the data itself forbids is rejected; all else may pass, and may wait for as long as it must,
+    /// <summary>Tries until it is settled. What the data itself forbids is rejected; all else may pass, and may wait for as long as it
+    /// must,
     /// on another connection, and nobody waits for it.</summary>
     private async Task WaitAsync(List<PendingCommit> left, Exception error)
     {

@@ -10,7 +10,8 @@ namespace Actors.Storage;
 /// </summary>
 internal sealed partial class JournalWriter : IAsyncDisposable
 {
-    /// <summary>A group takes no further member once its payloads are this large: memory here and in the server is bounded by it and one entry.</summary>
+    /// <summary>A group takes no further member once its payloads are this large: memory here and in the server is bounded by it and one
+    /// entry.</summary>
     private const int GroupBytesMax = 16 * 1024 * 1024;
 
     private readonly EngineDatabase _database;
@@ -45,7 +46,8 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>Committed when this call made the run; Fenced when the id is taken. Completes as a reply of <see cref="Submit"/> comes.</summary>
+    /// <summary>Committed when this call made the run; Fenced when the id is taken. Completes as a reply of <see cref="Submit"/>
+    /// comes.</summary>
     public Task<CommitReply> StartAsync(Start start)
     {
         var done = new TaskCompletionSource<CommitReply>();
@@ -55,7 +57,8 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     }
 
     /// <summary>Ends when the outcome of everything that was submitted is certain; the last replies may still be under way. From now on
-    /// a database that is away is not waited for: what cannot be resolved is answered as fenced, since this owner will write no more, and whoever comes
+    /// a database that is away is not waited for: what cannot be resolved is answered as fenced, since this owner will write no more, and
+    /// whoever comes
     /// after finds the truth.</summary>
     public async ValueTask DisposeAsync()
     {

@@ -4,7 +4,8 @@ using Npgsql;
 
 namespace Actors.Storage;
 
-/// <summary>The statements of the outbox relay. Each call is one statement in a commit of its own; what it guarantees stands in its file.</summary>
+/// <summary>The statements of the outbox relay. Each call is one statement in a commit of its own; what it guarantees stands in its
+/// file.</summary>
 internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? probe = null)
 {
     private readonly StatementProbe _probe = probe ?? new StatementProbe();
@@ -18,7 +19,8 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
             reader.GetInt64(4), reader.GetInt64(5), reader.GetString(6)), cancellation);
     }
 
-    /// <summary>Lanes that begin behind <paramref name="after"/>, their rows together and in order; <c>End</c> is null at the end of the table.</summary>
+    /// <summary>Lanes that begin behind <paramref name="after"/>, their rows together and in order; <c>End</c> is null at the end of the
+    /// table.</summary>
     public async Task<(List<OutboxRow> Rows, long? End)> ReadPageAsync(
         string destination, short[] partitions, long after, int scan, int lanes, int rowsPerLane, IReadOnlyCollection<long> held,
         long floor, CancellationToken cancellation)

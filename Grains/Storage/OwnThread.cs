@@ -4,11 +4,13 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Actors.Storage;
 
-/// <summary>Work for an <see cref="OwnThread"/> that waits for the database as long as it must: no other thread takes the place of its own.</summary>
+/// <summary>Work for an <see cref="OwnThread"/> that waits for the database as long as it must: no other thread takes the place of its
+/// own.</summary>
 internal interface IRoundTrip : IThreadPoolWorkItem;
 
 /// <summary>
-/// A thread for round trips that may block it, and for what their answers set going, one after the other: no other thread has to wake, which
+/// A thread for round trips that may block it, and for what their answers set going, one after the other: no other thread has to wake,
+/// which
 /// is most of what a lonely commit costs. It must not be held: user code may run in what an answer sets going.
 /// <para>Work has two queues: what goes <em>next</em> (a run's work, after the answer that brought it), and what <em>waits</em> (further
 /// answers, the next group). The work at hand has a number, each another; from that number everyone sees the thread's state:</para>
@@ -65,7 +67,8 @@ internal sealed class OwnThread : IDisposable
     /// <summary>The calling thread is this one.</summary>
     public bool IsHere => Volatile.Read(ref _thread) == Thread.CurrentThread;
 
-    /// <summary>False when the thread rests, or is at something else than the caller. What its work brings goes when that is over.</summary>
+    /// <summary>False when the thread rests, or is at something else than the caller. What its work brings goes when that is
+    /// over.</summary>
     /// <param name="work">Does not throw.</param>
     public bool TryRun(IThreadPoolWorkItem work)
     {
@@ -90,7 +93,8 @@ internal sealed class OwnThread : IDisposable
         return true;
     }
 
-    /// <summary>Called by work on this thread: goes when that is over, after what was added before, whether the thread rests or not.</summary>
+    /// <summary>Called by work on this thread: goes when that is over, after what was added before, whether the thread rests or
+    /// not.</summary>
     /// <inheritdoc cref="TryRun" path="/param"/>
     public void Add(IThreadPoolWorkItem work)
     {
@@ -98,7 +102,8 @@ internal sealed class OwnThread : IDisposable
         Watch();
     }
 
-    /// <summary>Goes when what is at work on the calling thread is over, before what waits there, if it is one of these; else soon, on one of the thread pool.</summary>
+    /// <summary>Goes when what is at work on the calling thread is over, before what waits there, if it is one of these; else soon, on one
+    /// of the thread pool.</summary>
     /// <inheritdoc cref="TryRun" path="/param"/>
     public static void GoNext(IThreadPoolWorkItem work)
     {

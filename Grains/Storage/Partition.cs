@@ -4,6 +4,7 @@ internal static class Partition
 {
     public const int Count = 1024;
 
-    /// <summary>Equal to the SQL function actors.partition_of: which silo's sweep or relay looks after a run, by its instance, or a lane.</summary>
+    /// <summary>Equal to the SQL function actors.partition_of: which silo's sweep or relay looks after a run, by its instance, or a
+    /// lane.</summary>
     public static short Of(long number) => (short)(number & (Count - 1));
 }

@@ -3,7 +3,8 @@ using NpgsqlTypes;
 
 namespace Actors.Storage;
 
-/// <summary>Who is alive, by the database's word. A silo that is declared dead never comes back under its id: its process starts anew with another.</summary>
+/// <summary>Who is alive, by the database's word. A silo that is declared dead never comes back under its id: its process starts anew with
+/// another.</summary>
 public static class SiloRegistry
 {
     private static readonly string RegisterSilo = SqlText.Get("register_silo");

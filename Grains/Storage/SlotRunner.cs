@@ -16,7 +16,8 @@ namespace Actors.Storage;
 /// </summary>
 /// <param name="queue">Says what goes together.</param>
 /// <param name="handle">Must settle every item of its group, whatever happens, and not throw.</param>
-/// <param name="answer">Called with each item of a handled group. The slot of a small one waits for it, at most until the own thread's second look.</param>
+/// <param name="answer">Called with each item of a handled group. The slot of a small one waits for it, at most until the own thread's
+/// second look.</param>
 internal sealed class SlotRunner<T>(GroupQueue<T> queue, Func<List<T>, Task> handle, Action<T>? answer = null) : IAsyncDisposable
 {
     private const int Few = 16;
@@ -24,7 +25,8 @@ internal sealed class SlotRunner<T>(GroupQueue<T> queue, Func<List<T>, Task> han
     private readonly Lock _timing = new();
     private Timer? _late;
 
-    /// <summary>On which groups of at most <see cref="Few"/> are handled and answered when it is free; ends with this. Default: none.</summary>
+    /// <summary>On which groups of at most <see cref="Few"/> are handled and answered when it is free; ends with this. Default:
+    /// none.</summary>
     public OwnThread? Own { get; init; }
 
     /// <summary>When the answers of a group have taken longer on the own thread, the others go to the thread pool. Default 2 ms.</summary>
@@ -121,7 +123,8 @@ internal sealed class SlotRunner<T>(GroupQueue<T> queue, Func<List<T>, Task> han
         }
     }
 
-    /// <summary>On the own thread. A slot that nothing waits for is free for others meanwhile; else it goes on when all are answered.</summary>
+    /// <summary>On the own thread. A slot that nothing waits for is free for others meanwhile; else it goes on when all are
+    /// answered.</summary>
     private void AnswerHere(List<T> group)
     {
         var isFree = group.Count == 1 && queue.TryFree();
@@ -178,7 +181,8 @@ internal sealed class SlotRunner<T>(GroupQueue<T> queue, Func<List<T>, Task> han
         }
     }
 
-    /// <summary>A slot on the own thread, with the group to begin with or with what waits by then; on the pool if that is too many.</summary>
+    /// <summary>A slot on the own thread, with the group to begin with or with what waits by then; on the pool if that is too
+    /// many.</summary>
     private sealed class Slot(SlotRunner<T> runner, List<T>? group) : IRoundTrip
     {
         public void Execute()

@@ -18,7 +18,8 @@ internal static partial class SqlText
         ? string.Join('\n', text.Split('\n').SkipWhile(line => line.Length == 0 || line.StartsWith("--", StringComparison.Ordinal))).Trim()
         : throw new ArgumentException($"No embedded statement 'Sql/{name}.sql'.", nameof(name));
 
-    /// <summary>The same statement for a group of one: what it takes from arrays comes from plain parameters, which costs the server a fifth less.</summary>
+    /// <summary>The same statement for a group of one: what it takes from arrays comes from plain parameters, which costs the server a
+    /// fifth less.</summary>
     public static string ForOne(string name) => Cardinality().Replace(
         Unnest().Replace(Get(name), match => $"(select {match.Groups["arrays"].Value.Replace("[]", "", StringComparison.Ordinal)})"), "1");
 

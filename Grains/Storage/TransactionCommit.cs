@@ -52,7 +52,8 @@ internal sealed class TransactionCommit : IAsyncDisposable
     }
 
     /// <summary>
-    /// Writes the entry and commits, in one round trip. The caller holds the run's commit turn. An unknown outcome is resolved before this returns.
+    /// Writes the entry and commits, in one round trip. The caller holds the run's commit turn. An unknown outcome is resolved before this
+    /// returns.
     /// </summary>
     public async Task<CommitReply> CommitAsync(Entry entry)
     {

@@ -26,7 +26,8 @@ internal static class CrashMatrix
     /// <summary>In a process of its own, which is killed (SIGKILL).</summary>
     /// <param name="at"><c>before:k</c> or <c>after:k</c>.</param>
     /// <returns>False if there was no such round trip, and the scenario came to its end.</returns>
-    /// <exception cref="DifferenceException">Something is not as it must be; the message says what, and what the database holds.</exception>
+    /// <exception cref="DifferenceException">Something is not as it must be; the message says what, and what the database
+    /// holds.</exception>
     public static Task<bool> KillAsync(string scenario, string at) => PlayTwiceAsync(scenario, async run =>
     {
         var (code, error) = await RunAsync(at, "scenario", scenario, run.Database.ConnectionString, run.Folder);

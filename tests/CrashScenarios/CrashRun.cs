@@ -92,7 +92,8 @@ internal sealed class CrashRun : IAsyncDisposable
         Directory.Delete(Folder, recursive: true);
     }
 
-    /// <summary>Committed ids are 1, 2, … of each run; they lie in the outbox, or were delivered at least once and first in the order of their key.</summary>
+    /// <summary>Committed ids are 1, 2, … of each run; they lie in the outbox, or were delivered at least once and first in the order of
+    /// their key.</summary>
     private async Task CheckMessagesAsync()
     {
         await using var command = Database.DataSource.CreateCommand("""

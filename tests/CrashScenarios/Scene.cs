@@ -125,7 +125,8 @@ internal sealed class Scene : IAsyncDisposable
         }
     }
 
-    /// <summary>Repeats what has no answer, as callers do: while the run is on its way between two owners, or where a cut that was meant for a commit met a read beside it.</summary>
+    /// <summary>Repeats what has no answer, as callers do: while the run is on its way between two owners, or where a cut that was meant
+    /// for a commit met a read beside it.</summary>
     public async Task<T> UntilAnsweredAsync<T>(Func<Task<T>> ask)
     {
         using var limit = new CancellationTokenSource(Patience);

@@ -7,7 +7,8 @@ internal sealed class World(NpgsqlDataSource source, Life life)
 {
     private readonly TaskCompletionSource _mending = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>False: <see cref="Broken"/> does what no workflow may do, the step of <see cref="Lingers"/> does not end, and nobody takes messages of topic "refused".</summary>
+    /// <summary>False: <see cref="Broken"/> does what no workflow may do, the step of <see cref="Lingers"/> does not end, and nobody takes
+    /// messages of topic "refused".</summary>
     public bool IsMended => Mending.IsCompleted;
 
     /// <summary>Completes when it is.</summary>

@@ -4,7 +4,8 @@ using Actors.Support;
 
 namespace Actors.Faults;
 
-/// <summary>Clients that mean no good, at full load: random bytes at every port of every silo while work goes on, and a million tiny signals to one workflow, from clients and from SQL.</summary>
+/// <summary>Clients that mean no good, at full load: random bytes at every port of every silo while work goes on, and a million tiny
+/// signals to one workflow, from clients and from SQL.</summary>
 internal static class BadClients
 {
     private const int Signals = 1_000_000;

@@ -9,7 +9,8 @@ public interface IBeat : IWorkflow<string, int>
     Task Stop();
 }
 
-/// <summary>Moves a few times each second until it is told to stop: what a fault holds up, and when it goes on, shows in its journal.</summary>
+/// <summary>Moves a few times each second until it is told to stop: what a fault holds up, and when it goes on, shows in its
+/// journal.</summary>
 public sealed class Beat : Workflow<string, int>, IBeat
 {
     private bool _stopped;
@@ -50,7 +51,8 @@ internal sealed class Beats(Rig rig, Load load)
         await MovedAfterAsync(DateTime.UtcNow - TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(30));
     }
 
-    /// <summary>How long after this time the last of them moved for the first time. The database reckons by the same machine's clock.</summary>
+    /// <summary>How long after this time the last of them moved for the first time. The database reckons by the same machine's
+    /// clock.</summary>
     public async Task<TimeSpan> MovedAfterAsync(DateTime from, TimeSpan limit)
     {
         for (var watch = Stopwatch.StartNew(); watch.Elapsed < limit; await Task.Delay(50))

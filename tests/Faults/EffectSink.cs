@@ -5,7 +5,8 @@ using System.Text;
 
 namespace Actors.Faults;
 
-/// <summary>The outside world: a process that appends each line that it is sent to a file, and answers when the line is on the disk.</summary>
+/// <summary>The outside world: a process that appends each line that it is sent to a file, and answers when the line is on the
+/// disk.</summary>
 internal static class EffectSink
 {
     public static async Task RunAsync(string file, int port)

@@ -5,7 +5,8 @@ using Actors.CrashScenarios;
 namespace Actors.Faults;
 
 /// <summary>
-/// Stops a process just before and just after the k-th statement that it sends to the database, for every k of every scenario, and goes on with a
+/// Stops a process just before and just after the k-th statement that it sends to the database, for every k of every scenario, and goes on
+/// with a
 /// new process. <c>./test</c> plays a choice of the same matrix.
 /// </summary>
 internal static class EveryCommit
@@ -42,7 +43,8 @@ internal static class EveryCommit
         return differences.Count == 0 ? 0 : 1;
     }
 
-    /// <summary>Until a process comes to its end on both sides of k: what runs beside each other may send more than it does undisturbed.</summary>
+    /// <summary>Until a process comes to its end on both sides of k: what runs beside each other may send more than it does
+    /// undisturbed.</summary>
     private static async Task<(int Statements, int Kills)> PlayAsync(string scenario, List<string> differences)
     {
         var undisturbed = (await CrashMatrix.UndisturbedAsync(scenario)).RoundTrips;

@@ -12,7 +12,8 @@ internal sealed partial class Nemesis
         proxy.Heal();
     }
 
-    /// <summary>The machine of Postgres is gone for all, and another takes its place: until then nothing is answered, and nothing refused.</summary>
+    /// <summary>The machine of Postgres is gone for all, and another takes its place: until then nothing is answered, and nothing
+    /// refused.</summary>
     private async Task VanishAsync()
     {
         var proxies = rig.Silos.Select(silo => silo.Proxy).ToList();

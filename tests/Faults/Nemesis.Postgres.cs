@@ -46,7 +46,8 @@ internal sealed partial class Nemesis
         return InTransactionAsync($"lock table {table} in share row exclusive mode", 300, 4000);
     }
 
-    /// <summary>A snapshot and a transaction number that nothing may pass: vacuum removes nothing, and what waits for older transactions waits.</summary>
+    /// <summary>A snapshot and a transaction number that nothing may pass: vacuum removes nothing, and what waits for older transactions
+    /// waits.</summary>
     private Task OldTransactionAsync(int leastMs, int mostMs) =>
         InTransactionAsync("set transaction isolation level repeatable read; select pg_current_xact_id()", leastMs, mostMs);
 
@@ -77,7 +78,8 @@ internal sealed partial class Nemesis
         await rig.ExecuteAsync("create trigger conflict before update on accounts for each row execute function conflict()");
     });
 
-    /// <summary>A stranger locks runs and accounts one by one in any order, again and again: real deadlocks with groups and transactions.</summary>
+    /// <summary>A stranger locks runs and accounts one by one in any order, again and again: real deadlocks with groups and
+    /// transactions.</summary>
     private async Task DeadlocksAsync()
     {
         for (var watch = Stopwatch.StartNew(); watch.Elapsed < TimeSpan.FromSeconds(4);)

@@ -115,7 +115,8 @@ internal sealed partial class Nemesis
         }
     }
 
-    /// <summary>Two silos bring workflows to memory that a third one has, again and again, and do not ask it: each has them twice until their owner learns of it.</summary>
+    /// <summary>Two silos bring workflows to memory that a third one has, again and again, and do not ask it: each has them twice until
+    /// their owner learns of it.</summary>
     private async Task TwoActivationsAsync()
     {
         for (var i = 0; i < 5; i++)

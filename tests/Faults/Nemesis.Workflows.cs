@@ -13,7 +13,8 @@ internal sealed partial class Nemesis
     // 256 MiB: what there is to load takes 860, and eight of them, which could be loaded at once, 290.
     private const string SmallHeap = "0x10000000";
 
-    /// <summary>Bodies of every kind of <see cref="Misdeed.Kinds"/> at once. Each ends as it must, was called no more often than it must be,
+    /// <summary>Bodies of every kind of <see cref="Misdeed.Kinds"/> at once. Each ends as it must, was called no more often than it must
+    /// be,
     /// and left the rows that it must.</summary>
     private async Task MisbehaveAsync()
     {

@@ -6,7 +6,8 @@ using Actors.Storage;
 namespace Actors.Faults;
 
 /// <summary>
-/// The bugs that can be planted, each with what provokes it and the checks that must find it. The same provocations without a bug, <c>none</c>, must find nothing.
+/// The bugs that can be planted, each with what provokes it and the checks that must find it. The same provocations without a bug,
+/// <c>none</c>, must find nothing.
 /// </summary>
 internal static class PlantedBugs
 {

@@ -2,7 +2,8 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Actors.Faults;
 
-// A campaign of faults against real processes: ./faults [--seed N] [--minutes M] [--only NAME,…] | --every-commit [NAME,…]. Exit 0: no difference; 1: a difference; 3: something missing.
+// A campaign of faults against real processes: ./faults [--seed N] [--minutes M] [--only NAME,…] | --every-commit [NAME,…]. Exit 0: no
+// difference; 1: a difference; 3: something missing.
 switch (args)
 {
     case ["silo", var name, .. var ports]:

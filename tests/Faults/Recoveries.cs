@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Actors.Faults;
 
-/// <summary>How long it took after each fault until every workflow that ran went on, until a new call had its answer, and until what had been published was delivered.</summary>
+/// <summary>How long it took after each fault until every workflow that ran went on, until a new call had its answer, and until what had
+/// been published was delivered.</summary>
 internal sealed class Recoveries
 {
     private readonly SortedDictionary<string, Kind> _kinds = new(StringComparer.Ordinal);

@@ -10,7 +10,8 @@ using Npgsql;
 
 namespace Actors.Faults;
 
-/// <summary>A Postgres, three silos with a proxy each before it, an effect sink and an outside client: all processes of this campaign alone.</summary>
+/// <summary>A Postgres, three silos with a proxy each before it, an effect sink and an outside client: all processes of this campaign
+/// alone.</summary>
 internal sealed class Rig : IAsyncDisposable
 {
     public const string ConnectionVariable = "ACTORS_FAULTS_DATABASE";
@@ -237,7 +238,8 @@ internal sealed class Rig : IAsyncDisposable
         }
     }
 
-    /// <summary>The nemesis kills and terminates, who learns of its death ends, and so does who cannot join. Any other end is a crash, and forgiven only where memory was taken.</summary>
+    /// <summary>The nemesis kills and terminates, who learns of its death ends, and so does who cannot join. Any other end is a crash, and
+    /// forgiven only where memory was taken.</summary>
     private void Ended(SiloSlot silo)
     {
         Starts++;

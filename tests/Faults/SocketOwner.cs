@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Actors.Faults;
 
-/// <summary>Which process stands at the other end of a connection on this machine, by the kernel's tables. Knows nothing where there is no /proc.</summary>
+/// <summary>Which process stands at the other end of a connection on this machine, by the kernel's tables. Knows nothing where there is no
+/// /proc.</summary>
 internal static class SocketOwner
 {
     /// <param name="port">The connection's port on that process's side.</param>

@@ -26,7 +26,8 @@ internal enum ReceiverMode
     Resets,
 }
 
-/// <summary>Another destination of every message: an HTTP server that appends what it takes to a file, in the order of its coming, before it answers.</summary>
+/// <summary>Another destination of every message: an HTTP server that appends what it takes to a file, in the order of its coming, before
+/// it answers.</summary>
 internal sealed class WebhookReceiver : IDisposable
 {
     /// <summary>For how long a silo waits for its answer.</summary>

@@ -1,6 +1,7 @@
 namespace Actors.Support;
 
-/// <summary>Built programs of this repository, for tests that run them as processes of their own; of the same configuration as the running test program.</summary>
+/// <summary>Built programs of this repository, for tests that run them as processes of their own; of the same configuration as the running
+/// test program.</summary>
 public static class BuiltProgram
 {
     public static string Silo { get; } = In("Silo", "Actors.Silo");

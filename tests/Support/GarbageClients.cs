@@ -5,7 +5,8 @@ using System.Text;
 
 namespace Actors.Support;
 
-/// <summary>Clients that speak no protocol: random bytes, frames of Orleans with lengths that cannot be, requests of HTTP that never end, connections that say nothing.</summary>
+/// <summary>Clients that speak no protocol: random bytes, frames of Orleans with lengths that cannot be, requests of HTTP that never end,
+/// connections that say nothing.</summary>
 public static class GarbageClients
 {
     private static readonly int[] Lengths = [0, 1, -1, int.MinValue, int.MaxValue, 16, 64, 1 << 20, (100 << 20) - 1, 100 << 20, (100 << 20) + 1];

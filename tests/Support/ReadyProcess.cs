@@ -5,7 +5,8 @@ using System.Net.Sockets;
 
 namespace Actors.Support;
 
-/// <summary>A program of ours as a process that says READY, and can be killed, frozen and told to stop. Keeps what it printed. Killed at the end, whatever the test did.</summary>
+/// <summary>A program of ours as a process that says READY, and can be killed, frozen and told to stop. Keeps what it printed. Killed at
+/// the end, whatever the test did.</summary>
 public sealed class ReadyProcess : IDisposable
 {
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);

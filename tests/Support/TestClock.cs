@@ -3,7 +3,8 @@ using Npgsql;
 
 namespace Actors.Support;
 
-/// <summary>The clock of a test's database. It goes at its own pace until it is moved; the engine hears of it with its next statement.</summary>
+/// <summary>The clock of a test's database. It goes at its own pace until it is moved; the engine hears of it with its next
+/// statement.</summary>
 public sealed class TestClock
 {
     private readonly NpgsqlDataSource _source;

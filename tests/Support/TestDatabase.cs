@@ -52,7 +52,8 @@ public class TestDatabase : IAsyncLifetime
         return database;
     }
 
-    /// <summary>For Postgres' own types alone: asking a new database for all of its types was the dearest statement of most tests.</summary>
+    /// <summary>For Postgres' own types alone: asking a new database for all of its types was the dearest statement of most
+    /// tests.</summary>
     public static NpgsqlDataSource Pool(NpgsqlConnectionStringBuilder connection) =>
         new NpgsqlDataSourceBuilder(connection.ConnectionString).ConfigureTypeLoading(types => types.EnableTypeLoading(false)).Build();
 

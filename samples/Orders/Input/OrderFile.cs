@@ -8,7 +8,8 @@ namespace Actors.Orders.Input;
 /// <param name="Number">From 1.</param>
 public sealed record BadLine(int Number, string Reason);
 
-/// <summary>Orders as JSON lines: every line is an order of the list or a bad line with its number and reason; empty lines are neither.</summary>
+/// <summary>Orders as JSON lines: every line is an order of the list or a bad line with its number and reason; empty lines are
+/// neither.</summary>
 public sealed record OrderFile(IReadOnlyList<Order> Orders, IReadOnlyList<BadLine> BadLines)
 {
     private const int QuantityMax = 1_000;

@@ -2,7 +2,8 @@ using System.Security.Cryptography;
 
 namespace Actors.Orders.MainJob;
 
-/// <summary>The processes of the job but the database: the payment service, the webhook receiver, the silos. Disposing stops them, silos first.</summary>
+/// <summary>The processes of the job but the database: the payment service, the webhook receiver, the silos. Disposing stops them, silos
+/// first.</summary>
 internal sealed class JobProcesses : IAsyncDisposable
 {
     private readonly List<SupervisedProcess> _services;

@@ -23,7 +23,8 @@ internal static class RunLock
         }
     }
 
-    /// <summary>Asks the supervisor that has the lock to end, and takes it; a supervisor that does not end within a minute is killed.</summary>
+    /// <summary>Asks the supervisor that has the lock to end, and takes it; a supervisor that does not end within a minute is
+    /// killed.</summary>
     public static async Task<FileStream> TakeFromAsync(string folder, RunState state, CancellationToken cancellation)
     {
         if (TryTake(folder) is { } free)

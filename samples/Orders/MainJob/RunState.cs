@@ -6,7 +6,8 @@ using System.Text.Json;
 namespace Actors.Orders.MainJob;
 
 /// <summary>
-/// <c>.actors/run.json</c>: the ports that processes of the job keep, and which processes there are, so that the next start, or <c>--stop</c>, ends
+/// <c>.actors/run.json</c>: the ports that processes of the job keep, and which processes there are, so that the next start, or
+/// <c>--stop</c>, ends
 /// what a killed supervisor left behind. Written whole at every change.
 /// </summary>
 internal sealed class RunState

@@ -4,7 +4,8 @@ namespace Actors.Orders.MainJob;
 
 /// <summary>
 /// One process of this program under another verb, started again whenever it ends, until it is stopped. It says that it serves with a line
-/// <c>READY id url</c>; whatever else it prints goes to its log. It ends by itself when this process does, because its standard input ends then.
+/// <c>READY id url</c>; whatever else it prints goes to its log. It ends by itself when this process does, because its standard input ends
+/// then.
 /// </summary>
 internal sealed class SupervisedProcess : IAsyncDisposable
 {
@@ -43,7 +44,8 @@ internal sealed class SupervisedProcess : IAsyncDisposable
 
     public string LogFile { get; }
 
-    /// <summary>Completes when the process was stopped; fails when it ended again and again without getting ready, with the end of its log.</summary>
+    /// <summary>Completes when the process was stopped; fails when it ended again and again without getting ready, with the end of its
+    /// log.</summary>
     public Task Running => _running;
 
     /// <summary>Returns when the process serves.</summary>

@@ -11,8 +11,10 @@ namespace Actors.Orders.Reconciling;
 /// <param name="Compensated">Of the orders of the file: all that ended and were not completed.</param>
 public sealed record Reconciliation(int Orders, int Completed, int Compensated, IReadOnlyList<string> Differences)
 {
-    /// <summary>Reads everything, and compares: stock is conserved; each order ended once, as its file line says it can; each was charged exactly
-    /// once, or has its money back; the webhook got exactly the committed messages, in order per order; no acknowledged signal is lost.</summary>
+    /// <summary>Reads everything, and compares: stock is conserved; each order ended once, as its file line says it can; each was charged
+    /// exactly
+    /// once, or has its money back; the webhook got exactly the committed messages, in order per order; no acknowledged signal is
+    /// lost.</summary>
     /// <param name="orders">All orders of the file.</param>
     /// <param name="acknowledgedShips">Orders whose shipment signal was acknowledged to the carrier.</param>
     public static async Task<Reconciliation> ReadAsync(

@@ -3,7 +3,8 @@ using Npgsql;
 
 namespace Actors.Orders.Tables;
 
-/// <summary>The business tables, schema <c>orders</c>. The three changes of an order run in the workflow's transactions, and take effect with
+/// <summary>The business tables, schema <c>orders</c>. The three changes of an order run in the workflow's transactions, and take effect
+/// with
 /// them or not at all.</summary>
 public static class OrderTables
 {
@@ -17,7 +18,8 @@ public static class OrderTables
         await connection.ExecuteAsync(new CommandDefinition(OrderSql.Get("schema"), cancellationToken: cancellation));
     }
 
-    /// <summary>Names this database's shop, so that the files of the payment service and of the webhook receiver are never taken for another's.</summary>
+    /// <summary>Names this database's shop, so that the files of the payment service and of the webhook receiver are never taken for
+    /// another's.</summary>
     public static async Task<Guid> ShopAsync(NpgsqlDataSource database, CancellationToken cancellation = default)
     {
         await using var connection = await database.OpenConnectionAsync(cancellation);

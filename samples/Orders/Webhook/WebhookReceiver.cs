@@ -9,7 +9,8 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Actors.Orders.Webhook;
 
 /// <summary>
-/// Another company's end of the outbox, a process of its own: <c>POST /events</c> takes signed CloudEvents, <c>GET /deliveries</c> lists what
+/// Another company's end of the outbox, a process of its own: <c>POST /events</c> takes signed CloudEvents, <c>GET /deliveries</c> lists
+/// what
 /// came first. Now and then it fails, so that messages come twice; a repeat is taken and not written again.
 /// </summary>
 public static class WebhookReceiver

@@ -8,7 +8,8 @@ using Xunit;
 namespace Actors.Grains.Tests.Execution;
 
 /// <summary>
-/// Bytes that nobody meant: from clients, in mail from SQL, in a stored history. Each is taken, refused with a typed error or set aside; the engine lives on,
+/// Bytes that nobody meant: from clients, in mail from SQL, in a stored history. Each is taken, refused with a typed error or set aside;
+/// the engine lives on,
 /// and a run never fails for what somebody else sent to it. Random; the seed is printed.
 /// </summary>
 public sealed class BadInputTests(TestDatabase database, ITestOutputHelper output) : IClassFixture<TestDatabase>

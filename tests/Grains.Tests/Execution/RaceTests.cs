@@ -11,7 +11,8 @@ namespace Actors.Grains.Tests.Execution;
 /// <summary>Races and fan-outs take the same branch live and in replay, after a crash in between.</summary>
 public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabase>
 {
-    /// <summary>Runs the code until it waits for a poke, lets the process die there, and ends it on another, whose slow steps are fast.</summary>
+    /// <summary>Runs the code until it waits for a poke, lets the process die there, and ends it on another, whose slow steps are
+    /// fast.</summary>
     private async Task<string> CrashAndEndAsync(string id, Func<Scripted, Func<string, Task<string>>, Task<string>> code, Func<TestEngine, Task>? meanwhile = null)
     {
         var (slow, waits) = (new Gate(), new Gate());

@@ -6,7 +6,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Actors.Grains.Tests.Execution;
 
-/// <summary>What a <see cref="Scripted"/> workflow does, as a test writes it. Each engine has its own: another script is changed code.</summary>
+/// <summary>What a <see cref="Scripted"/> workflow does, as a test writes it. Each engine has its own: another script is changed
+/// code.</summary>
 internal sealed class Script(Func<Scripted, Task<string>> run)
 {
     public Func<Scripted, Task<string>> Run { get; } = run;

@@ -4,7 +4,8 @@ using Xunit;
 
 namespace Actors.Grains.Tests.Execution;
 
-/// <summary>Signals and topics: acknowledged after their commit, delivered once, in the order of the journal, whatever state the run is in.</summary>
+/// <summary>Signals and topics: acknowledged after their commit, delivered once, in the order of the journal, whatever state the run is
+/// in.</summary>
 public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatabase>
 {
     private static async Task<string> HearThree(Scripted w)

@@ -4,7 +4,8 @@ using Xunit;
 
 namespace Actors.Outbox;
 
-/// <summary>What the order across workflows hangs on: a message's id is drawn in the round trip of its COMMIT, by both ways to commit.</summary>
+/// <summary>What the order across workflows hangs on: a message's id is drawn in the round trip of its COMMIT, by both ways to
+/// commit.</summary>
 [EachPostgres]
 public sealed class CommitOrderTests(TestDatabase database) : IClassFixture<TestDatabase>
 {

@@ -5,7 +5,8 @@ using Xunit;
 
 namespace Actors.Outbox;
 
-/// <summary>The floor rises behind what is delivered, never over what may still come, and spares reads what a held snapshot keeps in the indexes.</summary>
+/// <summary>The floor rises behind what is delivered, never over what may still come, and spares reads what a held snapshot keeps in the
+/// indexes.</summary>
 [EachPostgres]
 public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxScene>, IAsyncLifetime
 {
@@ -85,7 +86,8 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         Assert.Equal(row.Id - 1, Assert.Single(await table.ReadLanesAsync("hook", Lane(row), 10, Cancel)).Id);
     }
 
-    /// <summary>Transactions get their numbers in one order, ids in another, and end in a third: a snapshot's xmax knows only those that have ended.</summary>
+    /// <summary>Transactions get their numbers in one order, ids in another, and end in a third: a snapshot's xmax knows only those that
+    /// have ended.</summary>
     [Fact]
     public async Task A_late_message_of_a_younger_transaction_holds_it_down_too()
     {

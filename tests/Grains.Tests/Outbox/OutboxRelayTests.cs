@@ -107,7 +107,8 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
     [Fact]
     public async Task Lanes_of_two_destinations_with_the_same_number_do_not_meet()
     {
-        // Without a key a lane's number is instance # hash of the destination: a second instance that makes the same number for another destination.
+        // Without a key a lane's number is instance # hash of the destination: a second instance that makes the same number for another
+        // destination.
         var workflow = await scene.WorkflowAsync();
         var twin = await scene.ReadAsync<long>($"select {workflow} # hashtextextended('hook', 0) # hashtextextended('other', 0)");
         await scene.ExecuteAsync($"""

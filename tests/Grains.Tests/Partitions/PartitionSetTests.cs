@@ -10,7 +10,8 @@ public sealed class PartitionSetTests
 
     private readonly PartitionSet _set = new();
 
-    /// <summary>Two grains of one range overlap when Orleans moves it away and back: the first still ends while the second is at work.</summary>
+    /// <summary>Two grains of one range overlap when Orleans moves it away and back: the first still ends while the second is at
+    /// work.</summary>
     [Fact]
     public void A_holder_that_leaves_late_takes_nothing_from_its_successor()
     {

@@ -82,7 +82,8 @@ public sealed class RetentionTests
         Assert.Equal(0L, await ScalarAsync(database, "select (select count(*) from actors.workflows) + (select count(*) from actors.journal)"));
     }
 
-    /// <summary>The end of a pass is one moment, whatever time its batches take; and a message is younger than the end of its run, by some statements.</summary>
+    /// <summary>The end of a pass is one moment, whatever time its batches take; and a message is younger than the end of its run, by some
+    /// statements.</summary>
     [Theory]
     [InlineData("- interval '1 day' + interval '1 second'")]
     [InlineData("- interval '1 day' - interval '1 second'")]

@@ -7,7 +7,8 @@ using Xunit;
 
 namespace Actors.Grains.Tests.Promises;
 
-/// <summary>One short test for each promise of docs/GUARANTEES.md, by its name. What tries to break them is in the other tests and on real processes.</summary>
+/// <summary>One short test for each promise of docs/GUARANTEES.md, by its name. What tries to break them is in the other tests and on real
+/// processes.</summary>
 [EachPostgres]
 public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestDatabase>, IAsyncLifetime
 {

@@ -5,7 +5,8 @@ using Xunit;
 
 namespace Actors.Grains.Tests.Storage;
 
-/// <summary>The connection that an own thread commits over. A round trip that is not over when its call returns would show that its socket does not block.</summary>
+/// <summary>The connection that an own thread commits over. A round trip that is not over when its call returns would show that its socket
+/// does not block.</summary>
 [EachPostgres]
 public sealed class BlockingSocketTests(TestDatabase database) : IClassFixture<TestDatabase>
 {

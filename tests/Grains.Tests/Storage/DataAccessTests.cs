@@ -10,7 +10,8 @@ using Xunit;
 
 namespace Actors.Grains.Tests.Storage;
 
-/// <summary>A silo or client that cannot use its database says what, where and what to do; one whose database is not there yet waits for it.</summary>
+/// <summary>A silo or client that cannot use its database says what, where and what to do; one whose database is not there yet waits for
+/// it.</summary>
 public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<FreshDatabase>
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

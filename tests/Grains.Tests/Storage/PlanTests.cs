@@ -7,7 +7,8 @@ using Xunit;
 namespace Actors.Grains.Tests.Storage;
 
 /// <summary>
-/// Every statement on a path that is walked often probes its tables by key, with the engine's settings, whatever the tables held and were known to
+/// Every statement on a path that is walked often probes its tables by key, with the engine's settings, whatever the tables held and were
+/// known to
 /// hold when its plan was made: nothing, five runs, a hundred thousand.
 /// </summary>
 [EachPostgres]

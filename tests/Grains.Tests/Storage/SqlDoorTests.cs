@@ -7,7 +7,8 @@ using Xunit;
 namespace Actors.Grains.Tests.Storage;
 
 /// <summary>
-/// The functions that anybody calls from SQL: what they accept happens to exactly the workflow that was named, byte for byte; the rest is refused
+/// The functions that anybody calls from SQL: what they accept happens to exactly the workflow that was named, byte for byte; the rest is
+/// refused
 /// with AC003 and writes nothing. Random names, most of them hostile; the seed is printed.
 /// </summary>
 [EachPostgres]
@@ -107,7 +108,8 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
     private const string StartMany = "select actors.start_workflows($1, $3, array[$2], array['1']::json[]) >= 0";
     private const string Send = "select actors.send($1, $2, $3, $4, '1')";
 
-    /// <summary>What it returned, or the SQLSTATE of its refusal. What Npgsql or the server cannot take as text never gets to the function.</summary>
+    /// <summary>What it returned, or the SQLSTATE of its refusal. What Npgsql or the server cannot take as text never gets to the
+    /// function.</summary>
     private async Task<(object? Value, string? Code)> CallAsync(string sql, string?[] names)
     {
         await using var command = database.DataSource.CreateCommand(sql);

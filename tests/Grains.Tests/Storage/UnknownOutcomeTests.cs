@@ -64,7 +64,8 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         }
     }
 
-    /// <summary>As Npgsql throws when an answer is not what it expects: no NpgsqlException. The store has one lane, which must go on.</summary>
+    /// <summary>As Npgsql throws when an answer is not what it expects: no NpgsqlException. The store has one lane, which must go
+    /// on.</summary>
     [Fact]
     public async Task Whatever_a_look_at_the_outcome_meets_the_entry_is_answered_and_its_lane_goes_on()
     {

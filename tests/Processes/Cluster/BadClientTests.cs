@@ -7,7 +7,8 @@ using Xunit;
 
 namespace Actors.Processes.Cluster;
 
-/// <summary>What anybody may send to the doors of a silo: it lives on, serves, and takes no more memory for it. The seed is printed.</summary>
+/// <summary>What anybody may send to the doors of a silo: it lives on, serves, and takes no more memory for it. The seed is
+/// printed.</summary>
 public sealed class BadClientTests(ITestOutputHelper output)
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
