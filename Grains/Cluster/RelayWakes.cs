@@ -15,7 +15,7 @@ internal sealed class RelayWakes(IClusterMembershipService members, ILocalSiloDe
     /// <summary>Costs next to nothing and never waits.</summary>
     public void Wake()
     {
-        Volatile.Write(ref _wanted, 1);
+        Interlocked.Exchange(ref _wanted, 1); // A fence, as below: one of the two sees the other.
         if (Volatile.Read(ref _waking) == 0 && Interlocked.Exchange(ref _waking, 1) == 0)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static wakes => _ = wakes.WakeAsync(), this, preferLocal: false);
@@ -26,21 +26,33 @@ internal sealed class RelayWakes(IClusterMembershipService members, ILocalSiloDe
     {
         while (Interlocked.Exchange(ref _wanted, 0) == 1)
         {
-            foreach (var member in members.CurrentSnapshot.Members.Values)
+            try
             {
-                if (member.Status == SiloStatus.Active && !member.SiloAddress.Equals(here.SiloAddress))
-                {
-                    _ = grains.GetGrain<ISiloGrain>(member.SiloAddress.ToParsableString()).WakeRelayAsync();
-                }
+                WakeOthers();
+            }
+            catch (Exception)
+            {
+                // This silo is leaving, or not there yet: the polls find it.
             }
 
             await Task.Delay(Rest, time);
         }
 
-        Volatile.Write(ref _waking, 0);
+        Interlocked.Exchange(ref _waking, 0);
         if (Volatile.Read(ref _wanted) == 1)
         {
             Wake(); // It came between the two.
+        }
+    }
+
+    private void WakeOthers()
+    {
+        foreach (var member in members.CurrentSnapshot.Members.Values)
+        {
+            if (member.Status == SiloStatus.Active && !member.SiloAddress.Equals(here.SiloAddress))
+            {
+                _ = grains.GetGrain<ISiloGrain>(member.SiloAddress.ToParsableString()).WakeRelayAsync();
+            }
         }
     }
 }
