@@ -29,8 +29,7 @@ public sealed class ActorsClientOptions
 public static class ActorsClientHosting
 {
     /// <summary>Adds <see cref="IWorkflowClient"/> over a connection to the silos, which it finds in Postgres. The host's start waits until
-    /// a silo answers,
-    /// and ends with <see cref="DatabaseAccessException"/> where Postgres does not let it in.</summary>
+    /// a silo answers, and ends with <see cref="DatabaseAccessException"/> where Postgres does not let it in.</summary>
     /// <param name="connectionString">Npgsql connection string of the silos' database; the client reads the list of silos there and nothing
     /// else.</param>
     /// <exception cref="ArgumentException">The connection string is empty, or names no server.</exception>

@@ -16,12 +16,10 @@ public interface IWorkflowClient
         where TContract : class, IWorkflow;
 
     /// <summary>Starts all of these workflows with the caller's own rows, or none: they exist when the caller's transaction commits, and
-    /// silos
-    /// take them up as they have room, beginning within a second. When this throws, the transaction is as it was before. Inputs are read as
-    /// they are sent, some thousands at a time, so a million may come from a stream.</summary>
+    /// silos take them up as they have room, beginning within a second. When this throws, the transaction is as it was before. Inputs are
+    /// read as they are sent, some thousands at a time, so a million may come from a stream.</summary>
     /// <param name="inputs">Id and input of each. Ids are those of <see cref="Get"/>; one that exists as the same type is left as it is.
-    /// They
-    /// are read while those before them are written: what makes them may not use the transaction's connection.</param>
+    /// They are read while those before them are written: what makes them may not use the transaction's connection.</param>
     /// <param name="transaction">Open transaction on the database that holds the workflows; Npgsql's.</param>
     /// <typeparam name="TInput">The contract's input type; another is an <see cref="ArgumentException"/>.</typeparam>
     /// <returns>How many were made.</returns>

@@ -8,8 +8,7 @@ public sealed record StartOptions
 
     /// <summary>Of a start with <see cref="StartPolicy.Reject"/> or <see cref="StartPolicy.StartNew"/>: a repeat with the same id answers
     /// with the run that the first one made, and makes no other; one that found a run made none, and is asked anew, unless that run took
-    /// its
-    /// signal. 1 to 200 characters without control characters. Default: a new id, kept over the call's own retries. With
+    /// its signal. 1 to 200 characters without control characters. Default: a new id, kept over the call's own retries. With
     /// <see cref="StartPolicy.Attach"/> the workflow's id is enough for the run, and this is the message id of a signal without
     /// one.</summary>
     public string? RequestId { get; init; }

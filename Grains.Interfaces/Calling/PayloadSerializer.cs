@@ -109,8 +109,7 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
 
     /// <summary>
     /// The arguments that the method takes, whatever version of it the caller knew: those that are missing at the end take their declared
-    /// defaults (<c>params</c>:
-    /// none), and those that are too many are left out.
+    /// defaults (<c>params</c>: none), and those that are too many are left out.
     /// </summary>
     /// <param name="surplus">How many were left out.</param>
     /// <exception cref="PayloadException">One is missing that has no default, or cannot be read as its parameter's type.</exception>

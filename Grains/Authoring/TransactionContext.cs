@@ -38,8 +38,7 @@ public sealed class TransactionContext
     public CancellationToken Cancellation => _attempt.Token;
 
     /// <summary>The host's services in a scope of this attempt's own, which ends when the body returns: a DbContext from here is shared
-    /// with
-    /// nothing else, while what the workflow's constructor takes is shared by all of its bodies for as long as the run is in
+    /// with nothing else, while what the workflow's constructor takes is shared by all of its bodies for as long as the run is in
     /// memory.</summary>
     /// <exception cref="ObjectDisposedException">The body has ended.</exception>
     public IServiceProvider Services => _attempt.Services;

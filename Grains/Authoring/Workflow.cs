@@ -105,8 +105,7 @@ public abstract class Workflow
     /// <summary>Puts a message into the outbox with the workflow's next commit, once. Inside a step or transaction, use theirs.</summary>
     /// <param name="topic">Must have a destination (<c>Outbox</c> in AddActors), else this throws.</param>
     /// <param name="key">Messages of one destination and key arrive in the order of their commits, also those of several workflows, and
-    /// wait for each other; without a
-    /// key (empty) they keep their order within the workflow alone. 0 to 200 characters.</param>
+    /// wait for each other; without a key (empty) they keep their order within the workflow alone. 0 to 200 characters.</param>
     /// <param name="message">Written as JSON now.</param>
     protected void Publish<T>(
         string topic, string key, T message, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>

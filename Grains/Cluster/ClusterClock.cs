@@ -2,13 +2,12 @@ namespace Actors.Cluster;
 
 /// <summary>
 /// One time of day for all silos, the database's, whatever the clocks of their machines show: as this process last heard it, moved on by
-/// the monotonic
-/// clock beneath. It never goes back: where the database's clock is set back, it goes a tenth slower until both agree.
+/// the monotonic clock beneath. It never goes back: where the database's clock is set back, it goes a tenth slower until both agree.
 /// </summary>
 /// <remarks>
 /// Orleans 10 compares times of day that different silos wrote, and schedules its membership by that of its last turn. With the machines'
-/// own clocks, a
-/// silo that is ten minutes ahead declares dead who joins, and one that is set back by as much stops telling the others that it lives.
+/// own clocks, a silo that is ten minutes ahead declares dead who joins, and one that is set back by as much stops telling the others that
+/// it lives.
 /// </remarks>
 internal sealed class ClusterClock(TimeProvider beneath) : TimeProvider
 {

@@ -9,8 +9,7 @@ namespace Actors.Cluster;
 /// <summary>
 /// Before a silo joins: members of the last cluster that are certainly dead are retired from Orleans' table, so that a cluster of which
 /// every silo was killed is back in seconds. Certain is: declared dead; or an older process on this very endpoint; or every member's lease
-/// has
-/// expired by the database's clock and none was renewed while this silo watched. When unsure, it changes nothing and Orleans decides.
+/// has expired by the database's clock and none was renewed while this silo watched. When unsure, it changes nothing and Orleans decides.
 /// </summary>
 internal sealed partial class ColdStart(EngineDatabase database, string clusterId, TimeSpan sweepInterval, ILogger<ColdStart> log)
 {

@@ -4,11 +4,9 @@ namespace Actors.Cluster;
 
 /// <summary>
 /// A process whose heap is full ends at once, as if it were killed. An <see cref="OutOfMemoryException"/> in the middle of Npgsql, Orleans
-/// or the thread
-/// pool leaves waits that nobody ends, and a silo that lives but does not go on keeps its workflows from all others. While half of the
-/// heap's limit is
-/// free, an array that is too large is the affair of who asked for it. The limit: the container's or <c>DOTNET_GCHeapHardLimit</c>, else
-/// the machine's memory.
+/// or the thread pool leaves waits that nobody ends, and a silo that lives but does not go on keeps its workflows from all others. While
+/// half of the heap's limit is free, an array that is too large is the affair of who asked for it. The limit: the container's or
+/// <c>DOTNET_GCHeapHardLimit</c>, else the machine's memory.
 /// </summary>
 internal static class FullHeap
 {

@@ -8,10 +8,8 @@ namespace Actors.Cluster;
 
 /// <summary>
 /// For callers in this silo: a run in its memory is called without its grain between, under the time-out that a call of that has; any other
-/// through
-/// its grain. A start stays here as long as <see cref="StartsHere"/> says so. The engine's waits, some of which many share, go on whatever
-/// becomes of a
-/// caller's context. A caller's code goes on where the answer came: perhaps on the journal's own thread.
+/// through its grain. A start stays here as long as <see cref="StartsHere"/> says so. The engine's waits, some of which many share, go on
+/// whatever becomes of a caller's context. A caller's code goes on where the answer came: perhaps on the journal's own thread.
 /// </summary>
 internal sealed class SiloRoute(
     WorkflowEngine engine, WorkflowCalls calls, IGrainFactory grains, StartsHere starts, IOptions<SiloMessagingOptions> messaging) : IWorkflowRoute

@@ -7,9 +7,8 @@ namespace Actors.Cluster;
 
 /// <summary>
 /// The address of one workflow: hands calls to this silo's engine. It is made by the first call that comes from elsewhere, where the run
-/// is, and goes
-/// with the run. It holds no state, and decides nothing: two of them at once, which Orleans allows for a while, are sorted out by the
-/// fence.
+/// is, and goes with the run. It holds no state, and decides nothing: two of them at once, which Orleans allows for a while, are sorted out
+/// by the fence.
 /// </summary>
 [Reentrant, WithItsRun]
 internal sealed class WorkflowGrain(WorkflowEngine engine, WorkflowCalls calls) : Grain, IWorkflowGrain

@@ -64,8 +64,8 @@ public sealed class ExecutionOptions
 
     /// <summary>
     /// How long an ended run is kept, by the database's clock; then its history, its result and its id are gone, and the id may start anew.
-    /// A run with an
-    /// undelivered message or a dead letter stays until it has none. Set it longer than anybody may repeat a start or ask for a result.
+    /// A run with an undelivered message or a dead letter stays until it has none. Set it longer than anybody may repeat a start or ask for
+    /// a result.
     /// </summary>
     /// <value>1 minute to 10,000 days, or null: for ever. Default null.</value>
     [Range(typeof(TimeSpan), "00:01:00", "10000.00:00:00")]

@@ -94,8 +94,7 @@ internal sealed partial class ResidentRun
     public string? TurnProblem { get; set; }
 
     /// <summary>Replays the history and goes on from there, then handles what was asked since. Called once. On an <see cref="OwnThread"/>
-    /// it
-    /// goes next there: what it commits goes with what else the answers bring.</summary>
+    /// it goes next there: what it commits goes with what else the answers bring.</summary>
     public void Begin() => _queue.Begin();
 
     /// <summary>Handles the work after all that was posted before it, apart from the caller, and then commits what is ready.</summary>

@@ -4,8 +4,8 @@ namespace Actors.Execution;
 
 /// <summary>
 /// Reports a turn that has blocked its thread for two seconds: workflow code that waits with .Result, sleeps, or computes too long. It
-/// looks four times
-/// a second from a thread of its own and counts its own looks, so that a stopped process or a starved pool is not blamed on the code.
+/// looks four times a second from a thread of its own and counts its own looks, so that a stopped process or a starved pool is not blamed
+/// on the code.
 /// </summary>
 internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch> log) : IDisposable
 {

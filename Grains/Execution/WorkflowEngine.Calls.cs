@@ -233,8 +233,7 @@ internal sealed partial class WorkflowEngine
         && await Context.Claims.LookAsync(id) is { Status: WorkflowStatus.Running, Owner: { } owner } && owner != Context.Database.Silo;
 
     /// <summary>The call is about this run, and from a caller with its contract: two may share a stored name, so a caller's is compared
-    /// with
-    /// the one that this silo has under it.</summary>
+    /// with the one that this silo has under it.</summary>
     private void CheckCaller(StoredRun? run, WorkflowCall call)
     {
         if (run is null)

@@ -35,8 +35,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     public bool IsStopping => _stopping;
 
     /// <summary>Runs that the database may hold for this silo although they are not in its memory: their claim was not answered, or a fault
-    /// threw them out.
-    /// Nobody else finds them, so they must be woken until that is answered.</summary>
+    /// threw them out. Nobody else finds them, so they must be woken until that is answered.</summary>
     public IEnumerable<WorkflowId> Unsure => _unsure.Keys;
 
     public ResidentRun? Resident(WorkflowId id) => _residents.GetValueOrDefault(id);

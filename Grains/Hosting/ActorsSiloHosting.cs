@@ -22,10 +22,9 @@ public static class ActorsSiloHosting
 {
     /// <summary>
     /// Adds the engine, an Orleans silo on the same Postgres (clustering, reminders, default grain storage), <see cref="IWorkflowClient"/>
-    /// and
-    /// health checks tagged <c>live</c> and <c>ready</c>. Call once; give the host a shutdown time-out longer than
-    /// <see cref="ActorsClusterOptions.DrainLimit"/>.
-    /// Where the host has no <see cref="TimeProvider"/> of its own it gets one that shows the database's time, for Orleans too.
+    /// and health checks tagged <c>live</c> and <c>ready</c>. Call once; give the host a shutdown time-out longer than
+    /// <see cref="ActorsClusterOptions.DrainLimit"/>. Where the host has no <see cref="TimeProvider"/> of its own it gets one that shows
+    /// the database's time, for Orleans too.
     /// </summary>
     /// <param name="connectionString">Npgsql connection string of the database that holds workflows and business tables alike.</param>
     /// <exception cref="ArgumentException">The connection string is empty, or names no server.</exception>

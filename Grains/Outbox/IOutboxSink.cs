@@ -3,8 +3,7 @@ namespace Actors;
 /// <summary>Where the outbox relay delivers the messages of one destination.</summary>
 /// <remarks>
 /// A message arrives at least once, every time with the same <see cref="OutboxMessage.Id"/>. The next message of the same run and key comes
-/// only
-/// after this call returned. Calls for other keys run beside it: an implementation is thread-safe.
+/// only after this call returned. Calls for other keys run beside it: an implementation is thread-safe.
 /// </remarks>
 public interface IOutboxSink
 {

@@ -8,15 +8,11 @@ namespace Actors.Outbox;
 /// </summary>
 /// <remarks>
 /// Why it is no cursor: an id is drawn by a transaction that has its number by then (the fence comes first). The relay has read a committed
-/// row
-/// with id M; a look at the database that was sent later says X, the first transaction number not given out (a snapshot's xmax is lower: it
-/// is the first
-/// after those that have ended). Whoever drew an id up to M has a number
-/// below X. Once a look says that all transactions below X have ended, what it shows of the ids up to M is all there ever will be: the
-/// floor is the
-/// lowest of those that are left, or M + 1. Ids only go up: messages that are driven again get new ones, and a sequence that Postgres
-/// recovers
-/// is not behind what was committed. A standby that was promoted without the last commits may be, so another timeline begins anew.
+/// row with id M; a look at the database that was sent later says X, the first transaction number not given out (a snapshot's xmax is
+/// lower: it is the first after those that have ended). Whoever drew an id up to M has a number below X. Once a look says that all
+/// transactions below X have ended, what it shows of the ids up to M is all there ever will be: the floor is the lowest of those that are
+/// left, or M + 1. Ids only go up: messages that are driven again get new ones, and a sequence that Postgres recovers is not behind what
+/// was committed. A standby that was promoted without the last commits may be, so another timeline begins anew.
 /// </remarks>
 internal sealed class OutboxFloor
 {

@@ -7,8 +7,7 @@ namespace Actors.Outbox;
 
 /// <summary>
 /// Delivers every message of a committed entry at least once, first deliveries of a lane (destination and key; without a key, destination
-/// and run)
-/// in order, for the partitions of lanes that it is given. Destinations run apart from each other; this class only wakes them.
+/// and run) in order, for the partitions of lanes that it is given. Destinations run apart from each other; this class only wakes them.
 /// </summary>
 internal sealed partial class OutboxRelay
 {
@@ -33,8 +32,7 @@ internal sealed partial class OutboxRelay
     }
 
     /// <summary>Ends soon after <paramref name="stop"/>: deliveries that run are cancelled, what was acknowledged is deleted if that takes
-    /// less than a second.
-    /// Never throws for the database or a sink: waits, and goes on by itself.</summary>
+    /// less than a second. Never throws for the database or a sink: waits, and goes on by itself.</summary>
     public Task RunAsync(CancellationToken stop) => _destinations.Length == 0
         ? Task.CompletedTask
         : Task.WhenAll(_destinations.Select(destination => Task.Run(() => destination.RunAsync(stop), CancellationToken.None)).Append(PollAsync(stop)));
@@ -49,8 +47,7 @@ internal sealed partial class OutboxRelay
     }
 
     /// <summary>Moves all dead letters of a destination back, in order and with all their attempts before them; returns how many. Each goes
-    /// behind what its
-    /// lane holds now. A thousand a commit: after an error those before it have moved.</summary>
+    /// behind what its lane holds now. A thousand a commit: after an error those before it have moved.</summary>
     public async Task<int> RedriveAsync(string destination, CancellationToken cancellation = default)
     {
         NameRule.Checked(destination, "The name of an outbox destination", OutboxRoutes.DestinationMax);

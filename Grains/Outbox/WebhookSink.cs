@@ -8,8 +8,7 @@ namespace Actors;
 
 /// <summary>
 /// Delivers each message as a CloudEvents 1.0 event over HTTP POST, signed as Standard Webhooks asks. A 2xx answer means delivered; 410
-/// Gone makes a
-/// dead letter at once; everything else is a failed attempt.
+/// Gone makes a dead letter at once; everything else is a failed attempt.
 /// </summary>
 /// <remarks>
 /// Structured mode (<c>application/cloudevents+json</c>): the signature covers the body, and so the type, subject and source too, and a key

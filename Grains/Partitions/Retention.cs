@@ -8,9 +8,8 @@ namespace Actors.Partitions;
 
 /// <summary>
 /// Deletes runs that ended longer ago than they are kept for: journal, undelivered mail and row, in one transaction a batch. A run of which
-/// a message is
-/// still to be delivered, or is a dead letter, stays. Batches are small, and a pause as long as each follows it: the hot path hardly
-/// notices.
+/// a message is still to be delivered, or is a dead letter, stays. Batches are small, and a pause as long as each follows it: the hot path
+/// hardly notices.
 /// </summary>
 /// <param name="keepIds">How long the ids that a run took are remembered at least, while its workflow has a run.</param>
 internal sealed partial class Retention(EngineDatabase database, PartitionSet partitions, TimeSpan? keep, TimeSpan keepIds, ILogger<Retention> log)

@@ -9,8 +9,7 @@ namespace Actors.Partitions;
 
 /// <summary>
 /// The safety net under every direct call: looks at the database once an interval, in one statement, for work that nobody was told of, and
-/// renews
-/// the silo's lease. A lost wake costs at most an interval.
+/// renews the silo's lease. A lost wake costs at most an interval.
 /// </summary>
 /// <param name="unsure">Runs that this silo may own without having them: to be woken until that is answered.</param>
 /// <param name="room">How many more runs this silo's memory takes: new ones wait in the database for it.</param>

@@ -8,16 +8,12 @@ namespace Actors.Storage;
 
 /// <summary>
 /// Gives a connection a socket that blocks the thread which sends and reads: asynchronous calls of Npgsql then end before they return. A
-/// round trip is two
-/// system calls and one thread to wake, where a socket of .NET takes four and two: it tries, hears from a thread that waits for all
-/// sockets, and has
-/// a thread of the pool try again. For connections that only an <see cref="OwnThread"/> uses.
+/// round trip is two system calls and one thread to wake, where a socket of .NET takes four and two: it tries, hears from a thread that
+/// waits for all sockets, and has a thread of the pool try again. For connections that only an <see cref="OwnThread"/> uses.
 /// </summary>
 /// <remarks>.NET never makes a socket block that did not once (SafeSocketHandle.IsNonBlocking), and Npgsql has no way to give it one: the
-/// flag is taken
-/// from the descriptor, and the descriptor from the epoll instances, which would wake their thread for nothing each time something arrives.
-/// .NET
-/// knows of neither, and need not: only a call that would block asks for its events, and none does.</remarks>
+/// flag is taken from the descriptor, and the descriptor from the epoll instances, which would wake their thread for nothing each time
+/// something arrives. .NET knows of neither, and need not: only a call that would block asks for its events, and none does.</remarks>
 internal static class BlockingSocket
 {
     // fcntl.h and sys/epoll.h of Linux, the same on x64 and arm64.

@@ -6,8 +6,7 @@ namespace Actors.Storage;
 
 /// <summary>
 /// The engine's connections, in pools, so that nothing starves the journal: those of groups, one a lane; one for the engine's other
-/// statements;
-/// the settings of both hold their plans; and one for transactions and the work around them.
+/// statements; the settings of both hold their plans; and one for transactions and the work around them.
 /// </summary>
 internal sealed class EngineDatabase : IAsyncDisposable
 {
@@ -81,8 +80,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
     }
 
     /// <summary>The same for a group, over a connection that only groups use, the one that was used last if it is free: its server process
-    /// has at hand
-    /// what it needs. There are as many as there were ever groups at the same time, and one more, which blocks, for an
+    /// has at hand what it needs. There are as many as there were ever groups at the same time, and one more, which blocks, for an
     /// <see cref="OwnThread"/>.</summary>
     public async ValueTask<T> CommitGroupAsync<T>(Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read)
     {

@@ -51,8 +51,7 @@ internal sealed class Entry
     public IReadOnlyList<JournalRow> MessageRows => Rows.Exists(row => row.MessageId is not null) ? Rows.FindAll(row => row.MessageId is not null) : [];
 
     /// <summary>Timers that stand after it. One that fires, or is given up, in the entry that sets it is not set at all, and a retry may
-    /// set
-    /// its timer twice in one entry.</summary>
+    /// set its timer twice in one entry.</summary>
     public IReadOnlyList<(int Seq, DateTimeOffset Due)> SetTimers => Ends || !Rows.Exists(row => row.DueAt is not null) ? []
         : [.. Rows.Where(row => row.DueAt is not null && !ClearedTimers.Contains(row.Seq)).GroupBy(row => row.Seq, (seq, rows) => (seq, rows.Last().DueAt!.Value))];
 

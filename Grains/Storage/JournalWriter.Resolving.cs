@@ -75,8 +75,7 @@ internal sealed partial class JournalWriter
     }
 
     /// <summary>What became of a body's transaction: committed, unmoved, or fenced. Its epoch is raised first, so that a COMMIT still on
-    /// its
-    /// way can no longer succeed.</summary>
+    /// its way can no longer succeed.</summary>
     internal async Task<CommitReply> ResolveAsync(Entry entry)
     {
         var states = await RunStatesAsync([entry], raise: true);

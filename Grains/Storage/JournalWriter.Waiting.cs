@@ -100,8 +100,7 @@ internal sealed partial class JournalWriter
     }
 
     /// <summary>Tries until it is settled. What the data itself forbids is rejected; all else may pass, and may wait for as long as it
-    /// must,
-    /// on another connection, and nobody waits for it.</summary>
+    /// must, on another connection, and nobody waits for it.</summary>
     private async Task WaitAsync(List<PendingCommit> left, Exception error)
     {
         for (var tries = 1; left.Count > 0; tries++)

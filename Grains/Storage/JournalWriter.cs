@@ -56,10 +56,9 @@ internal sealed partial class JournalWriter : IAsyncDisposable
             : throw new WorkflowUnavailableException("This silo is shutting down: repeat the start with the same id.");
     }
 
-    /// <summary>Ends when the outcome of everything that was submitted is certain; the last replies may still be under way. From now on
-    /// a database that is away is not waited for: what cannot be resolved is answered as fenced, since this owner will write no more, and
-    /// whoever comes
-    /// after finds the truth.</summary>
+    /// <summary>Ends when the outcome of everything that was submitted is certain; the last replies may still be under way. From now on a
+    /// database that is away is not waited for: what cannot be resolved is answered as fenced, since this owner will write no more, and
+    /// whoever comes after finds the truth.</summary>
     public async ValueTask DisposeAsync()
     {
         await _closing.CancelAsync();

@@ -3,8 +3,7 @@ namespace Actors.Storage;
 
 /// <summary>
 /// Bugs on purpose, in no build but that of <c>./faults --planted</c>: at most one, as the environment says. The campaign of faults must
-/// find it, else
-/// it sees nothing. Some are a line where the code would be wrong, the others another text of a statement.
+/// find it, else it sees nothing. Some are a line where the code would be wrong, the others another text of a statement.
 /// </summary>
 internal static class Planted
 {

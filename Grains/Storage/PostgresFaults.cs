@@ -18,13 +18,12 @@ internal static class PostgresFaults
     public static bool IsCertainAbort(PostgresException error) => error.InvariantSeverity == "ERROR";
 
     /// <summary>False when the data itself is refused, whenever it comes: bad values, constraints, limits, exceptions of triggers. All else
-    /// (locks,
-    /// conflicts, a server out of room, missing rights or tables) may pass later, by itself or when people have mended it.</summary>
+    /// (locks, conflicts, a server out of room, missing rights or tables) may pass later, by itself or when people have mended
+    /// it.</summary>
     public static bool MayPass(PostgresException error) => error.SqlState is not (['2', '2' or '3', ..] or ['5', '4', ..] or ['P', '0', ..]);
 
     /// <summary>True for what the server or another transaction did to a COMMIT of users' code: conflicts, locks, resources,
-    /// administration. All else, codes
-    /// of users' triggers among it, would come again for ever.</summary>
+    /// administration. All else, codes of users' triggers among it, would come again for ever.</summary>
     public static bool MayCommitLater(PostgresException error) => error.SqlState is ['4', '0', ..] or ['5', '3' or '5' or '7' or '8', ..] or ['X', 'X', ..];
 
     /// <summary>True for a transaction that lost against another and may simply run again; also when a library has wrapped the

@@ -6,8 +6,7 @@ using static Actors.Storage.Columns;
 namespace Actors.Storage;
 
 /// <summary>What calls read and write about one workflow beside its owner's commits: letters, ids that repeat, outcomes, the opening of
-/// what
-/// was set aside. Each is one round trip and one transaction.</summary>
+/// what was set aside. Each is one round trip and one transaction.</summary>
 internal sealed class RunTable(EngineDatabase database)
 {
     private const int UndeliveredMax = 100;

@@ -7,8 +7,7 @@ namespace Actors.Storage;
 /// <summary>
 /// Counts the engine's round trips to Postgres, and knows which are not answered and which fail again and again. For crash tests it kills
 /// this process just before or just after the k-th of them (<c>ACTORS_CRASH_AT=before:k</c> or <c>after:k</c>). Every statement of the
-/// engine
-/// passes here.
+/// engine passes here.
 /// </summary>
 internal sealed class StatementProbe
 {

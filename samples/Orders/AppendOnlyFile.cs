@@ -6,9 +6,8 @@ namespace Actors.Orders;
 
 /// <summary>
 /// A file of JSON lines, one process writing. A line is on the disk (fsync) when the task of its append completes, and lines stand in the
-/// order
-/// of the calls; appends that come while the disk works share the next fsync. A disk that fails ends the process: nobody could tell what
-/// stands there.
+/// order of the calls; appends that come while the disk works share the next fsync. A disk that fails ends the process: nobody could tell
+/// what stands there.
 /// </summary>
 internal sealed class AppendOnlyFile<T> : IAsyncDisposable
 {

@@ -7,8 +7,7 @@ namespace Actors.Orders;
 
 /// <summary>
 /// What real services do to their callers, at random: answer slowly, fail before the work, fail after it, or answer when the caller has
-/// gone.
-/// Seed, key and the number of times that the key was seen decide, so a key does not fail for ever, and the same calls meet the same
+/// gone. Seed, key and the number of times that the key was seen decide, so a key does not fail for ever, and the same calls meet the same
 /// trouble.
 /// </summary>
 /// <param name="troublePercent">0 to 100: calls that meet any of the four, each as likely as the others.</param>

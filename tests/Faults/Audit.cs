@@ -2,8 +2,8 @@ namespace Actors.Faults;
 
 /// <summary>
 /// What the campaign writes down inside of the database, in the commits of the engine itself: each change of a run's place with the name of
-/// the session
-/// that made it, and each message. Numbers are drawn under the run's row lock, so within a run their order is that of the commits.
+/// the session that made it, and each message. Numbers are drawn under the run's row lock, so within a run their order is that of the
+/// commits.
 /// </summary>
 internal static class Audit
 {

@@ -18,8 +18,7 @@ public interface IBank : IWorkflow<BankJob, long>
 
 /// <summary>
 /// Moves money between accounts in transactions that publish, calls the outside world, sleeps, and adds up signals: everything that a check
-/// can
-/// hold it to. Some attempts of a transaction publish and then throw; what they published is written down in the outside world.
+/// can hold it to. Some attempts of a transaction publish and then throw; what they published is written down in the outside world.
 /// </summary>
 public sealed class Bank(World world) : Workflow<BankJob, long>, IBank
 {

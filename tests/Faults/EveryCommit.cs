@@ -6,8 +6,7 @@ namespace Actors.Faults;
 
 /// <summary>
 /// Stops a process just before and just after the k-th statement that it sends to the database, for every k of every scenario, and goes on
-/// with a
-/// new process. <c>./test</c> plays a choice of the same matrix.
+/// with a new process. <c>./test</c> plays a choice of the same matrix.
 /// </summary>
 internal static class EveryCommit
 {

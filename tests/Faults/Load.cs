@@ -23,8 +23,7 @@ internal sealed record Asked(string Id, long Sum, bool IsFickle = false)
 
 /// <summary>
 /// Callers outside of the cluster: each starts a workflow, sends its signals, and waits for the result, repeating with the same ids
-/// whatever was not
-/// acknowledged. Its history is what the checks hold the database to.
+/// whatever was not acknowledged. Its history is what the checks hold the database to.
 /// </summary>
 /// <param name="name">Begins the ids of its workflows.</param>
 internal sealed class Load(Rig rig, int seed, Findings findings, string name = "bank")

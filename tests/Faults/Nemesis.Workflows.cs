@@ -14,8 +14,7 @@ internal sealed partial class Nemesis
     private const string SmallHeap = "0x10000000";
 
     /// <summary>Bodies of every kind of <see cref="Misdeed.Kinds"/> at once. Each ends as it must, was called no more often than it must
-    /// be,
-    /// and left the rows that it must.</summary>
+    /// be, and left the rows that it must.</summary>
     private async Task MisbehaveAsync()
     {
         var deeds = (from kind in Misdeed.Kinds.Keys from n in Enumerable.Range(0, DeedsOfAKind)

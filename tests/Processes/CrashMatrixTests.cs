@@ -11,9 +11,8 @@ namespace Actors.Processes;
 
 /// <summary>
 /// Every path that writes, in a process that is killed (SIGKILL) just before and just after each of its round trips to Postgres. Whatever
-/// it
-/// left, the same scenario played again comes to its end, and the database holds what must be true. The fast tier kills some processes of
-/// one scenario; else it plays lives that end within this one, in the other scenarios at every fourteenth round trip and the last.
+/// it left, the same scenario played again comes to its end, and the database holds what must be true. The fast tier kills some processes
+/// of one scenario; else it plays lives that end within this one, in the other scenarios at every fourteenth round trip and the last.
 /// </summary>
 public sealed partial class CrashMatrixTests(ITestOutputHelper output)
 {

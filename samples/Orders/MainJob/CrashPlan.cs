@@ -1,8 +1,7 @@
 namespace Actors.Orders.MainJob;
 
 /// <summary>Kills silos while the job runs: at random points of the progress, and a random moment after each; with several silos one at a
-/// time, and
-/// the last time all together. The same seed and orders give the same plan.</summary>
+/// time, and the last time all together. The same seed and orders give the same plan.</summary>
 internal sealed class CrashPlan
 {
     private static readonly TimeSpan LongestThen = TimeSpan.FromMilliseconds(500);

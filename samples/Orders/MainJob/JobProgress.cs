@@ -4,8 +4,7 @@ namespace Actors.Orders.MainJob;
 
 /// <summary>
 /// How far the job is: a bar on a terminal, elsewhere a line every five seconds. Everything that the job says while it runs goes through
-/// here, so
-/// that bar and lines do not run into each other.
+/// here, so that bar and lines do not run into each other.
 /// </summary>
 internal sealed class JobProgress(int total, TextWriter output, bool terminal)
 {

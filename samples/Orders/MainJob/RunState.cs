@@ -7,8 +7,7 @@ namespace Actors.Orders.MainJob;
 
 /// <summary>
 /// <c>.actors/run.json</c>: the ports that processes of the job keep, and which processes there are, so that the next start, or
-/// <c>--stop</c>, ends
-/// what a killed supervisor left behind. Written whole at every change.
+/// <c>--stop</c>, ends what a killed supervisor left behind. Written whole at every change.
 /// </summary>
 internal sealed class RunState
 {

@@ -12,8 +12,7 @@ namespace Actors.Orders.Reconciling;
 public sealed record Reconciliation(int Orders, int Completed, int Compensated, IReadOnlyList<string> Differences)
 {
     /// <summary>Reads everything, and compares: stock is conserved; each order ended once, as its file line says it can; each was charged
-    /// exactly
-    /// once, or has its money back; the webhook got exactly the committed messages, in order per order; no acknowledged signal is
+    /// exactly once, or has its money back; the webhook got exactly the committed messages, in order per order; no acknowledged signal is
     /// lost.</summary>
     /// <param name="orders">All orders of the file.</param>
     /// <param name="acknowledgedShips">Orders whose shipment signal was acknowledged to the carrier.</param>

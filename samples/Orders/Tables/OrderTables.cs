@@ -4,8 +4,7 @@ using Npgsql;
 namespace Actors.Orders.Tables;
 
 /// <summary>The business tables, schema <c>orders</c>. The three changes of an order run in the workflow's transactions, and take effect
-/// with
-/// them or not at all.</summary>
+/// with them or not at all.</summary>
 public static class OrderTables
 {
     /// <summary>How much of each sku the main job puts on the shelf, once: enough for its own file.</summary>

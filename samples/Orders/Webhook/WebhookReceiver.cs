@@ -10,8 +10,7 @@ namespace Actors.Orders.Webhook;
 
 /// <summary>
 /// Another company's end of the outbox, a process of its own: <c>POST /events</c> takes signed CloudEvents, <c>GET /deliveries</c> lists
-/// what
-/// came first. Now and then it fails, so that messages come twice; a repeat is taken and not written again.
+/// what came first. Now and then it fails, so that messages come twice; a repeat is taken and not written again.
 /// </summary>
 public static class WebhookReceiver
 {

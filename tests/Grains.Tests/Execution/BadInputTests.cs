@@ -9,8 +9,7 @@ namespace Actors.Grains.Tests.Execution;
 
 /// <summary>
 /// Bytes that nobody meant: from clients, in mail from SQL, in a stored history. Each is taken, refused with a typed error or set aside;
-/// the engine lives on,
-/// and a run never fails for what somebody else sent to it. Random; the seed is printed.
+/// the engine lives on, and a run never fails for what somebody else sent to it. Random; the seed is printed.
 /// </summary>
 public sealed class BadInputTests(TestDatabase database, ITestOutputHelper output) : IClassFixture<TestDatabase>
 {

@@ -60,7 +60,7 @@ public sealed class FenceTextTests(TestDatabase database) : IClassFixture<TestDa
         await using var connection = await store.Database.Engine.OpenConnectionAsync(TestContext.Current.CancellationToken);
         await using var batch = connection.CreateBatch();
         new CommitBatch([], entries, store.Silo).Write(batch);
-        Assert.Equal(way == "ordinary" && entry.IsOrdinary, Texts(batch).Contains(SqlText.Get("commit_transition")));
+        Assert.Equal(way == "ordinary" && entry.IsOrdinary, Store.Texts(batch).Contains(SqlText.Get("commit_transition")));
         var error = await Record.ExceptionAsync(() => batch.ExecuteNonQueryAsync(TestContext.Current.CancellationToken));
         Assert.Equal(passes ? null : "AC001", (error as PostgresException)?.SqlState);
         Assert.Equal(passes, error is null);
@@ -70,15 +70,4 @@ public sealed class FenceTextTests(TestDatabase database) : IClassFixture<TestDa
     }
 
     private static void Ends(Entry entry) => (entry.Status, entry.Leaves) = (WorkflowStatus.Completed, true);
-
-    private static List<string> Texts(NpgsqlBatch batch)
-    {
-        var texts = new List<string>();
-        foreach (var command in batch.BatchCommands)
-        {
-            texts.Add(command.CommandText);
-        }
-
-        return texts;
-    }
 }

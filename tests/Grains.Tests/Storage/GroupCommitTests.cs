@@ -26,7 +26,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
     {
         var runs = await StartAsync("together", 50);
         var before = (_store.Journal.GroupsCommitted, _store.Probe.RoundTrips);
-        await Task.WhenAll(await TogetherAsync(runs.Select(run => Store.Entry(run))));
+        await Task.WhenAll(await _store.TogetherAsync(runs.Select(run => Store.Entry(run))));
         Assert.Equal((before.GroupsCommitted + 3, before.RoundTrips + 3), (_store.Journal.GroupsCommitted, _store.Probe.RoundTrips));
         await _store.CommitAsync(Store.Entry(runs[0], position: 1));
         Assert.Equal((before.GroupsCommitted + 4, before.RoundTrips + 4), (_store.Journal.GroupsCommitted, _store.Probe.RoundTrips));
@@ -67,7 +67,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         var runs = await StartAsync(offence, 9);
         var entries = runs.Select(run => Store.Entry(run)).ToList();
         entries[4] = await OffendAsync(entries[4], offence, runs[4]);
-        var replies = await Task.WhenAll(await TogetherAsync(entries)).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
+        var replies = await Task.WhenAll(await _store.TogetherAsync(entries)).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
 
         Assert.All(replies.Select((reply, i) => (reply, i)), r => Assert.Equal(r.i == 4 ? outcome : "Committed", r.reply.Outcome.ToString()));
         Assert.Equal(outcome is "Rejected", replies[4].Error is not null);
@@ -80,26 +80,6 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         {
             Assert.Equal(i == 4 ? 0 : 1, (await _store.Claims.LookAsync(run.Id))!.Position);
         }
-    }
-
-    [Fact]
-    public async Task One_whose_row_another_holds_waits_alone()
-    {
-        var runs = await StartAsync("locked", 9);
-        await using var blocker = new NpgsqlConnection(database.ConnectionString + ";Pooling=false");
-        await blocker.OpenAsync(Cancel);
-        await using (var take = new NpgsqlCommand($"begin; select from actors.workflows where instance = {runs[4].Instance} for update", blocker))
-        {
-            await take.ExecuteNonQueryAsync(Cancel);
-        }
-
-        var replies = await TogetherAsync(runs.Select(run => Store.Entry(run)));
-        await Task.WhenAll(replies.Where((_, i) => i != 4)).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
-        Assert.False(replies[4].IsCompleted);
-        await Store.UntilBlockedAsync(database.DataSource, $"actors patient {_store.Silo}");
-        Assert.Equal(CommitOutcome.Committed, (await _store.CommitAsync(Store.Entry(runs[0], position: 1))).Outcome); // Its lane is free.
-        await blocker.DisposeAsync();
-        Assert.Equal(CommitOutcome.Committed, (await replies[4]).Outcome);
     }
 
     [Fact]
@@ -161,7 +141,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         await Store.ExecuteAsync(database.DataSource, $"update actors.workflows set epoch = 2 where instance = {runs[0].Instance}");
         var (former, later) = (Store.Entry(runs[0]), Store.Entry(runs[0]));
         later.Epoch = 2;
-        var replies = await TogetherAsync([former, later, Store.Entry(runs[1])]);
+        var replies = await _store.TogetherAsync([former, later, Store.Entry(runs[1])]);
         var outcomes = await Task.WhenAll(replies).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
         Assert.Equal([CommitOutcome.Fenced, CommitOutcome.Committed, CommitOutcome.Committed], outcomes.Select(reply => reply.Outcome));
     }
@@ -172,7 +152,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         using var batch = new NpgsqlBatch();
         var entry = Store.Entry(new Start(new WorkflowId("x"), "T", 1, 1, Guid.NewGuid(), default), rows: 0);
         new CommitBatch([], [entry], Guid.NewGuid()).Write(batch);
-        Assert.Equal([SqlText.ForOne("advance_workflows")], Texts(batch));
+        Assert.Equal([SqlText.ForOne("advance_workflows")], Store.Texts(batch));
 
         batch.BatchCommands.Clear();
         entry.Rows.Add(new JournalRow(JournalKind.TimerSet, 1, "sleep", default) { DueAt = DateTimeOffset.UtcNow });
@@ -183,40 +163,16 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         new CommitBatch([], [entry], Guid.NewGuid()).Write(batch);
         Assert.Equal(
             new[] { "clear_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers", "ask_to_wake" }.Select(SqlText.ForOne),
-            Texts(batch));
+            Store.Texts(batch));
 
         entry.Rows.Add(new JournalRow(JournalKind.TimerSet, 2, "sleep", default));
         batch.BatchCommands.Clear();
         new CommitBatch([], [entry], Guid.NewGuid()).Write(batch);
-        Assert.Contains(SqlText.Get("append_journal"), Texts(batch)); // Of one entry, but two rows.
-    }
-
-    private static List<string> Texts(NpgsqlBatch batch)
-    {
-        var texts = new List<string>();
-        foreach (var command in batch.BatchCommands)
-        {
-            texts.Add(command.CommandText);
-        }
-
-        return texts;
+        Assert.Contains(SqlText.Get("append_journal"), Store.Texts(batch)); // Of one entry, but two rows.
     }
 
     private async Task<Start[]> StartAsync(string id, int count) =>
         [.. (await Task.WhenAll(Enumerable.Range(0, count).Select(i => _store.StartAsync($"{id} {i}")))).OrderBy(run => run.Instance)];
-
-    /// <summary>Commits these as one group, whatever the speed of the machine: a commit before them is held until all are there.</summary>
-    private async Task<List<Task<CommitReply>>> TogetherAsync(IEnumerable<Entry> entries)
-    {
-        var first = await _store.StartAsync($"first {Guid.NewGuid()}");
-        var held = _store.HoldNext("commit");
-        var blocker = _store.CommitAsync(Store.Entry(first));
-        await held.UntilReachedAsync();
-        var replies = entries.Select(_store.CommitAsync).ToList();
-        held.Release();
-        await blocker;
-        return replies;
-    }
 
     private async Task<int> ConnectionsAsync(Store store) => (int)await Store.ScalarAsync<long>(
         database.DataSource, $"select count(*) from pg_stat_activity where application_name = 'actors engine {store.Silo}'");

@@ -68,7 +68,7 @@ public sealed class LockTests(TestDatabase database) : IAsyncLifetime, IClassFix
             entry.Outbox.Add(new OutgoingRow(1, "hook", "topic", "key", Store.Json("1")));
             return entry;
         });
-        var replies = await TogetherAsync(entries);
+        var replies = await _store.TogetherAsync(entries);
         var waited = Stopwatch.StartNew();
         var others = await RunsAsync("beside", 3); // They do not need the table.
         Assert.Equal(CommitOutcome.Committed, (await _store.CommitAsync(Store.Entry(others[0]))).Outcome);
@@ -97,7 +97,7 @@ public sealed class LockTests(TestDatabase database) : IAsyncLifetime, IClassFix
     {
         var made = await Task.WhenAll(Enumerable.Range(0, starts).Select(i => _store.NewStartAsync($"{id} {i}")));
         List<Task<CommitReply>> replies = [];
-        var entries = await TogetherAsync(
+        var entries = await _store.TogetherAsync(
             runs.Select(run =>
             {
                 var entry = Store.Entry(run);
@@ -106,19 +106,5 @@ public sealed class LockTests(TestDatabase database) : IAsyncLifetime, IClassFix
             }),
             () => replies = [.. made.Select(_store.Journal.StartAsync)]);
         return (replies, entries);
-    }
-
-    /// <summary>Commits these together, whatever the speed of the machine: a commit before them is held until all are there.</summary>
-    private async Task<List<Task<CommitReply>>> TogetherAsync(IEnumerable<Entry> entries, Action? also = null)
-    {
-        var first = await _store.StartAsync($"first {Guid.NewGuid()}");
-        var held = _store.HoldNext("commit");
-        var blocker = _store.CommitAsync(Store.Entry(first));
-        await held.UntilReachedAsync();
-        also?.Invoke();
-        var replies = entries.Select(_store.CommitAsync).ToList();
-        held.Release();
-        await blocker;
-        return replies;
     }
 }

@@ -8,8 +8,7 @@ namespace Actors.Grains.Tests.Storage;
 
 /// <summary>
 /// Every statement on a path that is walked often probes its tables by key, with the engine's settings, whatever the tables held and were
-/// known to
-/// hold when its plan was made: nothing, five runs, a hundred thousand.
+/// known to hold when its plan was made: nothing, five runs, a hundred thousand.
 /// </summary>
 [EachPostgres]
 public sealed partial class PlanTests(TestDatabase database) : IClassFixture<TestDatabase>

@@ -8,8 +8,7 @@ namespace Actors.Grains.Tests.Storage;
 
 /// <summary>
 /// The functions that anybody calls from SQL: what they accept happens to exactly the workflow that was named, byte for byte; the rest is
-/// refused
-/// with AC003 and writes nothing. Random names, most of them hostile; the seed is printed.
+/// refused with AC003 and writes nothing. Random names, most of them hostile; the seed is printed.
 /// </summary>
 [EachPostgres]
 public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output) : IClassFixture<TestDatabase>

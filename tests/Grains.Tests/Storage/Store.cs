@@ -98,6 +98,29 @@ internal sealed class Store : IAsyncDisposable
         return done.Task;
     }
 
+    /// <summary>Commits these together, whatever the speed of the machine: a commit before them is held until all are there. With one slot
+    /// they are one group.</summary>
+    public async Task<List<Task<CommitReply>>> TogetherAsync(IEnumerable<Entry> entries, Action? also = null)
+    {
+        var first = await StartAsync($"first {Guid.NewGuid()}");
+        var held = HoldNext("commit");
+        var blocker = CommitAsync(Entry(first));
+        await held.UntilReachedAsync();
+        also?.Invoke();
+        var replies = entries.Select(CommitAsync).ToList();
+        held.Release();
+        await blocker;
+        return replies;
+    }
+
+    public static IEnumerable<string> Texts(NpgsqlBatch batch)
+    {
+        for (var i = 0; i < batch.BatchCommands.Count; i++)
+        {
+            yield return batch.BatchCommands[i].CommandText;
+        }
+    }
+
     /// <summary>Leaves memory: the owner is cleared.</summary>
     public Task<CommitReply> ReleaseAsync(Start run, int epoch = 1, int position = 0)
     {
