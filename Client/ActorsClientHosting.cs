@@ -44,7 +44,8 @@ public static class ActorsClientHosting
         var given = new NpgsqlConnectionStringBuilder(connectionString);
         var source = new NpgsqlDataSourceBuilder(new NpgsqlConnectionStringBuilder(connectionString)
         {
-            SearchPath = "actors", MinPoolSize = Math.Min(given.MinPoolSize, 4), MaxPoolSize = 4, ApplicationName = "actors client", Enlist = false,
+            SearchPath = "actors", MinPoolSize = Math.Min(given.MinPoolSize, 4), MaxPoolSize = 4, ApplicationName = "actors client",
+            Enlist = false,
         }.ConnectionString).ConfigureTypeLoading(types => types.EnableTypeLoading(false)).Build();
         builder.UseOrleansClient(client =>
         {
@@ -57,7 +58,8 @@ public static class ActorsClientHosting
         });
         builder.Services.AddSingleton(new PayloadSerializer(options.Codec));
         builder.Services.AddSingleton<IWorkflowClient>(provider =>
-            new WorkflowClient(provider.GetRequiredService<IClusterClient>(), provider.GetRequiredService<PayloadSerializer>(), options.ResponseTimeout / 2)
+            new WorkflowClient(provider.GetRequiredService<IClusterClient>(), provider.GetRequiredService<PayloadSerializer>(),
+                options.ResponseTimeout / 2)
             {
                 Route = new GatewayRoute(provider.GetRequiredService<IClusterClient>()),
             });

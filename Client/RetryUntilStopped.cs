@@ -5,7 +5,8 @@ using Npgsql;
 namespace Actors;
 
 /// <summary>Waits for a server or silos that are not there yet, and says so once; ends the start with what people must mend.</summary>
-internal sealed partial class RetryUntilStopped(NpgsqlConnectionStringBuilder settings, ILogger<RetryUntilStopped> log) : IClientConnectionRetryFilter
+internal sealed partial class RetryUntilStopped(NpgsqlConnectionStringBuilder settings, ILogger<RetryUntilStopped> log)
+    : IClientConnectionRetryFilter
 {
     private bool _said;
 
@@ -14,7 +15,8 @@ internal sealed partial class RetryUntilStopped(NpgsqlConnectionStringBuilder se
         var reason = exception.Message;
         for (var error = exception; error is not null; error = error.InnerException)
         {
-            if (DatabaseAccessException.Refusal(error, $"{settings.Host}:{settings.Port}", settings.Database ?? settings.Username, settings.Username) is { } refusal)
+            if (DatabaseAccessException.Refusal(
+                error, $"{settings.Host}:{settings.Port}", settings.Database ?? settings.Username, settings.Username) is { } refusal)
             {
                 throw refusal;
             }

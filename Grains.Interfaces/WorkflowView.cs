@@ -45,4 +45,5 @@ public sealed record WorkflowView(
 /// <param name="Reason">Why it was not delivered; never a payload.</param>
 [GenerateSerializer, Immutable, Alias("actors.UndeliveredMessage")]
 public sealed record UndeliveredMessage(
-    [property: Id(0)] string MessageId, [property: Id(1)] string Name, [property: Id(2)] DateTimeOffset At, [property: Id(3)] string Reason);
+    [property: Id(0)] string MessageId, [property: Id(1)] string Name, [property: Id(2)] DateTimeOffset At,
+    [property: Id(3)] string Reason);

@@ -19,11 +19,13 @@ internal static class MainJobCommand
         };
         var crash = new Option<int>("--crash")
         {
-            Description = $"Kills the silo N times at random moments (default {CrashesByDefault}); of several silos one at a time, the last time all. "
+            Description = $"Kills the silo N times at random moments (default {CrashesByDefault}); of several silos one at a time, the "
+                + $"last time all. "
                 + "Where all orders have ended, they are run once more under new ids.",
             HelpName = "N",
         };
-        var seed = new Option<int?>("--seed") { Description = "Repeats the random moments and troubles of another run. Default: a new one, printed." };
+        var seed = new Option<int?>(
+            "--seed") { Description = "Repeats the random moments and troubles of another run. Default: a new one, printed." };
         var silos = new Option<int>("--silos") { Description = "Silo processes, 1 to 9.", DefaultValueFactory = _ => 1 };
         var serve = new Option<bool>("--serve") { Description = "Stays up after the job, and prints the address of the first silo." };
         var stop = new Option<bool>("--stop") { Description = "Ends what an earlier run left, and nothing else." };
@@ -44,7 +46,8 @@ internal static class MainJobCommand
 
         root.SetAction(async (parsed, cancellation) =>
         {
-            var folder = Environment.GetEnvironmentVariable("ACTORS_ROOT") is { Length: > 0 } given ? given : Directory.GetCurrentDirectory();
+            var folder = Environment.GetEnvironmentVariable("ACTORS_ROOT") is { Length: > 0 } given ? given
+                : Directory.GetCurrentDirectory();
             PostgresSettings postgres;
             try
             {

@@ -20,7 +20,8 @@ internal static class SampleCommands
         WebhookReceiver.Build(
             builder,
             parsed.GetValue(File)!,
-            Environment.GetEnvironmentVariable(JobVariables.WebhookSecret) ?? throw new InvalidOperationException($"Set {JobVariables.WebhookSecret}."),
+            Environment.GetEnvironmentVariable(JobVariables.WebhookSecret) ?? throw new InvalidOperationException(
+                $"Set {JobVariables.WebhookSecret}."),
             parsed.GetValue(Seed)));
 
     internal static Command Generate()
@@ -38,7 +39,8 @@ internal static class SampleCommands
         return command;
     }
 
-    private static Command Service(string name, string description, int defaultPort, Func<WebApplicationBuilder, ParseResult, WebApplication> build)
+    private static Command Service(
+        string name, string description, int defaultPort, Func<WebApplicationBuilder, ParseResult, WebApplication> build)
     {
         var port = new Option<int>("--port") { DefaultValueFactory = _ => defaultPort };
         var command = new Command(name, description) { port, File, Seed, UntilStdinEnds };

@@ -16,12 +16,14 @@ internal static class SiloCommand
     private static readonly Option<string> Advertise = Option("--advertise", "127.0.0.1", "Where other silos and clients reach this one.");
     private static readonly Option<int> SiloPort = Option("--silo-port", 11111, "For other silos.");
     private static readonly Option<int> GatewayPort = Option("--gateway-port", 30000, "For clients.");
-    private static readonly Option<bool> ListenAny = Option("--listen-any", false, "Listens on all addresses, not on the advertised one alone.");
+    private static readonly Option<bool> ListenAny = Option(
+        "--listen-any", false, "Listens on all addresses, not on the advertised one alone.");
     private static readonly Option<MembershipProfile> Membership = Option(
         "--membership", MembershipProfile.Default, "How fast a silo that stopped is found.");
 
     private static readonly Option<string> Http = Option("--http", "http://127.0.0.1:8080", "Where health and status are served.");
-    private static readonly Option<string> ClusterId = Option("--cluster-id", "actors", "Silos with the same id and database are one cluster.");
+    private static readonly Option<string> ClusterId = Option(
+        "--cluster-id", "actors", "Silos with the same id and database are one cluster.");
     private static readonly Option<Uri> Payments = Address("--payments", "http://127.0.0.1:8081", "The sample's payment service.");
     private static readonly Option<Uri> Webhook = Address("--webhook", "http://127.0.0.1:8082/events", "Gets the sample's events.");
     private static readonly Option<bool> MigrateOnly = new("--migrate-only") { Description = "Brings the schema up to date, and ends." };
@@ -32,7 +34,8 @@ internal static class SiloCommand
     internal static Command Create()
     {
         var command = new Command(
-            "silo", $"One silo. Its database: {JobVariables.Postgres}; the key of the webhook's signatures: {JobVariables.WebhookSecret} (Base64).")
+            "silo", $"One silo. Its database: {JobVariables.Postgres}; the key of the webhook's signatures: {JobVariables.WebhookSecret} "
+                + $"(Base64).")
         {
             Name, Advertise, SiloPort, GatewayPort, ListenAny, Membership, Http, ClusterId, Payments, Webhook, MigrateOnly, UntilStdinEnds,
         };
@@ -42,7 +45,8 @@ internal static class SiloCommand
             {
                 return await RunAsync(parsed, cancellation);
             }
-            catch (Exception error) when (error is NpgsqlException or ActorsException or ArgumentException or ValidationException or IOException)
+            catch (Exception error)
+                when (error is NpgsqlException or ActorsException or ArgumentException or ValidationException or IOException)
             {
                 await Console.Error.WriteLineAsync($"The silo does not start: {error.Message}");
                 return ExitCodes.HoldsNot;

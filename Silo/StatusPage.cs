@@ -12,7 +12,8 @@ internal static class StatusPage
     internal static void Map(WebApplication app, NpgsqlDataSource database, string name) =>
         app.MapGet("/", (PartitionSet partitions, CancellationToken cancellation) => TextAsync(database, name, partitions, cancellation));
 
-    private static async Task<string> TextAsync(NpgsqlDataSource database, string name, PartitionSet partitions, CancellationToken cancellation)
+    private static async Task<string> TextAsync(
+        NpgsqlDataSource database, string name, PartitionSet partitions, CancellationToken cancellation)
     {
         await using var command = database.CreateCommand(Sql);
         await using var reader = await command.ExecuteReaderAsync(cancellation);

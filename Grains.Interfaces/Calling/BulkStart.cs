@@ -17,7 +17,8 @@ internal sealed class BulkStart(DbTransaction transaction, Contract contract, st
     private Task<long> _underWay = Task.FromResult(0L);
     private long _bytes;
 
-    public async Task<long> RunAsync<TInput>(IEnumerable<KeyValuePair<string, TInput>> inputs, PayloadSerializer payloads, CancellationToken cancellation)
+    public async Task<long> RunAsync<TInput>(
+        IEnumerable<KeyValuePair<string, TInput>> inputs, PayloadSerializer payloads, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(inputs);
         CallersTransaction.ConnectionOf(transaction);
@@ -44,7 +45,8 @@ internal sealed class BulkStart(DbTransaction transaction, Contract contract, st
         catch
         {
             await ((Task)_underWay).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await ((Task)transaction.RollbackAsync(Savepoint, CancellationToken.None)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)transaction.RollbackAsync(Savepoint, CancellationToken.None)).ConfigureAwait(
+                ConfigureAwaitOptions.SuppressThrowing);
             throw;
         }
     }
@@ -66,7 +68,8 @@ internal sealed class BulkStart(DbTransaction transaction, Contract contract, st
     private async Task<long> InsertAsync(long made, Columns chunk, CancellationToken cancellation)
     {
         await using var command = transaction.Connection!.CreateCommand();
-        (command.Transaction, command.CommandText) = (transaction, "select actors.start_workflows(@namespace, @type, @ids, @payloads::json[], @bytes, @runs, @contracts)");
+        (command.Transaction, command.CommandText) = (
+            transaction, "select actors.start_workflows(@namespace, @type, @ids, @payloads::json[], @bytes, @runs, @contracts)");
         Add(command, "namespace", @namespace);
         Add(command, "type", contract.Name);
         Add(command, "ids", chunk.Ids);
@@ -99,7 +102,8 @@ internal sealed class BulkStart(DbTransaction transaction, Contract contract, st
     private sealed class Columns(List<(string Id, Payload Input)> starts)
     {
         public string[] Ids { get; } = [.. starts.Select(start => start.Id)];
-        public string?[] Payloads { get; } = [.. starts.Select(start => start.Input is { Encoded: false, Data: { } json } ? Encoding.UTF8.GetString(json) : null)];
+        public string?[] Payloads { get; } = [.. starts.Select(
+            start => start.Input is { Encoded: false, Data: { } json } ? Encoding.UTF8.GetString(json) : null)];
         public byte[]?[] Bytes { get; } = [.. starts.Select(start => start.Input.Encoded ? start.Input.Data : null)];
         public Guid[] Runs { get; } = [.. starts.Select(_ => Guid.NewGuid())];
     }

@@ -21,7 +21,8 @@ internal class CallRecorder : DispatchProxy
         if (!typeof(TContract).IsInterface)
         {
             throw new ArgumentException(
-                $"{typeof(TContract).Name} is a class, and calls go by an interface: take the handle by its contract, Get<{Contract.Of(typeof(TContract)).Type.Name}>.");
+                $"{typeof(TContract).Name} is a class, and calls go by an interface: take the handle by its contract, "
+                    + $"Get<{Contract.Of(typeof(TContract)).Type.Name}>.");
         }
 
         var proxy = Create<TContract, CallRecorder>();
@@ -63,9 +64,11 @@ internal class CallRecorder : DispatchProxy
     {
         var method = recorder._calls is [var first, ..] ? first.Method.Name : "Method";
         return new ArgumentException(
-            $"The lambda must be exactly one call of a [{MarkName<TMark>()}] method of {typeof(TContract).Name}, its result returned as it is. Nothing was sent. "
+            $"The lambda must be exactly one call of a [{MarkName<TMark>()}] method of {typeof(TContract).Name}, its result returned as it "
+                + $"is. Nothing was sent. "
             + $"Write w => w.{method}(…), "
-            + (typeof(TMark) == typeof(QueryAttribute) ? "and compute with what QueryAsync returns." : "and a SignalAsync of its own for each signal."),
+            + (typeof(TMark) == typeof(QueryAttribute) ? "and compute with what QueryAsync returns."
+                : "and a SignalAsync of its own for each signal."),
             inner);
     }
 

@@ -13,7 +13,8 @@ internal static class CallersTransaction
         ArgumentNullException.ThrowIfNull(transaction);
         try
         {
-            if (transaction is { Connection: { } connection, IsolationLevel: not IsolationLevel.Unspecified } && connection.State.HasFlag(ConnectionState.Open))
+            if (transaction is { Connection: { } connection, IsolationLevel: not IsolationLevel.Unspecified }
+                && connection.State.HasFlag(ConnectionState.Open))
             {
                 return connection;
             }
@@ -24,6 +25,7 @@ internal static class CallersTransaction
         }
 
         throw new ArgumentException(
-            "The transaction has ended, or its connection is closed: give one that is open, on the database that holds the workflows.", nameof(transaction));
+            "The transaction has ended, or its connection is closed: give one that is open, on the database that holds the workflows.",
+            nameof(transaction));
     }
 }

@@ -39,7 +39,8 @@ internal static class CarriedJson
                 if (value.GetType() is var type && type != collection && Beside.GetOrAdd(type, JsonLoss.BesideElements) is { } lost)
                 {
                     throw new LostInJsonException(
-                        $"a {type.Name} stands where {collection.Name} is declared, and its {lost} would be lost: declare a type that has the collection");
+                        $"a {type.Name} stands where {collection.Name} is declared, and its {lost} would be lost: declare a type that has "
+                            + $"the collection");
                 }
             };
         }

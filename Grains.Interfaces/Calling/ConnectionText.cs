@@ -11,7 +11,8 @@ internal static class ConnectionText
         if (string.IsNullOrWhiteSpace(connectionString))
         {
             throw new ArgumentException(
-                "The connection string is empty (does the configuration lack it?): give Host=…;Database=…;Username=…;Password=… of the workflows' database.", nameof(connectionString));
+                "The connection string is empty (does the configuration lack it?): give Host=…;Database=…;Username=…;Password=… of the "
+                    + "workflows' database.", nameof(connectionString));
         }
 
         var parts = new DbConnectionStringBuilder { ConnectionString = connectionString };

@@ -55,7 +55,8 @@ internal sealed class Contract
 
     /// <summary>For a caller whose contract shares its stored name with another one.</summary>
     public WorkflowTypeMismatchException Mismatch() => new(
-        $"The workflow name '{Name}' belongs to another contract than {FullName}: give one of them another [WorkflowName], or, if the contract moved, "
+        $"The workflow name '{Name}' belongs to another contract than {FullName}: give one of them another [WorkflowName], or, if the "
+            + $"contract moved, "
         + "name its earlier full name there (Formerly).");
 
     private static Contract Read(Type type)
@@ -82,7 +83,8 @@ internal sealed class Contract
     }
 
     private static string ShapeOf(MethodInfo method) =>
-        $"{(ContractRules.IsSignal(method) ? "signal" : "query")} {method.Name}({string.Join(", ", method.GetParameters().Select(ShapeOf))}) "
+        $"{(ContractRules.IsSignal(method) ? "signal" : "query")} "
+            + $"{method.Name}({string.Join(", ", method.GetParameters().Select(ShapeOf))}) "
         + $"-> {ShapeOf(method.ReturnType)}";
 
     private static string ShapeOf(ParameterInfo parameter) => ShapeOf(parameter.ParameterType) + (parameter.IsOptional ? "?" : "");

@@ -27,7 +27,8 @@ internal static class ContractRules
         var all = implementation.GetInterfaces().Where(IsContract).ToList();
         var contracts = all.Where(one => !all.Exists(other => other != one && one.IsAssignableFrom(other))).ToList();
         return contracts.Count <= 1 ? contracts.FirstOrDefault() : throw new ArgumentException(
-            $"{implementation.Name} implements {contracts.Count} contracts ({string.Join(", ", contracts.Select(one => one.Name))}): a workflow has one.");
+            $"{implementation.Name} implements {contracts.Count} contracts ({string.Join(", ", contracts.Select(one => one.Name))}): a "
+                + $"workflow has one.");
     }
 
     public static void CheckInterface(Type contract)
@@ -97,7 +98,8 @@ internal static class ContractRules
             var place = contract.Type != implementation ? contract.Type.Name
                 : $"an interface that extends IWorkflow<{contract.Input.Name}, {contract.Result.Name}>";
             throw new ArgumentException(
-                $"{implementation.Name}.{alone.Name} is marked on the class, and callers know its contract alone: declare and mark it in {place}.");
+                $"{implementation.Name}.{alone.Name} is marked on the class, and callers know its contract alone: declare and mark it in "
+                    + $"{place}.");
         }
     }
 
@@ -178,13 +180,15 @@ internal static class ContractRules
         {
             if (returned != typeof(Task))
             {
-                throw new ArgumentException($"{name} returns {returned.Name}: a signal returns Task and no value; ask for one with a query.");
+                throw new ArgumentException(
+                    $"{name} returns {returned.Name}: a signal returns Task and no value; ask for one with a query.");
             }
         }
         else if (returned == typeof(void) || returned.IsByRef || CarriedTypes.IsTask(returned))
         {
             throw new ArgumentException(
-                $"{name} returns {returned.Name}: a query reads the workflow's fields at once and returns a value, not a task, nothing or a reference.");
+                $"{name} returns {returned.Name}: a query reads the workflow's fields at once and returns a value, not a task, nothing or "
+                    + $"a reference.");
         }
         else
         {

@@ -81,7 +81,8 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
             }
             catch (Exception error) when (error is not OutOfMemoryException)
             {
-                throw new PayloadException($"{what}: argument '{parameters[i].Name}' cannot be written as JSON ({error.GetType().Name}).", error);
+                throw new PayloadException(
+                    $"{what}: argument '{parameters[i].Name}' cannot be written as JSON ({error.GetType().Name}).", error);
             }
         }
 
@@ -117,7 +118,8 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
     {
         using var outside = OutsideTurn.Begin();
         var parameters = method.GetParameters();
-        var elements = Read<JsonElement[]?>(payload, what) ?? throw new PayloadException($"{what}: no arguments were given, not even an empty array of them.");
+        var elements = Read<JsonElement[]?>(payload, what) ?? throw new PayloadException(
+            $"{what}: no arguments were given, not even an empty array of them.");
         surplus = Math.Max(0, elements.Length - parameters.Length);
         var values = new object?[parameters.Length];
         for (var i = 0; i < values.Length; i++)
@@ -135,7 +137,8 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
             }
             catch (Exception error) when (error is not OutOfMemoryException)
             {
-                throw new PayloadException($"{what}: argument '{parameters[i].Name}' cannot be read as {parameters[i].ParameterType.Name}.");
+                throw new PayloadException(
+                    $"{what}: argument '{parameters[i].Name}' cannot be read as {parameters[i].ParameterType.Name}.");
             }
         }
 
@@ -164,7 +167,8 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
         { Data: null } => "null"u8,
         { Encoded: false } => payload.Data,
         _ when codec is not null => codec.Decode(payload.Data),
-        _ => throw new PayloadException("The payload was written through a codec, and none is configured here: register the IPayloadCodec that wrote it."),
+        _ => throw new PayloadException(
+            "The payload was written through a codec, and none is configured here: register the IPayloadCodec that wrote it."),
     };
 
     /// <summary>Checks bytes that came from elsewhere as if they were written here, and applies the codec.</summary>
@@ -172,12 +176,14 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
     {
         if (json.Length > SizeMax)
         {
-            throw new PayloadTooLargeException($"{what}: {json.Length:N0} bytes of JSON, the limit is {SizeMax:N0}. Store large data elsewhere and pass a reference.");
+            throw new PayloadTooLargeException(
+                $"{what}: {json.Length:N0} bytes of JSON, the limit is {SizeMax:N0}. Store large data elsewhere and pass a reference.");
         }
 
         if (codec is null && HoldsNul(json))
         {
-            throw new PayloadException($"{what}: the JSON holds the character U+0000, which Postgres cannot hold as text. Remove it, or use a codec.");
+            throw new PayloadException(
+                $"{what}: the JSON holds the character U+0000, which Postgres cannot hold as text. Remove it, or use a codec.");
         }
 
         if (!Utf8.IsValid(json))
@@ -194,7 +200,9 @@ internal sealed class PayloadSerializer(IPayloadCodec? codec = null)
     {
         if (payload.Size > SizeMax + (SizeMax / 2))
         {
-            throw new PayloadTooLargeException($"{what}: {payload.Size:N0} encoded bytes, the limit is {SizeMax + (SizeMax / 2):N0}. Store large data elsewhere and pass a reference.");
+            throw new PayloadTooLargeException(
+                $"{what}: {payload.Size:N0} encoded bytes, the limit is {SizeMax + (SizeMax / 2):N0}. Store large data elsewhere and pass "
+                + $"a reference.");
         }
 
         return payload;

@@ -95,14 +95,16 @@ internal sealed class WorkflowHandle<TContract>(
     {
         NameRule.Checked(topic, "A topic");
         var payload = payloads.Write(message, $"Message for topic '{topic}' of workflow '{Id}'");
-        await SendAsync(new SignalCall(topic, IsTopic: true, payload, Checked(messageId)) { Run = run, Contracts = Contract.FullNames }, cancellation);
+        await SendAsync(new SignalCall(topic, IsTopic: true, payload, Checked(messageId)) { Run = run, Contracts = Contract.FullNames },
+            cancellation);
     }
 
     public async Task<TValue> QueryAsync<TValue>(Func<TContract, TValue> query, CancellationToken cancellation)
     {
         var (method, arguments) = CallRecorder.Record<TContract, QueryAttribute, TValue>(query);
         FormattableString what = $"Query {method.Name} of workflow '{Id}'";
-        var call = new QueryCall(method.Name, payloads.WriteArguments(method, arguments, what)) { Run = run, Contracts = Contract.FullNames };
+        var call = new QueryCall(
+            method.Name, payloads.WriteArguments(method, arguments, what)) { Run = run, Contracts = Contract.FullNames };
         var reply = await CallAsync<ValueReply>(call, null, cancellation);
         return payloads.Read<TValue>(reply.Value, what);
     }

@@ -19,11 +19,13 @@ public sealed class DatabaseAccessException : ActorsException
         return error switch
         {
             DbException { SqlState: ['2', '8', ..] } => Refused(
-                $"Postgres at {server} refuses user '{user}' ({error.Message}): correct user and password in the connection string, or pg_hba.conf at the server."),
+                $"Postgres at {server} refuses user '{user}' ({error.Message}): correct user and password in the connection string, or "
+                    + $"pg_hba.conf at the server."),
             DbException { SqlState: "3D000" } => Refused(
                 $"There is no database '{database}' at {server}: create it, or correct the connection string."),
             DbException { SqlState: "42501" } => Refused(
-                $"User '{user}' lacks a right in database '{database}' at {server} ({error.Message}): grant it. Migrating needs CREATE on the database, "
+                $"User '{user}' lacks a right in database '{database}' at {server} ({error.Message}): grant it. Migrating needs CREATE on "
+                    + $"the database, "
                 + "or on a schema 'actors' made beforehand; a silo needs USAGE on that schema and all rights on what is in it."),
             // Npgsql gave up by itself: no password, no TLS. A server that is away shows as the failure of a socket.
             DbException { SqlState: null, InnerException: null } => Refused(

@@ -50,7 +50,8 @@ public sealed record Retry
         ArgumentOutOfRangeException.ThrowIfGreaterThan(factor, 100);
         ArgumentOutOfRangeException.ThrowIfLessThan(first ?? TimeSpan.Zero, TimeSpan.Zero, nameof(first));
         ArgumentOutOfRangeException.ThrowIfLessThan(cap ?? TimeSpan.Zero, TimeSpan.Zero, nameof(cap));
-        return new Retry { Attempts = attempts, First = first ?? TimeSpan.FromSeconds(1), Factor = factor, Cap = cap ?? TimeSpan.FromMinutes(1) };
+        return new Retry { Attempts = attempts, First = first ?? TimeSpan.FromSeconds(1), Factor = factor,
+            Cap = cap ?? TimeSpan.FromMinutes(1) };
     }
 
     /// <summary>Ends each attempt after this time.</summary>

@@ -49,7 +49,8 @@ public abstract class Workflow
 
     internal IWorkflowRuntime Runtime
     {
-        get => _runtime ?? throw new InvalidOperationException("A workflow has no context in its constructor: give commands in RunAsync or in a signal's handler.");
+        get => _runtime ?? throw new InvalidOperationException(
+            "A workflow has no context in its constructor: give commands in RunAsync or in a signal's handler.");
         set => _runtime = value;
     }
 
@@ -70,12 +71,14 @@ public abstract class Workflow
     /// <param name="retry">Default: <see cref="Retry.Default"/>.</param>
     /// <exception cref="StepFailedException">Attempts used up, or the error is not retryable.</exception>
     protected Task<T> Step<T>(
-        string name, Func<StepContext, Task<T>> body, Retry? retry = null, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+        string name, Func<StepContext, Task<T>> body, Retry? retry = null, [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0) =>
         Runtime.Step(name, body, retry ?? Retry.Default, new SourceLine(file, line));
 
     /// <inheritdoc cref="Step{T}"/>
     protected Task Step(
-        string name, Func<StepContext, Task> body, Retry? retry = null, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+        string name, Func<StepContext, Task> body, Retry? retry = null, [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0) =>
         Runtime.Step<object?>(name, async step => { await body(step); return null; }, retry ?? Retry.Default, new SourceLine(file, line));
 
     /// <summary>
@@ -132,7 +135,8 @@ public abstract class Workflow
     /// <param name="condition">Is looked at after every delivery and must only read the workflow's own fields.</param>
     /// <param name="timeout">Zero or less, <see cref="Timeout.InfiniteTimeSpan"/> among it, has passed: what is left of a time is often
     /// computed. What would end after the year 9999 ends in it. To wait without an end leave it out.</param>
-    protected Task<bool> WaitUntil(Func<bool> condition, TimeSpan timeout, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+    protected Task<bool> WaitUntil(
+        Func<bool> condition, TimeSpan timeout, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.WaitUntil(condition, timeout, new SourceLine(file, line));
 
     /// <summary>The next message of the topic, each taken once, in the order of the journal; also those that came before anyone

@@ -41,5 +41,6 @@ internal sealed class ClusterClock(TimeProvider beneath) : TimeProvider
 
     public override long GetTimestamp() => beneath.GetTimestamp();
 
-    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => beneath.CreateTimer(callback, state, dueTime, period);
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        beneath.CreateTimer(callback, state, dueTime, period);
 }

@@ -30,7 +30,8 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
         var first = await MembershipWatch.FindAsync(database, members);
         var elsewhere = listed.Where(m => m.Host != Dns.GetHostName() && m.Address.Endpoint.Equals(here.Endpoint)).Select(m => m.Address);
         await RequireAloneAsync(here.Endpoint, [.. elsewhere], first, cancellation);
-        var certain = members.Where(m => m.Endpoint.Equals(here.Endpoint) || first.Find(l => l.Address == m.ToParsableString()) is null or { Dead: true }).ToList();
+        var certain = members.Where(
+            m => m.Endpoint.Equals(here.Endpoint) || first.Find(l => l.Address == m.ToParsableString()) is null or { Dead: true }).ToList();
         var unsure = members.Except(certain).ToList();
         if (unsure.Count > 0 && await AllExpireAsync(first, unsure, cancellation))
         {

@@ -10,7 +10,8 @@ namespace Actors.Cluster;
 /// </summary>
 internal static class FullHeap
 {
-    private const string Words = "The heap is full. What is left of this silo cannot be trusted, so it ends; start it anew. Its workflows go on elsewhere.";
+    private const string Words = "The heap is full. What is left of this silo cannot be trusted, so it ends; start it anew. Its workflows "
+        + "go on elsewhere.";
 
     private static long _half;
     private static int _isEnding;

@@ -72,7 +72,8 @@ internal sealed partial class MembershipWatch(
     /// not told or has ended.</summary>
     public async Task BuryAsync(ClusterMembershipSnapshot snapshot)
     {
-        var dead = snapshot.Members.Values.Where(m => m.Status == SiloStatus.Dead && !_buried.ContainsKey(m.SiloAddress)).Select(m => m.SiloAddress).ToList();
+        var dead = snapshot.Members.Values.Where(m => m.Status == SiloStatus.Dead && !_buried.ContainsKey(m.SiloAddress)).Select(
+            m => m.SiloAddress).ToList();
         foreach (var silo in await FindAsync(database, dead))
         {
             if (!silo.Dead && silo.Id != database.Silo)
@@ -99,7 +100,8 @@ internal sealed partial class MembershipWatch(
         sweeper.Wake();
     }
 
-    private Task EnsurePartitionsAsync(CancellationToken stop) => Task.WhenAll(Enumerable.Range(0, PartitionSet.RangeCount).Select(range => EnsureAsync(range, stop)));
+    private Task EnsurePartitionsAsync(CancellationToken stop) =>
+        Task.WhenAll(Enumerable.Range(0, PartitionSet.RangeCount).Select(range => EnsureAsync(range, stop)));
 
     /// <summary>A range that has to move leaves first and comes with a later call; calls fail while silos differ about who is in the
     /// cluster.</summary>
@@ -135,7 +137,8 @@ internal sealed partial class MembershipWatch(
         return texts.Length == 0 ? [] : await database.QueryAsync(
             database.Engine,
             "find silos",
-            batch => batch.Add(FindSilos, new NpgsqlParameter<string[]> { TypedValue = texts, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text }),
+            batch => batch.Add(FindSilos,
+                new NpgsqlParameter<string[]> { TypedValue = texts, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text }),
             async reader =>
             {
                 var found = new List<SiloLease>();
@@ -172,7 +175,8 @@ internal sealed partial class MembershipWatch(
     [LoggerMessage(612, LogLevel.Warning, "Partition range {Range} could not be placed now: {Reason}")]
     private partial void LogRangeFailed(int range, string reason);
 
-    [LoggerMessage(613, LogLevel.Warning, "The silos that died cannot be declared dead now, {Tries} time(s) by now ({Reason}); trying again.")]
+    [LoggerMessage(613, LogLevel.Warning,
+        "The silos that died cannot be declared dead now, {Tries} time(s) by now ({Reason}); trying again.")]
     private partial void LogRetry(int tries, string reason);
 }
 

@@ -82,13 +82,15 @@ internal sealed partial class PartitionGrain(
         await watch.BuryAsync(members.CurrentSnapshot);
     }
 
-    [Microsoft.Extensions.Logging.LoggerMessage(601, Microsoft.Extensions.Logging.LogLevel.Warning, "The reminder of partition range {Range} was not registered: {Reason}")]
+    [Microsoft.Extensions.Logging.LoggerMessage(
+        601, Microsoft.Extensions.Logging.LogLevel.Warning, "The reminder of partition range {Range} was not registered: {Reason}")]
     private partial void LogReminderFailed(int range, string reason);
 
     [Microsoft.Extensions.Logging.LoggerMessage(602, Microsoft.Extensions.Logging.LogLevel.Debug, "Partition range {Range} is here.")]
     private partial void LogHeld(int range);
 
-    [Microsoft.Extensions.Logging.LoggerMessage(603, Microsoft.Extensions.Logging.LogLevel.Debug, "Partition range {Range} leaves: {Reason}")]
+    [Microsoft.Extensions.Logging.LoggerMessage(
+        603, Microsoft.Extensions.Logging.LogLevel.Debug, "Partition range {Range} leaves: {Reason}")]
     private partial void LogReleased(int range, string reason);
 }
 

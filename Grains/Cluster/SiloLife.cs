@@ -64,7 +64,8 @@ internal sealed partial class SiloLife(
             try
             {
                 var database = engine.Context.Database;
-                await (options.Migrate ? Migrator.MigrateAsync(database.Users, database.Probe, cancellation) : Migrator.CheckAsync(database.Users, cancellation));
+                await (options.Migrate ? Migrator.MigrateAsync(database.Users, database.Probe, cancellation)
+                    : Migrator.CheckAsync(database.Users, cancellation));
                 await engine.StartAsync(cancellation);
                 (await Durability.OffAsync(database)).ForEach(LogNotDurable);
                 await cold.RetireDeadMembersAsync(here.SiloAddress, cancellation);
@@ -73,7 +74,8 @@ internal sealed partial class SiloLife(
                 engine.Context.Lease.Renewed(asked, options.LeaseDuration);
                 return;
             }
-            catch (Exception error) when (error is not OperationCanceledException && engine.Context.Database.AccessProblem(error) is { } problem)
+            catch (Exception error)
+                when (error is not OperationCanceledException && engine.Context.Database.AccessProblem(error) is { } problem)
             {
                 if (!problem.IsTransient)
                 {
@@ -173,7 +175,8 @@ internal sealed partial class SiloLife(
     [LoggerMessage(631, LogLevel.Warning, "Postgres cannot be reached yet: {Reason}")]
     private partial void LogWaiting(string reason);
 
-    [LoggerMessage(633, LogLevel.Warning, "Postgres runs with {Setting} = off: when its machine stops, what was acknowledged may be lost or damaged. Switch it on.")]
+    [LoggerMessage(633, LogLevel.Warning,
+        "Postgres runs with {Setting} = off: when its machine stops, what was acknowledged may be lost or damaged. Switch it on.")]
     private partial void LogNotDurable(string setting);
 
     [LoggerMessage(634, LogLevel.Error, "The {Loop} of this silo failed, {Failures} time(s) by now; it begins anew.")]

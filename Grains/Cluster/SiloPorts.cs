@@ -10,9 +10,12 @@ internal static class SiloPorts
     /// <exception cref="SiloPortException">Somebody listens there already, or the address is not this machine's.</exception>
     public static void RequireFree(EndpointOptions options)
     {
-        var (silo, gateway) = (new IPEndPoint(options.AdvertisedIPAddress, options.SiloPort), new IPEndPoint(options.AdvertisedIPAddress, options.GatewayPort));
+        var (silo, gateway) = (
+            new IPEndPoint(options.AdvertisedIPAddress, options.SiloPort),
+            new IPEndPoint(options.AdvertisedIPAddress, options.GatewayPort));
         using var first = Listen(options.SiloListeningEndpoint ?? silo, nameof(ActorsClusterOptions.SiloPort));
-        using var second = Listen(options.GatewayListeningEndpoint ?? gateway, nameof(ActorsClusterOptions.GatewayPort)); // Beside the first: they may be the same.
+        // Beside the first: they may be the same.
+        using var second = Listen(options.GatewayListeningEndpoint ?? gateway, nameof(ActorsClusterOptions.GatewayPort));
     }
 
     private static Socket Listen(IPEndPoint endpoint, string option)
@@ -28,7 +31,8 @@ internal static class SiloPorts
         {
             socket.Dispose();
             throw new SiloPortException(
-                $"The silo cannot listen at {endpoint} ({error.Message}): end what listens there, or choose another {option} in AddActors' Cluster options.", error);
+                $"The silo cannot listen at {endpoint} ({error.Message}): end what listens there, or choose another {option} in AddActors' "
+                    + $"Cluster options.", error);
         }
     }
 }

@@ -12,7 +12,8 @@ namespace Actors.Cluster;
 /// whatever becomes of a caller's context. A caller's code goes on where the answer came: perhaps on the journal's own thread.
 /// </summary>
 internal sealed class SiloRoute(
-    WorkflowEngine engine, WorkflowCalls calls, IGrainFactory grains, StartsHere starts, IOptions<SiloMessagingOptions> messaging) : IWorkflowRoute
+    WorkflowEngine engine, WorkflowCalls calls, IGrainFactory grains, StartsHere starts, IOptions<SiloMessagingOptions> messaging)
+        : IWorkflowRoute
 {
     private readonly GrainRoute _grains = new(grains);
     private readonly TimeSpan _limit = messaging.Value.ResponseTimeout;

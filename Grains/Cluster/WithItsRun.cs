@@ -16,7 +16,8 @@ internal sealed class WithItsRunAttribute() : PlacementAttribute(new WithItsRun(
 internal sealed class WithItsRun : PlacementStrategy;
 
 internal sealed class WithItsRunDirector(
-    WorkflowEngine engine, StartsHere starts, [FromKeyedServices(typeof(ResourceOptimizedPlacement))] IPlacementDirector byRoom) : IPlacementDirector
+    WorkflowEngine engine, StartsHere starts, [FromKeyedServices(typeof(ResourceOptimizedPlacement))] IPlacementDirector byRoom)
+        : IPlacementDirector
 {
     private readonly ResourceOptimizedPlacement _byRoom = new();
 

@@ -33,7 +33,8 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
             case ResumeCall resume:
                 return new ValueReply(null, engine.Context.Payloads.Write(await engine.ResumeAsync(id, resume), $"Reply to resume"));
             default:
-                throw new WorkflowUnavailableException($"Workflow '{id}': this silo does not know {call.GetType().Name}: it is older than its caller.");
+                throw new WorkflowUnavailableException(
+                    $"Workflow '{id}': this silo does not know {call.GetType().Name}: it is older than its caller.");
         }
     }
 
@@ -89,7 +90,8 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         _ when PostgresFaults.IsUnreachable(error) => new WireError(
             nameof(WorkflowUnavailableException), $"Workflow '{id}': Postgres cannot be reached now. Repeat the call with the same ids."),
         PostgresException refusal when PostgresFaults.MayPass(refusal) => new WireError(
-            nameof(WorkflowUnavailableException), $"Workflow '{id}': Postgres refuses it now ({refusal.SqlState}: {refusal.MessageText}). Repeat the call with the same ids."),
+            nameof(WorkflowUnavailableException),
+            $"Workflow '{id}': Postgres refuses it now ({refusal.SqlState}: {refusal.MessageText}). Repeat the call with the same ids."),
         _ => null,
     };
 }

@@ -33,7 +33,8 @@ internal sealed class Draft
     /// <summary>Returns the row.</summary>
     /// <param name="endsTimer">The row's command has a timer, which goes with it.</param>
     /// <param name="notBefore">Of a timer that fires: the database refuses the entry before this.</param>
-    public JournalRow Add(JournalRow row, IReadOnlyList<OutgoingMessage>? messages = null, bool endsTimer = false, DateTimeOffset? notBefore = null)
+    public JournalRow Add(
+        JournalRow row, IReadOnlyList<OutgoingMessage>? messages = null, bool endsTimer = false, DateTimeOffset? notBefore = null)
     {
         row.Messages = messages?.Count ?? 0;
         Add(new Item(row, messages ?? [], endsTimer, notBefore));
@@ -96,7 +97,8 @@ internal sealed class Draft
     {
         var entry = new Entry
         {
-            Instance = run.Instance, Workflow = run.Workflow, Epoch = epoch, Position = position, NotBefore = NotBefore, Size = (int)Math.Min(Size, int.MaxValue),
+            Instance = run.Instance, Workflow = run.Workflow, Epoch = epoch, Position = position, NotBefore = NotBefore,
+            Size = (int)Math.Min(Size, int.MaxValue),
             ClearedTimers = Joined(EndedTimers(), _clearedTimers) ?? [], ClearedMail = _clearedMail ?? [], RefusedMail = _refusedMail ?? [],
         };
         entry.Rows.Capacity = _items.Count;
@@ -144,7 +146,8 @@ internal sealed class Draft
 
     public void Fail(Exception error) => _acknowledgements?.ForEach(waiter => waiter.Fail(error));
 
-    private List<int>? EndedTimers() => _items.Exists(item => item.EndsTimer) ? [.. _items.Where(item => item.EndsTimer).Select(item => item.Row.Seq)] : null;
+    private List<int>? EndedTimers() =>
+        _items.Exists(item => item.EndsTimer) ? [.. _items.Where(item => item.EndsTimer).Select(item => item.Row.Seq)] : null;
 
     private static List<T>? Joined<T>(List<T>? first, List<T>? then) => first is null ? then : then is null ? first : [.. first, .. then];
 

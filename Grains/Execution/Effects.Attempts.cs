@@ -42,9 +42,11 @@ internal sealed partial class Effects
                     : $"{command} was interrupted {times} times in {seconds}: by conflicts, or it lost its connection.";
             }
 
-            if (command.Attempt is { BegunAt: not 0 and var begun } attempt && _engine.Time.GetElapsedTime(begun) is var running && running > LongAfter)
+            if (command.Attempt is { BegunAt: not 0 and var begun } attempt && _engine.Time.GetElapsedTime(begun) is var running
+                && running > LongAfter)
             {
-                return $"{command} runs since {_engine.Clock.Now - running:u} (attempt {command.Failures + 1}); its time ends after {Limit(attempt)}.";
+                return $"{command} runs since {_engine.Clock.Now - running:u} (attempt {command.Failures + 1}); its time ends after "
+                    + $"{Limit(attempt)}.";
             }
 
             if (command.Failures >= FailuresBeforeProblem)
@@ -113,7 +115,8 @@ internal sealed partial class Effects
         }
     }
 
-    private IEnumerable<Attempt> Attempts() => run.Program.Outstanding.Values.OfType<BodyCommand>().Select(body => body.Attempt).OfType<Attempt>();
+    private IEnumerable<Attempt> Attempts() =>
+        run.Program.Outstanding.Values.OfType<BodyCommand>().Select(body => body.Attempt).OfType<Attempt>();
 
     private TimeSpan Limit(Attempt attempt) => attempt.Command.Retry.AttemptTimeout ?? _engine.Options.AttemptTimeout;
 
@@ -172,6 +175,8 @@ internal sealed partial class Effects
         BeginAfter(pause, command);
     }
 
-    [LoggerMessage(EventId = 207, Message = "Workflow '{Id}': {Step} was interrupted, {Count} time(s) by now, and runs again in {Pause}: {Reason}")]
-    private static partial void LogInterrupted(ILogger log, LogLevel level, WorkflowId id, Command step, int count, TimeSpan pause, string reason);
+    [LoggerMessage(EventId = 207,
+        Message = "Workflow '{Id}': {Step} was interrupted, {Count} time(s) by now, and runs again in {Pause}: {Reason}")]
+    private static partial void LogInterrupted(
+        ILogger log, LogLevel level, WorkflowId id, Command step, int count, TimeSpan pause, string reason);
 }

@@ -11,7 +11,8 @@ internal sealed partial class Effects
     /// <summary>It takes the run's turn to commit when that is free.</summary>
     public void Await(ReadyTransaction ready) => _ready.Enqueue(ready);
 
-    public bool TryTakeReady([System.Diagnostics.CodeAnalysis.MaybeNullWhen(false)] out ReadyTransaction ready) => _ready.TryDequeue(out ready);
+    public bool TryTakeReady([System.Diagnostics.CodeAnalysis.MaybeNullWhen(false)] out ReadyTransaction ready) =>
+        _ready.TryDequeue(out ready);
 
     /// <summary>The row of its outcome, in the draft, or null when nobody asks for it any more.</summary>
     public JournalRow? Complete(ReadyTransaction ready) => ready.Attempt.Command is var command
@@ -48,13 +49,15 @@ internal sealed partial class Effects
             Watch(attempt);
             var messages = new MessageBuffer(_engine.Messages);
             var result = await transaction.RunAsync(
-                new TransactionContext(attempt, session.Connection, session.Transaction, IdempotencyKey(attempt.Command), messages), _engine.Payloads);
+                new TransactionContext(attempt, session.Connection, session.Transaction, IdempotencyKey(attempt.Command), messages),
+                _engine.Payloads);
             await EndScopeAsync(attempt);
             var published = messages.Close();
             CheckSize(attempt.Command, result, published);
             if (session.HasEnded)
             {
-                throw new InvalidOperationException($"The body of {attempt.Command} ended its transaction: the engine commits it. Throw to roll back.");
+                throw new InvalidOperationException(
+                    $"The body of {attempt.Command} ended its transaction: the engine commits it. Throw to roll back.");
             }
 
             return (await ReadyAsync(new ReadyTransaction(attempt, session, result, published)), true);

@@ -118,7 +118,8 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
     }
 
     /// <summary>The next body that takes the run's turn to commit along.</summary>
-    public bool TryTakeExclusive([System.Diagnostics.CodeAnalysis.MaybeNullWhen(false)] out BodyCommand command) => _exclusive.TryDequeue(out command);
+    public bool TryTakeExclusive([System.Diagnostics.CodeAnalysis.MaybeNullWhen(false)] out BodyCommand command) =>
+        _exclusive.TryDequeue(out command);
 
     public void Run(BodyCommand command)
     {
@@ -132,7 +133,8 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
     public Task RunAsync(Attempt attempt)
     {
         Ambient.Drop();
-        var running = attempt.Command is IStepBody step ? RunStepAsync(attempt, step) : RunTransactionAsync(attempt, (ITransactionBody)attempt.Command);
+        var running = attempt.Command is IStepBody step ? RunStepAsync(attempt, step)
+            : RunTransactionAsync(attempt, (ITransactionBody)attempt.Command);
         Ambient.Drop(); // What the body has left is not for whoever has this thread next.
         return running;
     }
@@ -241,7 +243,8 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
         if (size > _engine.Options.EntrySizeMax)
         {
             throw new PayloadTooLargeException(
-                $"{command} of workflow '{run.Id}': {size:N0} bytes of result and messages, the limit (EntrySizeMax) is {_engine.Options.EntrySizeMax:N0}.");
+                $"{command} of workflow '{run.Id}': {size:N0} bytes of result and messages, the limit (EntrySizeMax) is "
+                    + $"{_engine.Options.EntrySizeMax:N0}.");
         }
     }
 
@@ -261,7 +264,8 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
             var level = command.Failures + 1 < FailuresBeforeProblem ? LogLevel.Information : LogLevel.Warning;
             var said = ErrorText.Loggable(error);
             LogAttemptFailed(run.Log, level, run.Id, command.Failures + 1, command, wait, said);
-            Complete(command, new JournalRow(JournalKind.AttemptFailed, command.Seq, command.Name, payload) { DueAt = DueTime.After(_engine.Clock.Now, wait) }, null);
+            Complete(command, new JournalRow(
+                JournalKind.AttemptFailed, command.Seq, command.Name, payload) { DueAt = DueTime.After(_engine.Clock.Now, wait) }, null);
         }
         else
         {
@@ -275,7 +279,8 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
     {
         try
         {
-            return error is PayloadException or PayloadTooLargeException or UnknownTopicException ? null : command.Retry.PauseAfter(command.Failures + 1, error);
+            return error is PayloadException or PayloadTooLargeException or UnknownTopicException ? null
+                : command.Retry.PauseAfter(command.Failures + 1, error);
         }
         catch (Exception thrown)
         {
@@ -297,5 +302,6 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
     private static partial void LogPredicateThrew(ILogger log, WorkflowId id, string step, Exception error);
 
     [LoggerMessage(EventId = 204, Message = "Workflow '{Id}': attempt {Attempt} of {Step} failed, next in {Pause}.")]
-    private static partial void LogAttemptFailed(ILogger log, LogLevel level, WorkflowId id, int attempt, Command step, TimeSpan pause, Exception error);
+    private static partial void LogAttemptFailed(
+        ILogger log, LogLevel level, WorkflowId id, int attempt, Command step, TimeSpan pause, Exception error);
 }

@@ -154,7 +154,8 @@ internal sealed partial class Inbox(ResidentRun run)
             {
                 var pause = PostgresFaults.Pause(tries);
                 LogUnread(run.Log, run.Id, tries, pause, ErrorText.MessageOf(error));
-                _problem = tries < FailuresBeforeProblem ? null : $"Its inbox could not be read {tries} times, last with {ErrorText.MessageOf(error)}";
+                _problem = tries < FailuresBeforeProblem ? null
+                    : $"Its inbox could not be read {tries} times, last with {ErrorText.MessageOf(error)}";
                 await Task.Delay(pause);
             }
         }
@@ -163,7 +164,8 @@ internal sealed partial class Inbox(ResidentRun run)
     private static JournalRow Row(SignalCall signal) =>
         new(signal.IsTopic ? JournalKind.Topic : JournalKind.Signal, 0, signal.Name, signal.Payload) { MessageId = signal.MessageId };
 
-    [LoggerMessage(205, LogLevel.Warning, "Workflow '{Id}' cannot read message '{MessageId}' and leaves it in its inbox as undelivered: {Reason}")]
+    [LoggerMessage(205, LogLevel.Warning,
+        "Workflow '{Id}' cannot read message '{MessageId}' and leaves it in its inbox as undelivered: {Reason}")]
     private static partial void LogRefused(ILogger log, WorkflowId id, string messageId, string reason);
 
     [LoggerMessage(209, LogLevel.Warning, "Workflow '{Id}': its inbox cannot be read, {Count} time(s) by now; again in {Pause}: {Reason}")]

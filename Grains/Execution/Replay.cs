@@ -20,7 +20,8 @@ internal static class Replay
     /// <summary>The object as this history leaves it.</summary>
     /// <param name="undelivered">What the history holds beyond it, and the code was never told.</param>
     /// <exception cref="WorkflowCodeException">The code does not match the history.</exception>
-    public static IProgram Run(EngineContext engine, LoadedRun loaded, IServiceProvider services, IReadOnlyList<JournalRow>? undelivered = null)
+    public static IProgram Run(
+        EngineContext engine, LoadedRun loaded, IServiceProvider services, IReadOnlyList<JournalRow>? undelivered = null)
     {
         var type = engine.Types.Get(loaded.Row.Type, loaded.Row.Id);
         var log = engine.Loggers.CreateLogger($"Actors.Workflow.{loaded.Row.Type}");

@@ -92,7 +92,8 @@ internal sealed partial class ReplayComparison(ResidentRun run)
 
         static List<string> Open(IProgram code) => [.. code.Outstanding.Values.Select(command => command.ToString()), .. code.Waiting];
         ReadOnlySpan<byte> Bytes(JournalRow row) => _engine.Payloads.Json(row.Payload);
-        (string, string) Said(JournalRow row) => Answers.Recorded(row.Payload, _engine.Payloads, $"Error") is var error ? (error.Type, error.Message) : default;
+        (string, string) Said(JournalRow row) =>
+            Answers.Recorded(row.Payload, _engine.Payloads, $"Error") is var error ? (error.Type, error.Message) : default;
     }
 
     [LoggerMessage(210, LogLevel.Warning, "{Difference}")]

@@ -71,8 +71,10 @@ internal sealed partial class ResidentRun
     /// <summary>The draft or the commit under way that holds this message.</summary>
     public Draft DraftWith(string messageId) => _turn.UnderWay is { Draft: var draft } && draft.Holds(messageId) ? draft : Draft;
 
-    private string? CommitProblem() => _turn.UnderWay is { Since: var since } && Engine.Time.GetElapsedTime(since) is var waits && waits > LongCommit
-        ? $"A commit of it has been under way for {waits.TotalSeconds:0} s. If the database refuses it or does not answer, the silo's log says so."
+    private string? CommitProblem() =>
+        _turn.UnderWay is { Since: var since } && Engine.Time.GetElapsedTime(since) is var waits && waits > LongCommit
+        ? $"A commit of it has been under way for {waits.TotalSeconds:0} s. If the database refuses it or does not answer, the silo's log "
+            + $"says so."
         : null;
 
     private void PostCall(Action call, Action<Exception> fail) => Post(() =>

@@ -61,7 +61,8 @@ internal sealed partial class ResidentRun
         }
         else
         {
-            SetAside($"one turn{Program.After} made {Draft.Size:N0} bytes of messages to commit at once; the limit (EntrySizeMax) is {Engine.Options.EntrySizeMax:N0}.");
+            SetAside($"one turn{Program.After} made {Draft.Size:N0} bytes of messages to commit at once; the limit (EntrySizeMax) is "
+                + $"{Engine.Options.EntrySizeMax:N0}.");
         }
     }
 
@@ -112,7 +113,8 @@ internal sealed partial class ResidentRun
         _setAsideReason = reason;
         Draft.Fail(new MovedException(fenced: false));
         Draft = new Draft();
-        Draft.Add(new JournalRow(JournalKind.SetAside, 0, Row.Type, Answers.Record(new WorkflowSetAsideException(reason), Engine.Payloads, $"Reason")));
+        Draft.Add(new JournalRow(
+            JournalKind.SetAside, 0, Row.Type, Answers.Record(new WorkflowSetAsideException(reason), Engine.Payloads, $"Reason")));
         var entry = Seal(out var draft);
         entry.Status = WorkflowStatus.SetAside;
         entry.Leaves = true;
@@ -263,7 +265,8 @@ internal sealed partial class ResidentRun
         {
             Evict(
                 entry.Status == WorkflowStatus.SetAside ? Eviction.SetAside : IsReleasing ? Eviction.Released : Eviction.Rested,
-                entry.Status == WorkflowStatus.SetAside ? new WorkflowSetAsideException($"Workflow '{Id}' was set aside: {_setAsideReason}") : null);
+                entry.Status == WorkflowStatus.SetAside ? new WorkflowSetAsideException($"Workflow '{Id}' was set aside: {_setAsideReason}")
+                    : null);
             return;
         }
 
@@ -285,7 +288,8 @@ internal sealed partial class ResidentRun
     {
         var last = entry.Rows[^1];
         var difference = _comparison?.Compare(last, entry.Rows);
-        var withheld = difference is not null && Engine.Findings.Mode == ReplayCheck.Throw ? new ReplayDifferenceException(difference) : null;
+        var withheld = difference is not null && Engine.Findings.Mode == ReplayCheck.Throw ? new ReplayDifferenceException(difference)
+            : null;
         Evict(Eviction.Ended, withheld, withheld is null ? Answers.Ended(last.Kind, last.Payload, Engine.Payloads) : null);
         draft.Committed();
     }

@@ -34,7 +34,8 @@ internal sealed partial class ResidentRun
     /// <param name="left">Called once, when the run is no longer in memory.</param>
     /// <param name="replayed">Called when the history is not needed any more.</param>
     public ResidentRun(
-        EngineContext engine, StoredRun run, WorkflowType type, IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> letters, Action<ResidentRun> left,
+        EngineContext engine, StoredRun run, WorkflowType type, IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> letters,
+        Action<ResidentRun> left,
         Action? replayed = null)
     {
         (Engine, Row, _left, Epoch, Position) = (engine, run, left, run.Epoch, -1);
@@ -42,7 +43,8 @@ internal sealed partial class ResidentRun
         (_queue, _inbox) = (new WorkQueue(this, engine.Time), new Inbox(this));
         var scope = new SharedScope(engine.Services.CreateAsyncScope(), Id, Log);
         Effects = new Effects(this, scope);
-        Program = type.Program(run, scope.Services, engine.Payloads, engine.Messages, Log, EscapedCode); // No lambda: it would keep the history.
+        // No lambda: it would keep the history.
+        Program = type.Program(run, scope.Services, engine.Payloads, engine.Messages, Log, EscapedCode);
         _comparison = engine.Findings.Mode == ReplayCheck.Off ? null : new ReplayComparison(this);
         _hadFaults = engine.Faults.ContainsKey(Id);
         _queue.AddFirst(() =>

@@ -96,7 +96,8 @@ internal sealed partial class TransactionSessions(
         var oldest = _open.MinBy(open => open.Value.Since).Value;
         var problem = $"{_waiting.Count} transaction(s) wait for a connection, the longest for {longest.TotalSeconds:0} s: "
             + $"all {options.TransactionConnectionsMax} (TransactionConnectionsMax) are in use, "
-            + $"the longest for {time.GetElapsedTime(oldest.Since).TotalSeconds:0} s by {oldest.Attempt.Command} of workflow '{oldest.Run.Id}'.";
+            + $"the longest for {time.GetElapsedTime(oldest.Since).TotalSeconds:0} s by {oldest.Attempt.Command} of workflow "
+                + $"'{oldest.Run.Id}'.";
         if (Problem is null)
         {
             LogEmpty(log, problem);

@@ -59,7 +59,8 @@ internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch
         _seen[instance] = (turn, looks);
         if (looks == (int)(Limit / Look))
         {
-            instance.TurnProblem = $"A turn of its code has blocked a thread for more than {Limit.TotalSeconds:0} s{instance.Program.After}: "
+            instance.TurnProblem = $"A turn of its code has blocked a thread for more than {Limit.TotalSeconds:0} "
+                + $"s{instance.Program.After}: "
                 + "do not block in workflow code (.Result, .Wait(), Thread.Sleep, long loops); await, or move the work into a Step.";
             LogBlocked(instance.Id, instance.TurnProblem);
         }

@@ -31,7 +31,8 @@ internal sealed partial class WorkflowEngine
             switch (opened)
             {
                 case { Instance: { } instance }:
-                    if (!instance.Row.IsFirst && await Context.Runs.FindMessageAsync(instance.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null)
+                    if (!instance.Row.IsFirst
+                        && await Context.Runs.FindMessageAsync(instance.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null)
                     {
                         return true; // An earlier run of this workflow took it.
                     }
@@ -43,7 +44,8 @@ internal sealed partial class WorkflowEngine
                 case { Row.Status: WorkflowStatus.SetAside }:
                     return await AppendLetterAsync(id, signal);
                 default:
-                    return await Context.Runs.FindMessageAsync(opened.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null ? true : throw new WorkflowEndedException(
+                    return await Context.Runs.FindMessageAsync(opened.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null
+                        ? true : throw new WorkflowEndedException(
                         $"Workflow '{id}' has ended ({opened.Row.Status}); the signal '{signal.Name}' was not delivered.");
             }
         });
@@ -88,7 +90,8 @@ internal sealed partial class WorkflowEngine
         {
             { Instance: { } instance } => await instance.ResultAsync(request.Limit ?? Timeout.InfiniteTimeSpan),
             { Row: null } => throw NotFound(id),
-            { Row.Status: WorkflowStatus.SetAside } => throw new WorkflowSetAsideException($"Workflow '{id}' was set aside: {await ProblemAsync(opened.Row)}"),
+            { Row.Status: WorkflowStatus.SetAside } =>
+                throw new WorkflowSetAsideException($"Workflow '{id}' was set aside: {await ProblemAsync(opened.Row)}"),
             _ => await EndedAsync(opened.Row),
         };
     }
@@ -101,7 +104,8 @@ internal sealed partial class WorkflowEngine
             CheckCaller(row, request);
             ThrowIfDifferent(row);
             return new StatusReply(
-                null, true, row.Run, row.Type, (int)row.Status, row.Position, row.Epoch, row.Owner, row.CreatedAt, row.EndedAt, await ProblemAsync(row),
+                null, true, row.Run, row.Type, (int)row.Status, row.Position, row.Epoch, row.Owner, row.CreatedAt, row.EndedAt,
+                await ProblemAsync(row),
                 await Context.Runs.ReadUndeliveredAsync(row.Instance));
         }
         catch (WorkflowNotFoundException)
@@ -131,7 +135,8 @@ internal sealed partial class WorkflowEngine
         }
         else
         {
-            resumed = await Context.Runs.FindMessageAsync(row.Workflow, requestId, MessageIdKind.Resume) is not null; // By a try beside this one.
+            // By a try beside this one.
+            resumed = await Context.Runs.FindMessageAsync(row.Workflow, requestId, MessageIdKind.Resume) is not null;
         }
 
         return resumed;
@@ -180,7 +185,8 @@ internal sealed partial class WorkflowEngine
             throw new UnknownMethodException($"Workflow '{id}' ({type.Name}) has no signal '{signal.Name}'.");
         }
 
-        return new JournalRow(method is null ? JournalKind.Topic : JournalKind.Signal, 0, signal.Name, payload) { MessageId = signal.MessageId };
+        return new JournalRow(
+            method is null ? JournalKind.Topic : JournalKind.Signal, 0, signal.Name, payload) { MessageId = signal.MessageId };
     }
 
     private async Task<ResultReply> EndedAsync(StoredRun row)
@@ -192,7 +198,8 @@ internal sealed partial class WorkflowEngine
     private async Task<string?> ProblemAsync(StoredRun row) => row.Status switch
     {
         WorkflowStatus.SetAside => Answers.Recorded(await LastRowAsync(row, JournalKind.SetAside), Context.Payloads, $"Reason").Message,
-        WorkflowStatus.Failed when Answers.Recorded(await LastRowAsync(row, JournalKind.Failed), Context.Payloads, $"Error") is var error => $"{error.Type}: {error.Message}",
+        WorkflowStatus.Failed when Answers.Recorded(await LastRowAsync(row, JournalKind.Failed), Context.Payloads, $"Error") is var error =>
+            $"{error.Type}: {error.Message}",
         _ => Context.Findings.Of(row) ?? (Resident(row.Id) is { } instance ? await instance.ProblemAsync() : null),
     };
 
@@ -250,10 +257,12 @@ internal sealed partial class WorkflowEngine
 
     private void CheckContract(WorkflowId id, string type, WorkflowCall call)
     {
-        if (call.Contracts is { Count: > 0 } theirs && Context.Types.Find(type) is { Contract: var ours } && ours.Name == type && !theirs.Intersect(ours.FullNames).Any())
+        if (call.Contracts is { Count: > 0 } theirs && Context.Types.Find(type) is { Contract: var ours } && ours.Name == type
+            && !theirs.Intersect(ours.FullNames).Any())
         {
             throw new WorkflowTypeMismatchException(
-                $"Workflow '{id}': {type} is {ours.FullName} here, and the caller's contract is {theirs[0]}: use the workflow's own contract, or give one of them another [WorkflowName].");
+                $"Workflow '{id}': {type} is {ours.FullName} here, and the caller's contract is {theirs[0]}: use the workflow's own "
+                    + $"contract, or give one of them another [WorkflowName].");
         }
     }
 
@@ -279,5 +288,6 @@ internal sealed partial class WorkflowEngine
         }
     }
 
-    private static WorkflowNotFoundException NotFound(WorkflowId id) => new($"There is no workflow '{id}': start it first, or check id and namespace.");
+    private static WorkflowNotFoundException NotFound(WorkflowId id) =>
+        new($"There is no workflow '{id}': start it first, or check id and namespace.");
 }

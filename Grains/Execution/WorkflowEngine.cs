@@ -136,7 +136,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     }
 
     /// <summary>Whether the start opens a further run behind the one that has its id.</summary>
-    private static bool OpensAnother(StartCall request, StoredRun found) => request.Policy == StartPolicy.StartNew && found.Type == request.Type
+    private static bool OpensAnother(StartCall request, StoredRun found) =>
+        request.Policy == StartPolicy.StartNew && found.Type == request.Type
         && found.Status is WorkflowStatus.Completed or WorkflowStatus.Failed;
 
     /// <summary>The reply that an earlier try of this start had or would have had, or null: it made a run, or its signal went to one that
@@ -177,7 +178,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             case { Outcome: CommitOutcome.Committed }:
                 Context.Clock.Hear(reply.At);
                 var run = new StoredRun(
-                    start.Id, start.Instance, start.Run, start.Type, WorkflowStatus.Running, 1, start.Position, 0, Context.Database.Silo, reply.At, null, null,
+                    start.Id, start.Instance, start.Run, start.Type, WorkflowStatus.Running, 1, start.Position, 0, Context.Database.Silo,
+                    reply.At, null, null,
                     false, start.Workflow);
                 await EnterAsync(run, type, start.Rows(reply.At), []);
                 return true;
@@ -193,7 +195,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// <summary>The reply of a start that made no run, or why it may not attach.</summary>
     private static StartReply Attached(WorkflowId id, StartCall request, StoredRun found) =>
         found.Type != request.Type
-            ? throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {found.Type}, not a {request.Type}: choose another id.")
+            ? throw new WorkflowTypeMismatchException(
+                $"Workflow '{id}' exists and is a {found.Type}, not a {request.Type}: choose another id.")
         : request.Policy == StartPolicy.Reject
             ? throw new WorkflowExistsException($"Workflow '{id}' exists ({found.Status}): choose another id, or another StartPolicy.")
         : new StartReply(null, found.Run, Started: false);
@@ -278,7 +281,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             try
             {
                 row = row with { CrashCount = await Context.Claims.EnterAsync(row) };
-                return new Opened(await EnterAsync(row, Context.Types.Get(row.Type, row.Id), loaded.History, loaded.Mail, loaded.Replayed), row);
+                return new Opened(await EnterAsync(row, Context.Types.Get(row.Type, row.Id), loaded.History, loaded.Mail, loaded.Replayed),
+                    row);
             }
             catch
             {
@@ -302,7 +306,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         LogSetAside(row.Id, reason);
         var entry = new Entry
         {
-            Instance = row.Instance, Workflow = row.Workflow, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside, Leaves = true,
+            Instance = row.Instance, Workflow = row.Workflow, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside,
+            Leaves = true,
         };
         var recorded = Answers.Record(new WorkflowSetAsideException(reason), Context.Payloads, $"Reason");
         entry.Rows.Add(new JournalRow(JournalKind.SetAside, 0, row.Type, recorded) { Position = row.Position + 1 });
@@ -316,13 +321,15 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     }
 
     /// <summary>The input as it will be stored: within the limits, and readable as the type that the workflow takes.</summary>
-    private Payload CheckInput(WorkflowId id, Payload input, WorkflowType type) => CheckPayload(input, $"Input of workflow '{id}'", type.InputType);
+    private Payload CheckInput(WorkflowId id, Payload input, WorkflowType type) =>
+        CheckPayload(input, $"Input of workflow '{id}'", type.InputType);
 
     /// <summary>What a caller sent, as it will be stored: within the limits, JSON, and readable as the type, if there is one. The size
     /// comes first: it bounds what reading costs.</summary>
     private Payload CheckPayload(Payload payload, FormattableString what, Type? type = null)
     {
-        var stored = payload.Encoded ? Context.Payloads.CheckedEncoded(payload, what) : Context.Payloads.Checked(payload.Data ?? "null"u8.ToArray(), what);
+        var stored = payload.Encoded ? Context.Payloads.CheckedEncoded(payload, what)
+            : Context.Payloads.Checked(payload.Data ?? "null"u8.ToArray(), what);
         Context.Payloads.Read(payload, type ?? typeof(System.Text.Json.JsonElement), what);
         return stored;
     }
@@ -337,11 +344,13 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         }
         catch (Exception) when (_stopping)
         {
-            throw new WorkflowUnavailableException($"Workflow '{run.Id}': this silo is shutting down, ask again."); // What it takes may be gone already.
+            // What it takes may be gone already.
+            throw new WorkflowUnavailableException($"Workflow '{run.Id}': this silo is shutting down, ask again.");
         }
         catch (Exception error)
         {
-            var reason = $"Workflow '{run.Id}': {type.Implementation.Name} cannot be made ({ErrorText.MessageOf(error)}): register what its constructor takes, then resume it.";
+            var reason = $"Workflow '{run.Id}': {type.Implementation.Name} cannot be made ({ErrorText.MessageOf(error)}): register what "
+                + $"its constructor takes, then resume it.";
             await SetAsideAsync(run, reason);
             throw new WorkflowSetAsideException($"Workflow '{run.Id}' was set aside: {reason}");
         }
@@ -378,19 +387,4 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
         _residents.TryRemove(KeyValuePair.Create(instance.Id, instance));
     }
-
-    [LoggerMessage(301, LogLevel.Information, "Workflow '{Id}' is in the memory of {Owner}; asking for it.")]
-    private partial void LogAsking(WorkflowId id, string? owner);
-
-    [LoggerMessage(302, LogLevel.Error, "Workflow '{Id}' is set aside: {Reason}")]
-    private partial void LogSetAside(WorkflowId id, string reason);
-
-    [LoggerMessage(303, LogLevel.Information, "Giving {Count} workflows away.")]
-    private partial void LogDraining(int count);
-
-    [LoggerMessage(304, LogLevel.Information, "Drained; {Count} workflows left in memory.")]
-    private partial void LogDrained(int count);
 }
-
-/// <summary>What was found under an id: a run in memory, or the row of one that is not to be brought there, or nothing.</summary>
-internal readonly record struct Opened(ResidentRun? Instance, StoredRun? Row);

@@ -29,7 +29,8 @@ public static class ActorsSiloHosting
     /// <param name="connectionString">Npgsql connection string of the database that holds workflows and business tables alike.</param>
     /// <exception cref="ArgumentException">The connection string is empty, or names no server.</exception>
     /// <exception cref="ValidationException">An option is outside its bounds; the message names option and bound.</exception>
-    public static IHostApplicationBuilder AddActors(this IHostApplicationBuilder builder, string connectionString, Action<ActorsBuilder> configure)
+    public static IHostApplicationBuilder AddActors(
+        this IHostApplicationBuilder builder, string connectionString, Action<ActorsBuilder> configure)
     {
         ConnectionText.Checked(connectionString);
         var settings = new ActorsBuilder(builder.Services);
@@ -41,13 +42,15 @@ public static class ActorsSiloHosting
 
         if (!IPAddress.TryParse(settings.Cluster.AdvertisedAddress, out _))
         {
-            throw new ValidationException($"AdvertisedAddress: '{settings.Cluster.AdvertisedAddress}' is no IP address, which others could reach this silo at.");
+            throw new ValidationException(
+                $"AdvertisedAddress: '{settings.Cluster.AdvertisedAddress}' is no IP address, which others could reach this silo at.");
         }
 
         if (settings.Cluster.LeaseDuration < 4 * settings.Cluster.SweepInterval)
         {
             throw new ValidationException(
-                "LeaseDuration: at least four times SweepInterval, or a silo that sweeps in time would count as one that cannot reach Postgres.");
+                "LeaseDuration: at least four times SweepInterval, or a silo that sweeps in time would count as one that cannot reach "
+                    + "Postgres.");
         }
 
         AddClock(builder.Services);
@@ -62,7 +65,8 @@ public static class ActorsSiloHosting
 
     private static void AddClock(IServiceCollection services)
     {
-        if (services.All(service => service.ServiceType != typeof(TimeProvider) || service.IsKeyedService || service.ImplementationInstance == TimeProvider.System))
+        if (services.All(service =>
+            service.ServiceType != typeof(TimeProvider) || service.IsKeyedService || service.ImplementationInstance == TimeProvider.System))
         {
             services.AddSingleton<TimeProvider>(new ClusterClock(TimeProvider.System));
         }
@@ -75,7 +79,8 @@ public static class ActorsSiloHosting
         services.AddSingleton(new StatementProbe(Environment.GetEnvironmentVariable(StatementProbe.Variable)));
         services.AddSingleton(provider =>
         {
-            var engine = EngineFactory.Create(connectionString, settings, provider, provider.GetRequiredService<StatementProbe>(), Guid.NewGuid());
+            var engine = EngineFactory.Create(
+                connectionString, settings, provider, provider.GetRequiredService<StatementProbe>(), Guid.NewGuid());
             if (provider.GetRequiredService<TimeProvider>() is ClusterClock shared)
             {
                 shared.Database = () => engine.Context.Clock.Now;
@@ -109,7 +114,8 @@ public static class ActorsSiloHosting
         services.AddSingleton<TurnWatch>();
         services.AddSingleton<SiloHealth>();
         services.AddSingleton<IWorkflowClient>(provider =>
-            new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>(), TimeSpan.FromSeconds(10))
+            new WorkflowClient(provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<PayloadSerializer>(),
+                TimeSpan.FromSeconds(10))
             {
                 Route = provider.GetRequiredService<SiloRoute>(),
             });
@@ -154,7 +160,8 @@ public static class ActorsSiloHosting
                 provider.GetRequiredService<ILogger<Sweeper>>())
             {
                 Lease = engine.Context.Lease,
-                Bury = (silo, address) => provider.GetRequiredService<MembershipWatch>().BuryAsync(silo, SiloAddress.FromParsableString(address)),
+                Bury = (silo, address) =>
+                    provider.GetRequiredService<MembershipWatch>().BuryAsync(silo, SiloAddress.FromParsableString(address)),
             };
         });
         services.AddSingleton(provider => new Retention(
@@ -183,14 +190,17 @@ public static class ActorsSiloHosting
         // They send times without a zone where the host has Npgsql's legacy time stamps: the session's zone is UTC.
         var source = new NpgsqlDataSourceBuilder(new NpgsqlConnectionStringBuilder(connectionString)
         {
-            SearchPath = "actors", MinPoolSize = Math.Min(given.MinPoolSize, 10), MaxPoolSize = 10, ApplicationName = "actors orleans", Enlist = false,
+            SearchPath = "actors", MinPoolSize = Math.Min(given.MinPoolSize, 10), MaxPoolSize = 10, ApplicationName = "actors orleans",
+            Enlist = false,
             NoResetOnClose = true, Timezone = "UTC",
         }.ConnectionString).ConfigureTypeLoading(types => types.EnableTypeLoading(false)).Durable().Build();
-        silo.Services.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ClusterId));
+        silo.Services.Configure<Orleans.Configuration.ClusterOptions>(
+            o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ClusterId));
         silo.Services.Configure<SiloOptions>(o => o.SiloName = options.SiloName);
         silo.Services.Configure<EndpointOptions>(o =>
         {
-            (o.AdvertisedIPAddress, o.SiloPort, o.GatewayPort) = (IPAddress.Parse(options.AdvertisedAddress), options.SiloPort, options.GatewayPort);
+            (o.AdvertisedIPAddress, o.SiloPort, o.GatewayPort) = (
+                IPAddress.Parse(options.AdvertisedAddress), options.SiloPort, options.GatewayPort);
             if (options.ListenOnAnyAddress)
             {
                 o.SiloListeningEndpoint = new IPEndPoint(IPAddress.Any, options.SiloPort);
@@ -220,10 +230,12 @@ public static class ActorsSiloHosting
 
     private sealed class SiloReadyCheck(SiloHealth health, WorkflowEngine engine) : IHealthCheck
     {
-        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+            Task.FromResult(
             health.Draining ? HealthCheckResult.Unhealthy("The silo is leaving.")
             : !health.Active ? HealthCheckResult.Unhealthy("The silo has not joined yet.")
-            : engine.Context.Lease.IsLost ? HealthCheckResult.Unhealthy("The silo could not renew its lease: it takes no calls until Postgres answers.")
+            : engine.Context.Lease.IsLost
+                ? HealthCheckResult.Unhealthy("The silo could not renew its lease: it takes no calls until Postgres answers.")
             : engine.Context.Database.Probe.Silence is { } silence ? HealthCheckResult.Unhealthy(silence)
             : (health.FailedLoops ?? engine.Context.Database.Probe.Trouble ?? engine.Context.Sessions.Problem) is { } problem
             ? HealthCheckResult.Degraded(problem)

@@ -12,7 +12,8 @@ namespace Actors.Hosting;
 internal static class EngineFactory
 {
     /// <summary>Connects nothing yet: the database may still be away.</summary>
-    public static WorkflowEngine Create(string connectionString, ActorsBuilder settings, IServiceProvider services, StatementProbe probe, Guid silo)
+    public static WorkflowEngine Create(
+        string connectionString, ActorsBuilder settings, IServiceProvider services, StatementProbe probe, Guid silo)
     {
         var loggers = new SafeLoggers(services.GetRequiredService<ILoggerFactory>());
         var options = settings.Execution;
@@ -50,7 +51,8 @@ internal static class EngineFactory
 
     private static bool IsDevelopment(IServiceProvider services) => services.GetService<IHostEnvironment>()?.IsDevelopment() is true;
 
-    private static OutgoingMessage Prepare(OutboxRoutes routes, PayloadSerializer payloads, string topic, string key, object? message, Type type)
+    private static OutgoingMessage Prepare(
+        OutboxRoutes routes, PayloadSerializer payloads, string topic, string key, object? message, Type type)
     {
         NameRule.Checked(topic, "The topic of a message");
         NameRule.Checked(key, "The key of a message", min: 0);

@@ -11,12 +11,14 @@ internal static class BackOff
     /// cap.</summary>
     public static TimeSpan After(int attempt, Exception error, OutboxOptions options)
     {
-        var full = Math.Min(options.BackOffFirst.TotalMilliseconds * Math.Pow(2, Math.Min(attempt - 1, 60)), options.BackOffMax.TotalMilliseconds);
+        var full = Math.Min(options.BackOffFirst.TotalMilliseconds * Math.Pow(2, Math.Min(attempt - 1, 60)),
+            options.BackOffMax.TotalMilliseconds);
         var delay = TimeSpan.FromMilliseconds(full * (0.5 + Random.Shared.NextDouble() / 2));
         var asked = (error as OutboxDeliveryException)?.RetryAfter ?? TimeSpan.Zero;
         return asked <= delay ? delay : asked < options.BackOffMax ? asked : options.BackOffMax;
     }
 
     /// <summary>Type and message, as text that Postgres can hold.</summary>
-    public static string Reason(Exception error) => StoredText.Shortened($"{error.GetType().FullName}: {ErrorText.MessageOf(error)}", ReasonLengthMax);
+    public static string Reason(Exception error) =>
+        StoredText.Shortened($"{error.GetType().FullName}: {ErrorText.MessageOf(error)}", ReasonLengthMax);
 }

@@ -47,7 +47,8 @@ internal sealed partial class DestinationRelay(
     private static readonly TimeSpan DatabaseBackOffMax = TimeSpan.FromSeconds(5);
 
     private readonly Dictionary<long, Lane> _lanes = [];
-    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly LaneSender _sender = new(destination, sink, serializer, options, time);
     private readonly PassClock _clock = new(time);
 
@@ -96,7 +97,8 @@ internal sealed partial class DestinationRelay(
     public async Task RunAsync(CancellationToken stop)
     {
         _sender.Reported = () => _wake.Writer.TryWrite(true);
-        await using var timer = time.CreateTimer(_ => _wake.Writer.TryWrite(true), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        await using var timer = time.CreateTimer(
+            _ => _wake.Writer.TryWrite(true), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         var backOff = DatabaseBackOffFirst;
         _wake.Writer.TryWrite(true);
         while (!stop.IsCancellationRequested)
@@ -214,7 +216,8 @@ internal sealed partial class DestinationRelay(
 
         var mine = partitions();
         var known = Floor.Read();
-        var lanes = _refill.Where(item => mine.Contains(item.Lane.Partition)).ToDictionary(item => item.Lane.Key, item => Floor.From(item.Lane.Generation, item.From));
+        var lanes = _refill.Where(item => mine.Contains(item.Lane.Partition)).ToDictionary(
+            item => item.Lane.Key, item => Floor.From(item.Lane.Generation, item.From));
         var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(destination, lanes, options.ReadAhead, stop);
         Settle(_refill.Select(item => item.Lane));
         _refill.Clear();
@@ -234,7 +237,8 @@ internal sealed partial class DestinationRelay(
         try
         {
             var known = Floor.Read();
-            var (rows, wait) = await table.ReadRetriesAsync(destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, known.Floor, stop);
+            var (rows, wait) = await table.ReadRetriesAsync(
+                destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, known.Floor, stop);
             Send(rows, _ => known.Floor, known, stop, areRetries: true);
             if (wait is { } until)
             {
@@ -282,7 +286,8 @@ internal sealed partial class DestinationRelay(
     /// <summary>Starts the lanes of these rows, which come lane by lane and each from its first row on. Returns how many.</summary>
     /// <param name="begin">Where the read began in a lane.</param>
     /// <param name="known">What was known before the read.</param>
-    private int Send(List<OutboxRow> rows, Func<long, long> begin, (long Generation, long Floor, long Settled) known, CancellationToken stop, bool areRetries = false)
+    private int Send(List<OutboxRow> rows, Func<long, long> begin, (long Generation, long Floor, long Settled) known,
+        CancellationToken stop, bool areRetries = false)
     {
         var started = 0;
         Floor.Saw(rows.Count == 0 ? 0 : rows.Max(row => row.Id));

@@ -26,4 +26,5 @@ public interface IDeadLetters
 /// <param name="Attempts">Until then.</param>
 /// <param name="Reason">The last error, shortened.</param>
 public sealed record DeadLetter(
-    long Id, string MessageId, string Topic, string Key, WorkflowId Workflow, DateTimeOffset At, DateTimeOffset DiedAt, int Attempts, string Reason);
+    long Id, string MessageId, string Topic, string Key, WorkflowId Workflow, DateTimeOffset At, DateTimeOffset DiedAt, int Attempts,
+    string Reason);

@@ -6,11 +6,14 @@ namespace Actors.Outbox;
 
 /// <summary>Sends lanes to the sink of one destination: a lane's messages one after the other, at most so many at a time over all
 /// lanes.</summary>
-internal sealed class LaneSender(string destination, IOutboxSink sink, PayloadSerializer serializer, OutboxOptions options, TimeProvider time)
+internal sealed class LaneSender(
+    string destination, IOutboxSink sink, PayloadSerializer serializer, OutboxOptions options, TimeProvider time)
 {
-    private readonly Channel<Outcome> _outcomes = Channel.CreateUnbounded<Outcome>(new() { SingleReader = true });   // at most what the lanes hold
+    // at most what the lanes hold
+    private readonly Channel<Outcome> _outcomes = Channel.CreateUnbounded<Outcome>(new() { SingleReader = true });
     private readonly SemaphoreSlim _slots = new(options.InFlightMax);
-    private readonly SemaphoreSlim _retrySlots = new(Math.Max(1, options.InFlightMax / 2));   // taken first: many failing keys leave room for the others
+    // taken first: many failing keys leave room for the others
+    private readonly SemaphoreSlim _retrySlots = new(Math.Max(1, options.InFlightMax / 2));
 
     /// <summary>How each attempt ended, a lane's in order. Attempts that the stop cut off are not reported.</summary>
     public ChannelReader<Outcome> Outcomes => _outcomes.Reader;
@@ -92,7 +95,8 @@ internal sealed class LaneSender(string destination, IOutboxSink sink, PayloadSe
         {
             OutboxInstruments.Failed(destination);
             await cancel.CancelAsync();
-            return error is TimeoutException ? new TimeoutException($"The delivery took longer than {options.DeliveryTimeout}.", error) : error;
+            return error is TimeoutException ? new TimeoutException($"The delivery took longer than {options.DeliveryTimeout}.", error)
+                : error;
         }
         catch (Exception error)
         {

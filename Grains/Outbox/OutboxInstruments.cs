@@ -6,8 +6,10 @@ namespace Actors.Outbox;
 internal static class OutboxInstruments
 {
     private static readonly Meter Meter = new("Actors");
-    private static readonly Counter<long> DeliveredCount = Meter.CreateCounter<long>("actors.outbox.delivered", "{message}", "Acknowledged by the sink");
-    private static readonly Counter<long> FailedCount = Meter.CreateCounter<long>("actors.outbox.failed", "{attempt}", "Attempts that failed");
+    private static readonly Counter<long> DeliveredCount = Meter.CreateCounter<long>(
+        "actors.outbox.delivered", "{message}", "Acknowledged by the sink");
+    private static readonly Counter<long> FailedCount = Meter.CreateCounter<long>(
+        "actors.outbox.failed", "{attempt}", "Attempts that failed");
     private static readonly Counter<long> DeadCount = Meter.CreateCounter<long>("actors.outbox.dead_lettered", "{message}", "Given up");
 
     public static void Delivered(string destination) => DeliveredCount.Add(1, Tag(destination));

@@ -13,7 +13,8 @@ namespace Actors;
 /// <param name="At">Database time of the commit.</param>
 /// <param name="Attempt">From 1.</param>
 public sealed record OutboxMessage(
-    string Id, WorkflowId Workflow, Guid Run, string WorkflowType, string Topic, string Key, ReadOnlyMemory<byte> Json, DateTimeOffset At, int Attempt)
+    string Id, WorkflowId Workflow, Guid Run, string WorkflowType, string Topic, string Key, ReadOnlyMemory<byte> Json, DateTimeOffset At,
+    int Attempt)
 {
     /// <summary>When this attempt began, by the database's clock as the silo knows it; null from whoever makes messages by hand.</summary>
     public DateTimeOffset? AttemptAt { get; init; }

@@ -35,7 +35,8 @@ internal sealed partial class OutboxRelay
     /// less than a second. Never throws for the database or a sink: waits, and goes on by itself.</summary>
     public Task RunAsync(CancellationToken stop) => _destinations.Length == 0
         ? Task.CompletedTask
-        : Task.WhenAll(_destinations.Select(destination => Task.Run(() => destination.RunAsync(stop), CancellationToken.None)).Append(PollAsync(stop)));
+        : Task.WhenAll(_destinations.Select(destination => Task.Run(() => destination.RunAsync(stop), CancellationToken.None)).Append(
+            PollAsync(stop)));
 
     /// <summary>Costs next to nothing and never waits. Call it after each commit with messages.</summary>
     public void Wake()

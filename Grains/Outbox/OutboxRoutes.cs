@@ -29,7 +29,8 @@ public sealed class OutboxRoutes
         ArgumentNullException.ThrowIfNull(sink);
         if (_sealed)
         {
-            throw new InvalidOperationException($"Outbox destination '{destination}' comes too late: add all destinations before the silo starts.");
+            throw new InvalidOperationException(
+                $"Outbox destination '{destination}' comes too late: add all destinations before the silo starts.");
         }
 
         if (topics.Length == 0)
@@ -41,7 +42,8 @@ public sealed class OutboxRoutes
 
         if (!_sinks.TryAdd(destination, sink))
         {
-            throw new ArgumentException($"Outbox destination '{destination}' is added twice: list all its topics in one call.", nameof(destination));
+            throw new ArgumentException(
+                $"Outbox destination '{destination}' is added twice: list all its topics in one call.", nameof(destination));
         }
 
         foreach (var topic in topics.Distinct(StringComparer.Ordinal))
@@ -63,7 +65,8 @@ public sealed class OutboxRoutes
     public IReadOnlyList<string> DestinationsFor(string topic)
     {
         _sealed = true;
-        _destinations ??= _topics.ToFrozenDictionary(t => t.Key, t => t.Value.Union(_everyTopic, StringComparer.Ordinal).ToArray(), StringComparer.Ordinal);
+        _destinations ??= _topics.ToFrozenDictionary(
+            t => t.Key, t => t.Value.Union(_everyTopic, StringComparer.Ordinal).ToArray(), StringComparer.Ordinal);
         return _destinations.TryGetValue(topic, out var named) ? named : _everyTopic;
     }
 

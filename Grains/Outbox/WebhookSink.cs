@@ -39,7 +39,8 @@ public sealed class WebhookSink : IOutboxSink
         _secret = Key(options.Secret);
         _options = options;
         _time = time;
-        _http = http ?? new HttpMessageInvoker(new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(2) });
+        _http = http ?? new HttpMessageInvoker(
+            new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(2) });
     }
 
     /// <inheritdoc/>
@@ -63,7 +64,8 @@ public sealed class WebhookSink : IOutboxSink
             if (!response.IsSuccessStatusCode)
             {
                 throw new OutboxDeliveryException(
-                    $"The receiver answered HTTP {(int)response.StatusCode}.", RetryAfter(response, Now(message)), response.StatusCode == HttpStatusCode.Gone);
+                    $"The receiver answered HTTP {(int)response.StatusCode}.", RetryAfter(response, Now(message)),
+                    response.StatusCode == HttpStatusCode.Gone);
             }
         }
     }
@@ -89,7 +91,8 @@ public sealed class WebhookSink : IOutboxSink
     {
         { Delta: { } delta } => delta,
         { Date: { } date } => date - (response.Headers.Date ?? now), // Both by the receiver's clock, where it shows it.
-        _ => response.Headers.NonValidated.TryGetValues("Retry-After", out var values) && values.ToString() is { Length: > 0 } text && text.All(char.IsAsciiDigit)
+        _ => response.Headers.NonValidated.TryGetValues("Retry-After", out var values) && values.ToString() is { Length: > 0 } text
+            && text.All(char.IsAsciiDigit)
             ? TimeSpan.MaxValue // More seconds than .NET reads.
             : null,
     };

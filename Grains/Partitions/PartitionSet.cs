@@ -33,7 +33,8 @@ internal sealed class PartitionSet
         {
             change();
             const int size = Partition.Count / RangeCount;
-            _partitions = [.. _holders.Keys.SelectMany(range => Enumerable.Range(range * size, size)).Select(partition => (short)partition)];
+            _partitions = [.. _holders.Keys.SelectMany(range => Enumerable.Range(range * size, size)).Select(
+                partition => (short)partition)];
         }
     }
 }

@@ -12,7 +12,8 @@ namespace Actors.Partitions;
 /// hardly notices.
 /// </summary>
 /// <param name="keepIds">How long the ids that a run took are remembered at least, while its workflow has a run.</param>
-internal sealed partial class Retention(EngineDatabase database, PartitionSet partitions, TimeSpan? keep, TimeSpan keepIds, ILogger<Retention> log)
+internal sealed partial class Retention(
+    EngineDatabase database, PartitionSet partitions, TimeSpan? keep, TimeSpan keepIds, ILogger<Retention> log)
 {
     private const int PendingMax = 100_000;
 
@@ -102,7 +103,8 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
         stop);
 
     private ValueTask<(long Deleted, DateTime Ended, long Instance)?> DeleteAsync(
-        long[] pending, DateTime until, (DateTime Ended, long Instance) after, CancellationToken stop) => database.QueryAsync<(long, DateTime, long)?>(
+        long[] pending, DateTime until, (DateTime Ended, long Instance) after, CancellationToken stop) =>
+            database.QueryAsync<(long, DateTime, long)?>(
         database.Slow,
         "delete ended",
         batch => batch.Add(
@@ -120,7 +122,8 @@ internal sealed partial class Retention(EngineDatabase database, PartitionSet pa
     private static NpgsqlParameter<TimeSpan> Interval(TimeSpan value) => new() { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Interval };
 
     // DateTime.MinValue is Postgres' -infinity.
-    private static NpgsqlParameter<DateTime> Time(DateTime value) => new() { TypedValue = DateTime.SpecifyKind(value, DateTimeKind.Utc), NpgsqlDbType = NpgsqlDbType.TimestampTz };
+    private static NpgsqlParameter<DateTime> Time(DateTime value) =>
+        new() { TypedValue = DateTime.SpecifyKind(value, DateTimeKind.Utc), NpgsqlDbType = NpgsqlDbType.TimestampTz };
 
     [LoggerMessage(411, LogLevel.Information, "{Deleted} runs that ended more than {Keep} ago were deleted.")]
     private partial void LogDeleted(long deleted, TimeSpan keep);

@@ -269,7 +269,9 @@ internal sealed partial class Sweeper(
     [LoggerMessage(402, LogLevel.Warning, "The sweep failed {Failures} time(s) in a row; it goes on.")]
     private partial void LogSweepFailed(int failures, Exception error);
 
-    [LoggerMessage(404, LogLevel.Warning, "Silo {Silo} ({Address}) has not renewed its lease, and {Time} after it expired it is declared dead: it cannot reach Postgres, or is gone.")]
+    [LoggerMessage(404, LogLevel.Warning,
+        "Silo {Silo} ({Address}) has not renewed its lease, and {Time} after it expired it is declared dead: it cannot reach Postgres, or "
+        + "is gone.")]
     private partial void LogExpired(Guid silo, string address, TimeSpan time);
 
     [LoggerMessage(406, LogLevel.Warning, "The lease of this silo could not be renewed now: {Reason}")]

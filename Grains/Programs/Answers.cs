@@ -14,9 +14,12 @@ internal static class Answers
     public static Payload Record(Exception error, PayloadSerializer payloads, FormattableString what)
     {
         var type = error is StepFailedException step ? step.ErrorType : error.GetType().FullName ?? error.GetType().Name;
-        var stack = error is StepFailedException { ErrorStack: { } original } ? $"{original}\n--- in the workflow's code ---\n{error}" : ErrorText.Of(error);
+        var stack = error is StepFailedException { ErrorStack: { } original } ? $"{original}\n--- in the workflow's code ---\n{error}"
+            : ErrorText.Of(error);
         var max = Math.Min(TextMax, payloads.SizeMax / 20); // Three texts, each character as long as JSON can make it.
-        return payloads.Write(new RecordedError(StoredText.Shortened(type, max), StoredText.Shortened(ErrorText.MessageOf(error), max), StoredText.Shortened(stack, max)), what);
+        return payloads.Write(
+            new RecordedError(StoredText.Shortened(type, max), StoredText.Shortened(ErrorText.MessageOf(error), max),
+            StoredText.Shortened(stack, max)), what);
     }
 
     public static ResultReply Ended(JournalKind kind, Payload payload, PayloadSerializer payloads) => kind == JournalKind.Completed

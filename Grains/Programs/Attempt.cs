@@ -52,7 +52,8 @@ internal sealed class Attempt(BodyCommand command, IServiceScopeFactory services
     {
         get
         {
-            var cancellation = _cancellation ?? Interlocked.CompareExchange(ref _cancellation, new CancellationTokenSource(), null) ?? _cancellation;
+            var cancellation = _cancellation ?? Interlocked.CompareExchange(
+                ref _cancellation, new CancellationTokenSource(), null) ?? _cancellation;
             if (Volatile.Read(ref _cancelled) != 0)
             {
                 cancellation.Cancel();

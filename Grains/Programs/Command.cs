@@ -178,7 +178,8 @@ internal interface ITransactionBody
     Task<Payload> RunAsync(TransactionContext context, PayloadSerializer payloads);
 }
 
-internal sealed class TransactionCommand<T>(int seq, string name, Func<TransactionContext, Task<T>> body, TransactionOptions options, SourceLine line)
+internal sealed class TransactionCommand<T>(
+    int seq, string name, Func<TransactionContext, Task<T>> body, TransactionOptions options, SourceLine line)
     : BodyCommand<T>(seq, name, options.Retry, line), ITransactionBody
 {
     public TransactionOptions Options { get; } = options;

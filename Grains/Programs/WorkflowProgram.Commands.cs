@@ -96,7 +96,8 @@ internal sealed partial class WorkflowProgram : IWorkflowRuntime
         if (timeout is { } limit)
         {
             wait.TimerSeq = NextSeq(line);
-            Issue(new TimerCommand(wait.TimerSeq.Value, "wait", RecordedDue(wait.TimerSeq.Value) ?? DueTime.After(Now, limit), line) { Wait = wait });
+            Issue(new TimerCommand(
+                wait.TimerSeq.Value, "wait", RecordedDue(wait.TimerSeq.Value) ?? DueTime.After(Now, limit), line) { Wait = wait });
         }
 
         _waits.Add(wait);

@@ -22,7 +22,8 @@ internal sealed partial class WorkflowProgram
         catch (Exception error) when (error is not WorkflowCodeException)
         {
             // The type of one of the library's own would tell the caller about this call what it was to tell about another.
-            throw new QueryFailedException($"Query '{name}' of workflow '{Id}' threw {error.GetType().Name}: {ErrorText.MessageOf(error)}", error.GetType().FullName!);
+            throw new QueryFailedException(
+                $"Query '{name}' of workflow '{Id}' threw {error.GetType().Name}: {ErrorText.MessageOf(error)}", error.GetType().FullName!);
         }
         finally
         {

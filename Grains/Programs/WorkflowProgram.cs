@@ -36,13 +36,16 @@ internal sealed partial class WorkflowProgram : IProgram
     private ExceptionDispatchInfo? _error;
 
     public WorkflowProgram(
-        StoredRun run, WorkflowType type, IServiceProvider services, PayloadSerializer payloads, MessagePreparer messages, ILogger logger, Action<string> escaped)
+        StoredRun run, WorkflowType type, IServiceProvider services, PayloadSerializer payloads, MessagePreparer messages, ILogger logger,
+        Action<string> escaped)
     {
         (Id, Run, _type, _payloads, _messages) = (run.Id, run.Run, type, payloads, messages);
         (_log, _escaped) = (logger, escaped);
         _turn = new TurnContext(() => escaped(
-            $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, Task.WhenEach, I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep and WhenAny."),
-            error => Violate($"an async void method threw {error.GetType().Name} ({ErrorText.MessageOf(error)}){After}, and nobody can await it: make it async Task, and await it."));
+            $"A continuation came from outside the workflow's scheduler{After}: workflow code awaited Task.Run, Task.Delay, Task.WhenEach, "
+                + $"I/O or ConfigureAwait(false). Move that work into a Step, or use Sleep and WhenAny."),
+            error => Violate($"an async void method threw {error.GetType().Name} ({ErrorText.MessageOf(error)}){After}, and nobody can "
+                + $"await it: make it async Task, and await it."));
         Logger = new ReplaySafeLogger(logger, this);
         _workflow = type.Create(services);
         _workflow.Runtime = this;
@@ -146,7 +149,8 @@ internal sealed partial class WorkflowProgram : IProgram
             return Failed(error, $"Result");
         }
 
-        JournalRow Failed(Exception error, FormattableString what) => new(JournalKind.Failed, 0, _type.Name, Answers.Record(error, _payloads, what));
+        JournalRow Failed(Exception error, FormattableString what) =>
+            new(JournalKind.Failed, 0, _type.Name, Answers.Record(error, _payloads, what));
     }
 
     public void Violate(string message) => Violation ??= new WorkflowCodeException($"Workflow '{Id}': {message}");
@@ -190,7 +194,8 @@ internal sealed partial class WorkflowProgram : IProgram
     {
         if (row.Seq > _lastSeq)
         {
-            Violate($"its history holds {row.Kind} '{row.Name}' (seq {row.Seq}), which the code has not asked for{After}: the code changed under a running workflow.");
+            Violate($"its history holds {row.Kind} '{row.Name}' (seq {row.Seq}), which the code has not asked for{After}: the code changed "
+                + $"under a running workflow.");
             return;
         }
 
@@ -349,7 +354,8 @@ internal sealed partial class WorkflowProgram : IProgram
         {
             if (_outstanding.Count == 0 && _waits.Count == 0 && _receivers.Count == 0)
             {
-                Violate($"its code waits{After} for something that is not one of its commands (Task.Run, Task.Delay, Task.WhenEach, I/O, ConfigureAwait(false), a task of its own): "
+                Violate($"its code waits{After} for something that is not one of its commands (Task.Run, Task.Delay, Task.WhenEach, I/O, "
+                    + $"ConfigureAwait(false), a task of its own): "
                     + "nothing would wake it. Move that work into a Step, or use Sleep; for what others bring use WaitUntil or Receive.");
             }
 
@@ -364,31 +370,7 @@ internal sealed partial class WorkflowProgram : IProgram
     }
 
     [LoggerMessage(310, LogLevel.Warning,
-        "Workflow '{Id}' was called with {Surplus} argument(s) more than {Type}.{Method} takes here; they are left out. Said once: callers know a later contract.")]
+        "Workflow '{Id}' was called with {Surplus} argument(s) more than {Type}.{Method} takes here; they are left out. Said once: callers "
+            + "know a later contract.")]
     private static partial void LogSurplus(ILogger log, WorkflowId id, string type, string method, int surplus);
-
-    private sealed class ReplaySafeLogger(ILogger inner, WorkflowProgram code) : ILogger
-    {
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull
-        {
-            using var outside = OutsideTurn.Begin();
-            return inner.BeginScope(state);
-        }
-
-        public bool IsEnabled(LogLevel logLevel)
-        {
-            using var outside = OutsideTurn.Begin();
-            return !code.IsReplaying && inner.IsEnabled(logLevel);
-        }
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-        {
-            if (!code.IsReplaying)
-            {
-                using var outside = OutsideTurn.Begin();
-                inner.Log(logLevel, eventId, state, exception, formatter);
-            }
-        }
-    }
 }

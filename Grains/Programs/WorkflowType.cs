@@ -38,7 +38,8 @@ internal sealed class WorkflowType
     /// <summary>A fresh object, which knows nothing of the run's past yet.</summary>
     /// <param name="escaped">Called on any thread when its code goes on outside of its turns.</param>
     public IProgram Program(
-        StoredRun run, IServiceProvider services, PayloadSerializer payloads, MessagePreparer messages, ILogger log, Action<string> escaped) =>
+        StoredRun run, IServiceProvider services, PayloadSerializer payloads, MessagePreparer messages, ILogger log,
+        Action<string> escaped) =>
         new WorkflowProgram(run, this, services, payloads, messages, log, escaped);
 
     public Workflow Create(IServiceProvider services)
@@ -60,19 +61,25 @@ internal sealed class WorkflowTypes
         var type = new WorkflowType(implementation);
         if (!_types.TryAdd(type.Name, type) && _types[type.Name].Implementation != implementation)
         {
-            throw new ArgumentException($"{implementation.Name} and {_types[type.Name].Implementation.Name} are both stored as '{type.Name}': give one a [WorkflowName].");
+            throw new ArgumentException(
+                $"{implementation.Name} and {_types[type.Name].Implementation.Name} are both stored as '{type.Name}': give one a "
+                + $"[WorkflowName].");
         }
     }
 
     public string[] Names => [.. _types.Keys];
 
-    public IReadOnlyList<DeclaredCode> Declared => [.. _types.Values.OrderBy(type => type.Name, StringComparer.Ordinal).Select(type => new DeclaredCode(type.Name, type.Contract.FullNames, type.Contract.Shape))];
+    public IReadOnlyList<DeclaredCode> Declared =>
+        [.. _types.Values.OrderBy(type => type.Name, StringComparer.Ordinal).Select(
+        type => new DeclaredCode(type.Name, type.Contract.FullNames, type.Contract.Shape))];
 
     public WorkflowType? Find(string name) => _types.GetValueOrDefault(name);
 
     /// <exception cref="UnknownWorkflowTypeException">This silo has no such type.</exception>
     public WorkflowType Get(string name, WorkflowId id) =>
-        NameRule.Broken(name, "the name of a workflow type") is { } sentence ? throw new UnknownWorkflowTypeException($"Workflow '{id}': {sentence}")
+        NameRule.Broken(name, "the name of a workflow type") is { } sentence
+            ? throw new UnknownWorkflowTypeException($"Workflow '{id}': {sentence}")
         : Find(name) ?? throw new UnknownWorkflowTypeException(
-        $"Workflow '{id}': this silo has no workflow '{name}'. It has: {string.Join(", ", Names.Order(StringComparer.Ordinal))}. Register it with AddWorkflow.");
+        $"Workflow '{id}': this silo has no workflow '{name}'. It has: {string.Join(", ", Names.Order(StringComparer.Ordinal))}. Register "
+            + $"it with AddWorkflow.");
 }

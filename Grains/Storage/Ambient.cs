@@ -22,7 +22,8 @@ internal static class Ambient
         ;
 
     // What does not go with the execution context stays with the thread.
-    private static bool IsFree => SynchronizationContext.Current is null && TaskScheduler.Current == TaskScheduler.Default && !HasTransaction;
+    private static bool IsFree =>
+        SynchronizationContext.Current is null && TaskScheduler.Current == TaskScheduler.Default && !HasTransaction;
 
     private static bool HasTransaction
     {

@@ -74,7 +74,8 @@ internal sealed class Claims : IAsyncDisposable
     public async Task<List<MailRow>> ReadMailAsync(long instance) => await _database.QueryAsync(
         _database.Engine,
         "read mail",
-        batch => batch.Add(ReadMail, new NpgsqlParameter<long> { TypedValue = instance }, new NpgsqlParameter<int> { TypedValue = MailMax }),
+        batch => batch.Add(ReadMail, new NpgsqlParameter<long> { TypedValue = instance },
+            new NpgsqlParameter<int> { TypedValue = MailMax }),
         async reader =>
         {
             var mail = new List<MailRow>();
@@ -288,7 +289,8 @@ internal sealed class Claims : IAsyncDisposable
         await reader.NextResultAsync();
         while (await reader.ReadAsync())
         {
-            runs.GetValueOrDefault(reader.GetInt64(0))?.Mail.Add(new MailRow(reader.GetString(1), reader.GetString(2), RowReading.Payload(reader, 3)));
+            runs.GetValueOrDefault(reader.GetInt64(0))?.Mail.Add(
+                new MailRow(reader.GetString(1), reader.GetString(2), RowReading.Payload(reader, 3)));
         }
 
         return runs.Values.ToDictionary(run => run.Row.Id);
@@ -312,7 +314,8 @@ internal sealed class Claims : IAsyncDisposable
 
     private static NpgsqlParameter<int> Bytes(int count) => new() { TypedValue = count };
 
-    private static NpgsqlParameter<string[]> Text(string[] values) => new() { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
+    private static NpgsqlParameter<string[]> Text(string[] values) =>
+        new() { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
 
     private static NpgsqlParameter Owner(Guid? owner) => new() { Value = (object?)owner ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid };
 

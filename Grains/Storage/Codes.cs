@@ -57,8 +57,10 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
             if (known[type.Type].Contracts is { } stored && !stored.Intersect(type.Contracts).Any())
             {
                 throw new WorkflowNameTakenException(
-                    $"The workflow name '{type.Type}' belongs to the contract {stored[0]} in this database, and this silo's is {type.Contracts[0]}: "
-                    + $"give one of them another [WorkflowName], or, if the contract moved, say [WorkflowName(\"{type.Type}\", Formerly = [\"{stored[0]}\"])].");
+                    $"The workflow name '{type.Type}' belongs to the contract {stored[0]} in this database, and this silo's is "
+                        + $"{type.Contracts[0]}: "
+                    + $"give one of them another [WorkflowName], or, if the contract moved, say [WorkflowName(\"{type.Type}\", Formerly = "
+                        + $"[\"{stored[0]}\"])].");
             }
         }
 
@@ -91,7 +93,8 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
             while (await reader.ReadAsync())
             {
                 known[reader.GetString(1)] = new Known(
-                    reader.GetInt32(0), reader.IsDBNull(2) ? null : reader.GetFieldValue<string[]>(2), reader.IsDBNull(3) ? null : reader.GetString(3));
+                    reader.GetInt32(0), reader.IsDBNull(2) ? null : reader.GetFieldValue<string[]>(2),
+                    reader.IsDBNull(3) ? null : reader.GetString(3));
             }
 
             return known;
@@ -114,9 +117,12 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
 
     private sealed record Known(int Number, string[]? Contracts, string? Shape);
 
-    [LoggerMessage(106, LogLevel.Warning, "The methods of workflow '{Type}' are others than those of the silo that joined last: in a rolling upgrade that is as it should be.")]
+    [LoggerMessage(106, LogLevel.Warning,
+        "The methods of workflow '{Type}' are others than those of the silo that joined last: in a rolling upgrade that is as it should "
+        + "be.")]
     private partial void LogShapeChanged(string type);
 
-    [LoggerMessage(107, LogLevel.Warning, "The start waits for a transaction that names one of this silo's workflow types for the first time ({Reason}).")]
+    [LoggerMessage(107, LogLevel.Warning,
+        "The start waits for a transaction that names one of this silo's workflow types for the first time ({Reason}).")]
     private partial void LogNameIsHeld(string reason);
 }

@@ -15,10 +15,13 @@ internal static class DatabaseAccess
             {
                 PostgresException { SqlState: PostgresErrorCodes.TooManyConnections } full => Transient(
                     $"Postgres at {server} has no connection left for user '{settings.Username}' in database '{settings.Database}' "
-                    + $"({full.MessageText}): raise the limit of the role, the database or the server (max_connections), or end what holds them."),
+                    + $"({full.MessageText}): raise the limit of the role, the database or the server (max_connections), or end what holds "
+                        + $"them."),
                 PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction } => Transient(
-                    $"Postgres at {server} takes no writes of user '{settings.Username}' in database '{settings.Database}' ({error.Message}): "
-                    + "it is a standby that is not promoted, or default_transaction_read_only is on for the server, the database, the role or "
+                    $"Postgres at {server} takes no writes of user '{settings.Username}' in database '{settings.Database}' "
+                        + $"({error.Message}): "
+                    + "it is a standby that is not promoted, or default_transaction_read_only is on for the server, the database, the role "
+                        + "or "
                     + "in the connection string."),
                 _ when PostgresFaults.IsUnreachable(error) => Transient(
                     $"Postgres at {server} cannot be reached ({error.Message}): start it, or correct the connection string."),

@@ -10,7 +10,8 @@ internal static class Durability
 
     /// <summary>Sees to it on each connection of the pool, once: its sessions must not be reset (<c>NoResetOnClose</c>).</summary>
     /// <param name="then">What else a new connection needs.</param>
-    public static NpgsqlDataSourceBuilder Durable(this NpgsqlDataSourceBuilder pool, Action<NpgsqlConnection>? then = null) => pool.UsePhysicalConnectionInitializer(
+    public static NpgsqlDataSourceBuilder Durable(this NpgsqlDataSourceBuilder pool, Action<NpgsqlConnection>? then = null) =>
+        pool.UsePhysicalConnectionInitializer(
         connection =>
         {
             using var command = new NpgsqlCommand(RaiseSynchronousCommit, connection);

@@ -13,13 +13,15 @@ internal sealed class EngineDatabase : IAsyncDisposable
     // Group statements look up rows by key from arrays. A plan made while a table was empty must still be that plan when it holds millions
     // of rows.
     private const string HeldPlans =
-        " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
+        " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c "
+            + "enable_bitmapscan=off -c jit=off";
 
     // One member that waits for a lock holds up its group for so long, and those that are sent with it again as long once more.
     private const int GroupLockTimeoutMs = 40;
 
     // A silo whose machine vanished gives its locks back: the server notices within a quarter of a minute.
-    private const string VanishedClients = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 -c tcp_user_timeout=15000";
+    private const string VanishedClients = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 -c "
+        + "tcp_user_timeout=15000";
 
     private readonly string _connectionString;
     private readonly ConcurrentStack<NpgsqlDataSource> _groups = new();
@@ -33,7 +35,8 @@ internal sealed class EngineDatabase : IAsyncDisposable
         _blocking = BuildGroups(blocking: true);
         Patient = Build(connectionString, $"actors patient {silo}", 4, HeldPlans, lockTimeoutMs: 30_000);
         Slow = Build(connectionString, $"actors engine {silo}", 1, HeldPlans, lockTimeoutMs: 1000, limited: false);
-        Users = Build(connectionString, $"actors user {silo}", userConnectionsMax, $"-c idle_in_transaction_session_timeout={(int)idleTransactionTimeout.TotalMilliseconds}");
+        Users = Build(connectionString, $"actors user {silo}", userConnectionsMax,
+            $"-c idle_in_transaction_session_timeout={(int)idleTransactionTimeout.TotalMilliseconds}");
     }
 
     /// <summary>This silo process; a new one each time it starts.</summary>
@@ -62,7 +65,8 @@ internal sealed class EngineDatabase : IAsyncDisposable
 
     /// <summary>Runs statements in one round trip and one transaction, and reads what they return.</summary>
     public async ValueTask<T> QueryAsync<T>(
-        NpgsqlDataSource source, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read, CancellationToken cancellation = default)
+        NpgsqlDataSource source, string name, Action<NpgsqlBatch> build, Func<NpgsqlDataReader, Task<T>> read,
+        CancellationToken cancellation = default)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
         return await SendAsync(connection, name, build, read, MayBeLong(source), cancellation);

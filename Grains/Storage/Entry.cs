@@ -44,16 +44,19 @@ internal sealed class Entry
     public int Next => Position + Rows.Count;
 
     /// <summary>True for what most entries are: one row that sets no timer, at most one message, and nothing else.</summary>
-    public bool IsOrdinary => Rows.Count == 1 && Outbox.Count <= 1 && Rows[0].DueAt is null && !WakesOthers && Status != WorkflowStatus.SetAside
+    public bool IsOrdinary =>
+        Rows.Count == 1 && Outbox.Count <= 1 && Rows[0].DueAt is null && !WakesOthers && Status != WorkflowStatus.SetAside
         && ClearedTimers.Count + ClearedMail.Count + RefusedMail.Count + Undelivered.Count == 0;
 
     /// <summary>The rows of messages: their ids are remembered.</summary>
-    public IReadOnlyList<JournalRow> MessageRows => Rows.Exists(row => row.MessageId is not null) ? Rows.FindAll(row => row.MessageId is not null) : [];
+    public IReadOnlyList<JournalRow> MessageRows =>
+        Rows.Exists(row => row.MessageId is not null) ? Rows.FindAll(row => row.MessageId is not null) : [];
 
     /// <summary>Timers that stand after it. One that fires, or is given up, in the entry that sets it is not set at all, and a retry may
     /// set its timer twice in one entry.</summary>
     public IReadOnlyList<(int Seq, DateTimeOffset Due)> SetTimers => Ends || !Rows.Exists(row => row.DueAt is not null) ? []
-        : [.. Rows.Where(row => row.DueAt is not null && !ClearedTimers.Contains(row.Seq)).GroupBy(row => row.Seq, (seq, rows) => (seq, rows.Last().DueAt!.Value))];
+        : [.. Rows.Where(row => row.DueAt is not null && !ClearedTimers.Contains(row.Seq)).GroupBy(
+            row => row.Seq, (seq, rows) => (seq, rows.Last().DueAt!.Value))];
 
     public bool Ends => Status is WorkflowStatus.Completed or WorkflowStatus.Failed;
 }

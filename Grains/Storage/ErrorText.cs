@@ -37,5 +37,6 @@ internal static class ErrorText
         }
     }
 
-    private static string Silence(Exception error, Exception thrown) => $"(a {error.GetType().FullName}, whose own text threw {thrown.GetType().FullName})";
+    private static string Silence(Exception error, Exception thrown) =>
+        $"(a {error.GetType().FullName}, whose own text threw {thrown.GetType().FullName})";
 }

@@ -98,7 +98,8 @@ internal sealed partial class JournalWriter
             {
                 return await ReadRunStatesAsync(entries, epochs, raise, tries);
             }
-            catch (Exception error) // Also what Npgsql throws that is no NpgsqlException: the slot that waits for this would be lost with it.
+            // Also what Npgsql throws that is no NpgsqlException: the slot that waits for this would be lost with it.
+            catch (Exception error)
             {
                 if (_closing.IsCancellationRequested && (error is not NpgsqlException || PostgresFaults.IsUnreachable(error)))
                 {

@@ -118,7 +118,8 @@ internal sealed partial class JournalWriter : IAsyncDisposable
             .OrderBy(p => p.Start!.Id.Namespace, StringComparer.Ordinal).ThenBy(p => p.Start!.Id.Id, StringComparer.Ordinal).ToList();
         var entries = group.Where(p => p.Entry is not null).OrderBy(p => p.Entry!.Instance).ToList();
         var commit = new CommitBatch([.. starts.Select(p => p.Start!)], [.. entries.Select(p => p.Entry!)], _database.Silo);
-        await (source is null ? _database.CommitGroupAsync(commit.Write, commit.ReadAsync) : _database.CommitAsync(source, commit.Write, commit.ReadAsync));
+        await (source is null ? _database.CommitGroupAsync(commit.Write, commit.ReadAsync)
+            : _database.CommitAsync(source, commit.Write, commit.ReadAsync));
         Interlocked.Increment(ref _groupsCommitted);
         if (entries.Exists(p => p.Entry!.Outbox.Count > 0))
         {

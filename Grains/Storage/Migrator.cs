@@ -41,7 +41,8 @@ public static class Migrator
         CheckAsync(dataSource, Migration.Embedded, BinaryGeneration, cancellation);
 
     internal static async Task MigrateAsync(
-        NpgsqlDataSource dataSource, IReadOnlyList<Migration> migrations, int generation, CancellationToken cancellation, StatementProbe? probe = null)
+        NpgsqlDataSource dataSource, IReadOnlyList<Migration> migrations, int generation, CancellationToken cancellation,
+        StatementProbe? probe = null)
     {
         await using var connection = await OpenAsync(dataSource, cancellation);
         if (Pending(connection, migrations, generation, await ReadAsync(connection, cancellation)).Count == 0) return;
@@ -73,7 +74,8 @@ public static class Migrator
 
     /// <summary>Applies the first pending migration in a transaction of its own; false when there is none.</summary>
     private static async Task<bool> ApplyNextAsync(
-        NpgsqlConnection connection, IReadOnlyList<Migration> migrations, int generation, StatementProbe probe, CancellationToken cancellation)
+        NpgsqlConnection connection, IReadOnlyList<Migration> migrations, int generation, StatementProbe probe,
+        CancellationToken cancellation)
     {
         await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellation);
         await ExecuteAsync(connection, probe, SqlText.Get("bound_migration"), cancellation);
@@ -122,7 +124,8 @@ public static class Migrator
         return schema;
     }
 
-    private static async Task ExecuteAsync(NpgsqlConnection connection, StatementProbe probe, string sql, CancellationToken cancellation, params object[] values)
+    private static async Task ExecuteAsync(
+        NpgsqlConnection connection, StatementProbe probe, string sql, CancellationToken cancellation, params object[] values)
     {
         await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         foreach (var value in values) command.Parameters.Add(new NpgsqlParameter { Value = value });

@@ -25,7 +25,8 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
         string destination, short[] partitions, long after, int scan, int lanes, int rowsPerLane, IReadOnlyCollection<long> held,
         long floor, CancellationToken cancellation)
     {
-        await using var command = Command("read_outbox_page", destination, partitions, Math.Max(after, floor - 1), scan, lanes, rowsPerLane, held.ToArray(), floor);
+        await using var command = Command(
+            "read_outbox_page", destination, partitions, Math.Max(after, floor - 1), scan, lanes, rowsPerLane, held.ToArray(), floor);
         long? end = null;
         var rows = await ReadRowsAsync(command, reader => end = reader.IsDBNull(0) ? null : reader.GetInt64(0), cancellation);
         return (rows, end);
@@ -33,11 +34,13 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
 
     /// <summary>Lanes whose first row is due again; <c>Wait</c> is the time until the next one is, null where none waits.</summary>
     public async Task<(List<OutboxRow> Rows, TimeSpan? Wait)> ReadRetriesAsync(
-        string destination, short[] partitions, int lanes, int rowsPerLane, IReadOnlyCollection<long> held, long floor, CancellationToken cancellation)
+        string destination, short[] partitions, int lanes, int rowsPerLane, IReadOnlyCollection<long> held, long floor,
+        CancellationToken cancellation)
     {
         await using var command = Command("read_outbox_retries", destination, partitions, lanes, rowsPerLane, held.ToArray(), floor);
         TimeSpan? wait = null;
-        var rows = await ReadRowsAsync(command, reader => wait = reader.IsDBNull(0) ? null : reader.GetFieldValue<TimeSpan>(0), cancellation);
+        var rows = await ReadRowsAsync(
+            command, reader => wait = reader.IsDBNull(0) ? null : reader.GetFieldValue<TimeSpan>(0), cancellation);
         return (rows, wait);
     }
 
@@ -70,15 +73,18 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
         return (int)(long)(await _probe.AroundAsync("write outbox", () => command.ExecuteScalarAsync(cancellation)))!;
     }
 
-    public async Task<IReadOnlyList<DeadLetter>> ReadDeadLettersAsync(string destination, long after, int most, CancellationToken cancellation)
+    public async Task<IReadOnlyList<DeadLetter>> ReadDeadLettersAsync(
+        string destination, long after, int most, CancellationToken cancellation)
     {
         await using var command = Command("read_dead_letters", destination, after, most);
         return await ReadAsync(command, reader => new DeadLetter(
-            reader.GetInt64(0), reader.GetString(1), reader.GetString(2), reader.GetString(3), new WorkflowId(reader.GetString(5), reader.GetString(4)),
+            reader.GetInt64(0), reader.GetString(1), reader.GetString(2), reader.GetString(3),
+            new WorkflowId(reader.GetString(5), reader.GetString(4)),
             reader.GetTime(6), reader.GetTime(7), reader.GetInt16(8), reader.GetString(9)), cancellation);
     }
 
-    private async Task WriteFailuresAsync(string statement, IReadOnlyCollection<OutboxFailure> failures, Array last, CancellationToken cancellation)
+    private async Task WriteFailuresAsync(
+        string statement, IReadOnlyCollection<OutboxFailure> failures, Array last, CancellationToken cancellation)
     {
         var rows = failures.Select(failure => failure.Row).ToList();
         await using var command = Command(statement, Lanes(rows), Ids(rows), failures.Select(failure => failure.Attempts).ToArray(), last);

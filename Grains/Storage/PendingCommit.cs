@@ -25,7 +25,8 @@ internal sealed class PendingCommit(Entry? entry, Start? start, Action<CommitRep
         }
     }
 
-    public void Settle(CommitOutcome outcome, Exception? error = null) => Settle(new CommitReply(outcome, default, Entry?.Epoch ?? 0, error));
+    public void Settle(CommitOutcome outcome, Exception? error = null) =>
+        Settle(new CommitReply(outcome, default, Entry?.Epoch ?? 0, error));
 
     /// <summary>The group has been handled.</summary>
     public void Answer()

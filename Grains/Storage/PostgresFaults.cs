@@ -20,11 +20,13 @@ internal static class PostgresFaults
     /// <summary>False when the data itself is refused, whenever it comes: bad values, constraints, limits, exceptions of triggers. All else
     /// (locks, conflicts, a server out of room, missing rights or tables) may pass later, by itself or when people have mended
     /// it.</summary>
-    public static bool MayPass(PostgresException error) => error.SqlState is not (['2', '2' or '3', ..] or ['5', '4', ..] or ['P', '0', ..]);
+    public static bool MayPass(PostgresException error) =>
+        error.SqlState is not (['2', '2' or '3', ..] or ['5', '4', ..] or ['P', '0', ..]);
 
     /// <summary>True for what the server or another transaction did to a COMMIT of users' code: conflicts, locks, resources,
     /// administration. All else, codes of users' triggers among it, would come again for ever.</summary>
-    public static bool MayCommitLater(PostgresException error) => error.SqlState is ['4', '0', ..] or ['5', '3' or '5' or '7' or '8', ..] or ['X', 'X', ..];
+    public static bool MayCommitLater(PostgresException error) =>
+        error.SqlState is ['4', '0', ..] or ['5', '3' or '5' or '7' or '8', ..] or ['X', 'X', ..];
 
     /// <summary>True for a transaction that lost against another and may simply run again; also when a library has wrapped the
     /// error.</summary>
@@ -46,7 +48,8 @@ internal static class PostgresFaults
         || (error is not null && IsStalePlan(error.InnerException));
 
     /// <summary>True when another transaction held what was asked for, for too long or in a circle.</summary>
-    public static bool IsLocked(PostgresException error) => error.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected;
+    public static bool IsLocked(PostgresException error) =>
+        error.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected;
 
     /// <summary>True when the server ended a transaction that its client had left idle for longer than it may; also when a library has
     /// wrapped the error.</summary>
@@ -62,7 +65,8 @@ internal static class PostgresFaults
     public static bool IsUnreachable(Exception error) =>
         error is PostgresException postgres
             ? postgres.InvariantSeverity != "ERROR" || postgres.SqlState is ['5', '7', ..] or PostgresErrorCodes.ReadOnlySqlTransaction
-            : error is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException || IsBrokenConversation(error);
+            : error is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException
+                || IsBrokenConversation(error);
 
     /// <summary>True when Npgsql got an answer that it did not expect: a plain exception of its own, behind which the connection is
     /// closed.</summary>
@@ -72,6 +76,7 @@ internal static class PostgresFaults
     public static TimeSpan Pause(int tries)
     {
         var milliseconds = Math.Min(2000, 50 * Math.Pow(2, Math.Min(tries - 1, 10)));
-        return TimeSpan.FromMilliseconds(milliseconds * (0.5 + (System.Security.Cryptography.RandomNumberGenerator.GetInt32(1000) / 2000.0)));
+        return TimeSpan.FromMilliseconds(
+            milliseconds * (0.5 + (System.Security.Cryptography.RandomNumberGenerator.GetInt32(1000) / 2000.0)));
     }
 }

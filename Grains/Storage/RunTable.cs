@@ -22,7 +22,8 @@ internal sealed class RunTable(EngineDatabase database)
 
     /// <summary>The database's time.</summary>
     public ValueTask<DateTimeOffset> ReadTimeAsync(CancellationToken cancellation) => database.QueryAsync(
-        database.Engine, "read time", batch => batch.Add(ReadTime), async reader => await reader.ReadAsync(cancellation) ? reader.GetTime(0) : default, cancellation);
+        database.Engine, "read time", batch => batch.Add(ReadTime), async reader =>
+            await reader.ReadAsync(cancellation) ? reader.GetTime(0) : default, cancellation);
 
     /// <summary>A letter for the workflow's run. True: it is there, now or before; false: the run has ended; null: it belongs to another
     /// contract than the caller's.</summary>
@@ -44,8 +45,10 @@ internal sealed class RunTable(EngineDatabase database)
     public ValueTask<Payload?> FindMessageAsync(long workflow, string id, MessageIdKind kind) => database.QueryAsync<Payload?>(
         database.Engine,
         "find message",
-        batch => batch.Add(FindMessage, One(workflow, NpgsqlDbType.Bigint), One(id, NpgsqlDbType.Text), One((short)kind, NpgsqlDbType.Smallint)),
-        async reader => !await reader.ReadAsync() ? null : reader.IsDBNull(1) ? default(Payload) : new Payload(reader.GetFieldValue<byte[]>(1)));
+        batch => batch.Add(FindMessage, One(workflow, NpgsqlDbType.Bigint), One(id, NpgsqlDbType.Text),
+            One((short)kind, NpgsqlDbType.Smallint)),
+        async reader => !await reader.ReadAsync() ? null : reader.IsDBNull(1) ? default(Payload)
+            : new Payload(reader.GetFieldValue<byte[]>(1)));
 
     /// <summary>The payload of the run's last row of this kind; null where retention took it.</summary>
     public ValueTask<Payload?> ReadLastRowAsync(long instance, JournalKind kind) => database.QueryAsync<Payload?>(
@@ -77,7 +80,8 @@ internal sealed class RunTable(EngineDatabase database)
         "resume",
         batch =>
         {
-            batch.Add(ResumeWorkflow, One(id.Namespace, NpgsqlDbType.Text), One(id.Id, NpgsqlDbType.Text), One(requestId, NpgsqlDbType.Text));
+            batch.Add(ResumeWorkflow, One(id.Namespace, NpgsqlDbType.Text), One(id.Id, NpgsqlDbType.Text),
+                One(requestId, NpgsqlDbType.Text));
             batch.Add(Unpark, One(id.Namespace, NpgsqlDbType.Text), One(id.Id, NpgsqlDbType.Text));
         },
         reader => reader.ReadAsync());

@@ -33,7 +33,8 @@ public sealed class DatabaseEncodingException : SchemaException
 public sealed class ClientEncodingException : SchemaException
 {
     internal ClientEncodingException(string? database, string clientEncoding, string encoding) : base(
-        $"The connection to database '{database}' has Client Encoding={clientEncoding} and Encoding={encoding}, which would change or refuse what is stored: "
+        $"The connection to database '{database}' has Client Encoding={clientEncoding} and Encoding={encoding}, which would change or "
+            + $"refuse what is stored: "
         + "both must be UTF8. Take them out of the connection string, and PGCLIENTENCODING out of the environment.") { }
 }
 

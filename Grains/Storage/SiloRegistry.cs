@@ -24,7 +24,8 @@ public static class SiloRegistry
     }
 
     /// <summary>The row by which others know this process. Returns the database's time.</summary>
-    internal static async Task<DateTimeOffset> RegisterAsync(EngineDatabase database, string name, string address, TimeSpan lease) => await database.QueryAsync(
+    internal static async Task<DateTimeOffset> RegisterAsync(EngineDatabase database, string name, string address, TimeSpan lease) =>
+        await database.QueryAsync(
         database.Engine,
         "register silo",
         batch => batch.Add(

@@ -74,7 +74,8 @@ internal sealed class SlotRunner<T>(GroupQueue<T> queue, Func<List<T>, Task> han
 
         if (OwnThread.IsCurrent)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static slot => _ = slot.Runner.RunAsync(slot.Group), (Runner: this, Group: group), preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(
+                static slot => _ = slot.Runner.RunAsync(slot.Group), (Runner: this, Group: group), preferLocal: false);
         }
         else
         {

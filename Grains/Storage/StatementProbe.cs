@@ -41,7 +41,8 @@ internal sealed class StatementProbe
         {
             var (name, since) = _underWay.Values.DefaultIfEmpty(("", Stopwatch.GetTimestamp())).MinBy(trip => trip.Item2);
             return Stopwatch.GetElapsedTime(since) is var silent && silent > SilentAfter
-                ? $"Postgres has not answered '{name}' for {silent.TotalSeconds:0} s: its machine, its disk or the way there may be gone." : null;
+                ? $"Postgres has not answered '{name}' for {silent.TotalSeconds:0} s: its machine, its disk or the way there may be gone."
+                    : null;
         }
     }
 

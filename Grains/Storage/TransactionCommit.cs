@@ -26,7 +26,8 @@ internal sealed class TransactionCommit : IAsyncDisposable
         {
             try
             {
-                return Connection.FullState == ConnectionState.Closed || (Connection.State == ConnectionState.Open && Transaction.IsolationLevel < 0);
+                return Connection.FullState == ConnectionState.Closed
+                    || (Connection.State == ConnectionState.Open && Transaction.IsolationLevel < 0);
             }
             catch (Exception error) when (error is InvalidOperationException or ObjectDisposedException)
             {
@@ -71,7 +72,8 @@ internal sealed class TransactionCommit : IAsyncDisposable
         try
         {
 #if PLANTED_BUGS
-            var at = await (Planted.Is("outbox written after commit") ? Planted.OutboxAfterCommitAsync(_database, entry, SendAsync) : SendAsync(entry));
+            var at = await (Planted.Is("outbox written after commit") ? Planted.OutboxAfterCommitAsync(_database, entry, SendAsync)
+                : SendAsync(entry));
 #else
             var at = await SendAsync(entry);
 #endif
@@ -80,14 +82,17 @@ internal sealed class TransactionCommit : IAsyncDisposable
         catch (PostgresException error) when (error.SqlState == PostgresFaults.FenceFailed)
         {
             // Nothing was written; the journal finds out whether the run is still ours.
-            return await _journal.ResolveAsync(entry) is { Outcome: CommitOutcome.Unmoved } unmoved ? unmoved : new CommitReply(CommitOutcome.Fenced, default, entry.Epoch);
+            return await _journal.ResolveAsync(entry) is { Outcome: CommitOutcome.Unmoved } unmoved ? unmoved
+                : new CommitReply(CommitOutcome.Fenced, default, entry.Epoch);
         }
         catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.InFailedSqlTransaction)
         {
             return Aborted(this, entry, new InvalidOperationException(
-                "The body caught an error of Postgres and went on, but a statement that fails ends its transaction: let it throw, or use a savepoint.", error));
+                "The body caught an error of Postgres and went on, but a statement that fails ends its transaction: let it throw, or use a "
+                    + "savepoint.", error));
         }
-        catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction && Connection.State == ConnectionState.Open)
+        catch (PostgresException error)
+            when (error.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction && Connection.State == ConnectionState.Open)
         {
             return Aborted(this, entry, new InvalidOperationException(
                 "The body made its transaction read only, and the engine writes the result into it: leave it read-write.", error));
@@ -96,7 +101,9 @@ internal sealed class TransactionCommit : IAsyncDisposable
         {
             return new CommitReply(CommitOutcome.Unmoved, default, entry.Epoch, error);
         }
-        catch (Exception error) when (Connection.State == ConnectionState.Open && error is not CommitInDoubtException || PostgresFaults.IsIdleTimeout(error) || PostgresFaults.IsUnsendable(error))
+        catch (Exception error)
+            when (Connection.State == ConnectionState.Open && error is not CommitInDoubtException || PostgresFaults.IsIdleTimeout(error)
+            || PostgresFaults.IsUnsendable(error))
         {
             return Aborted(this, entry, error); // Refused, or never sent.
         }
@@ -134,7 +141,8 @@ internal sealed class TransactionCommit : IAsyncDisposable
     public static CommitReply Aborted(TransactionCommit? session, Entry? entry, Exception error) => new(
         !PostgresFaults.IsIdleTimeout(error)
             && (PostgresFaults.IsConflict(error) || PostgresFaults.IsStalePlan(error)
-                || (session is null ? PostgresFaults.IsUnreachable(error) : session.Connection.State != ConnectionState.Open && PostgresFaults.IsLost(error)))
+                || (session is null ? PostgresFaults.IsUnreachable(error) : session.Connection.State != ConnectionState.Open
+                    && PostgresFaults.IsLost(error)))
             ? CommitOutcome.Unmoved : CommitOutcome.Rejected,
         default,
         entry?.Epoch ?? 0,

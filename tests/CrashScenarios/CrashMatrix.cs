@@ -11,7 +11,8 @@ internal static class CrashMatrix
     // Only a hang may take so long: beside a campaign, whose silos go first, a process may be a minute without a processor.
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
-    private static string Program { get; } = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "Actors.CrashScenarios.exe" : "Actors.CrashScenarios");
+    private static string Program { get; } = Path.Combine(
+        AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "Actors.CrashScenarios.exe" : "Actors.CrashScenarios");
 
     /// <summary>In this process and without a crash: tells how many round trips there are.</summary>
     public static async Task<StatementProbe> UndisturbedAsync(string scenario)
@@ -82,7 +83,8 @@ internal static class CrashMatrix
         catch (OperationCanceledException)
         {
             process.Kill();
-            return (null, string.Create(CultureInfo.InvariantCulture, $"it neither died nor came to its end within {Patience.TotalSeconds} s"));
+            return (null, string.Create(
+                CultureInfo.InvariantCulture, $"it neither died nor came to its end within {Patience.TotalSeconds} s"));
         }
     }
 }

@@ -38,7 +38,8 @@ internal sealed class CrashRun : IAsyncDisposable
 
     public async Task CheckAsync(Dictionary<long, int> epochsBefore)
     {
-        await NoneAsync("workflows that have not ended or are owned", "select id from actors.workflows where status not in (1, 2) or owner is not null or ended_at is null");
+        await NoneAsync("workflows that have not ended or are owned",
+            "select id from actors.workflows where status not in (1, 2) or owner is not null or ended_at is null");
         await NoneAsync("histories with gaps", """
             select w.id || ' ' || w.position from actors.workflows w
             where (select array_agg(j.position order by j.position) from actors.journal j where j.instance = w.instance)
@@ -47,11 +48,14 @@ internal sealed class CrashRun : IAsyncDisposable
         await NoneAsync("results of one command twice", """
             select instance || ' ' || seq from actors.journal where kind in (1, 2, 4, 5, 7, 10) group by instance, seq having count(*) > 1
             """);
-        await NoneAsync("signals twice", "select message_id from actors.journal where message_id is not null group by instance, message_id having count(*) > 1");
-        await NoneAsync("histories without one end", "select instance from actors.journal group by instance having count(*) filter (where kind in (11, 12)) <> 1");
+        await NoneAsync("signals twice",
+            "select message_id from actors.journal where message_id is not null group by instance, message_id having count(*) > 1");
+        await NoneAsync("histories without one end",
+            "select instance from actors.journal group by instance having count(*) filter (where kind in (11, 12)) <> 1");
         await NoneAsync("timers left", "select instance || ' ' || seq from actors.timers");
         await NoneAsync("mail left", "select message_id from actors.inbox where not undelivered or message_id <> 'm-unfit'");
-        await NoneAsync("latest runs that are not one", "select id from actors.workflows group by id having count(*) filter (where latest) <> 1");
+        await NoneAsync("latest runs that are not one",
+            "select id from actors.workflows group by id having count(*) filter (where latest) <> 1");
         await NoneAsync("business rows that are not the committed transactions", """
             (select note from business except all select id || ' ' || n from actors.workflows, generate_series(1, 2) n where code = actors.code_of('Buys'))
             union all (select id || ' ' || n from actors.workflows, generate_series(1, 2) n where code = actors.code_of('Buys') except all select note from business)
@@ -69,7 +73,8 @@ internal sealed class CrashRun : IAsyncDisposable
             """);
         foreach (var (instance, epoch) in await EpochsAsync())
         {
-            Must(epoch >= epochsBefore.GetValueOrDefault(instance), $"The epoch of {instance} went back from {epochsBefore.GetValueOrDefault(instance)} to {epoch}.");
+            Must(epoch >= epochsBefore.GetValueOrDefault(instance),
+                $"The epoch of {instance} went back from {epochsBefore.GetValueOrDefault(instance)} to {epoch}.");
         }
 
         await CheckMessagesAsync();
@@ -110,15 +115,19 @@ internal sealed class CrashRun : IAsyncDisposable
         var delivered = File.Exists(file) ? await File.ReadAllLinesAsync(file) : [];
         var first = delivered.Select(line => line.Split(' ')).DistinctBy(line => line[0]).ToList();
         var accounted = left.Concat(first.Select(line => line[0])).Order().ToList();
-        Must(committed.Order().SequenceEqual(accounted), $"Committed are the messages {string.Join(", ", committed)}; left or delivered are {string.Join(", ", accounted)}.");
+        Must(committed.Order().SequenceEqual(accounted),
+            $"Committed are the messages {string.Join(", ", committed)}; left or delivered are {string.Join(", ", accounted)}.");
         foreach (var lane in first.GroupBy(line => (line[0].Split(':')[0], line[1])))
         {
             var ordinals = lane.Select(line => int.Parse(line[0].Split(':')[1], CultureInfo.InvariantCulture)).ToList();
-            Must(ordinals.Order().SequenceEqual(ordinals), $"Key {lane.Key.Item2} of run {lane.Key.Item1} was delivered in the order {string.Join(", ", ordinals)}.");
+            Must(ordinals.Order().SequenceEqual(ordinals),
+                $"Key {lane.Key.Item2} of run {lane.Key.Item1} was delivered in the order {string.Join(", ", ordinals)}.");
         }
 
-        var (leaves, delivers) = _scenario switch { "outbox delivery" => (0, 4), "failed deliveries" => (1, 1), "redrive" => (0, 2), _ => (left.Count, first.Count) };
-        Must((left.Count, first.Count) == (leaves, delivers), $"{left.Count} messages are left and {first.Count} delivered, not {leaves} and {delivers}.");
+        var (leaves, delivers) = _scenario switch { "outbox delivery" => (0, 4), "failed deliveries" => (1, 1), "redrive" => (0, 2), _ =>
+            (left.Count, first.Count) };
+        Must((left.Count, first.Count) == (leaves, delivers),
+            $"{left.Count} messages are left and {first.Count} delivered, not {leaves} and {delivers}.");
     }
 
     private static async Task<List<string>> ReadAsync(NpgsqlCommand command)

@@ -26,7 +26,8 @@ internal sealed class Life
     /// <param name="at"><c>before:k</c> or <c>after:k</c>: the k-th round trip that begins, or that was answered.</param>
     public Life(string at, string connectionString)
     {
-        var (isBefore, left) = (at.StartsWith("before:", StringComparison.Ordinal), long.Parse(at.Split(':')[1], CultureInfo.InvariantCulture));
+        var (isBefore, left) = (
+            at.StartsWith("before:", StringComparison.Ordinal), long.Parse(at.Split(':')[1], CultureInfo.InvariantCulture));
         _connectionString = connectionString;
         Probe = new StatementProbe { Before = _ => PassAsync(isBefore), After = _ => PassAsync(!isBefore) };
 
@@ -78,10 +79,12 @@ internal sealed class Life
         }
 
         await quiet.Task;
-        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(_connectionString) { Pooling = false }.ConnectionString);
+        await using var connection = new NpgsqlConnection(
+            new NpgsqlConnectionStringBuilder(_connectionString) { Pooling = false }.ConnectionString);
         await connection.OpenAsync();
         await using var end = new NpgsqlCommand(
-            "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()", connection);
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+            connection);
         await end.ExecuteNonQueryAsync();
         _over.SetResult();
         await Never;

@@ -8,7 +8,8 @@ namespace Actors.CrashScenarios;
 /// <summary>Every path that writes. A new path gets its scenario here: the matrix kills a process at each of its round trips.</summary>
 internal static class Scenarios
 {
-    public static FrozenDictionary<string, Func<Func<Task<Scene>>, Task>> All { get; } = new Dictionary<string, Func<Func<Task<Scene>>, Task>>
+    public static FrozenDictionary<string, Func<Func<Task<Scene>>, Task>> All { get; } = new Dictionary<string, Func<Func<Task<Scene>>,
+    Task>>
     {
         ["steps"] = open => InAsync(open, async scene =>
         {
@@ -66,14 +67,16 @@ internal static class Scenarios
         ["inbox"] = open => InAsync(open, async scene =>
         {
             await scene.StartAsync("w", "Waits", 2);
-            await scene.ExecuteAsync("select actors.send('default', 'w', 'm-one', 'Go', '[\"one\"]'), actors.send('default', 'w', 'm-two', 'Go', '[\"two\"]')");
+            await scene.ExecuteAsync(
+                "select actors.send('default', 'w', 'm-one', 'Go', '[\"one\"]'), actors.send('default', 'w', 'm-two', 'Go', '[\"two\"]')");
             scene.Sweep();
             await scene.ExpectAsync("w", "one two");
         }),
         ["mail that cannot be read"] = open => InAsync(open, async scene =>
         {
             await scene.StartAsync("w", "Waits", 1);
-            await scene.ExecuteAsync("select actors.send('default', 'w', 'm-unfit', 'Go', '[1, 2]'), actors.send('default', 'w', 'm-one', 'Go', '[\"one\"]')");
+            await scene.ExecuteAsync(
+                "select actors.send('default', 'w', 'm-unfit', 'Go', '[1, 2]'), actors.send('default', 'w', 'm-one', 'Go', '[\"one\"]')");
             scene.Sweep();
             await scene.ExpectAsync("w", "one");
             await scene.ExpectRowsAsync("actors.inbox where message_id = 'm-unfit'", 1);
@@ -185,7 +188,9 @@ internal static class Scenarios
         }),
         ["start and message in SQL"] = open => InAsync(open, async scene =>
         {
-            await scene.ExecuteAsync("select actors.start_workflow('default', 'w', 'Waits', '1'); select actors.send('default', 'w', 'm-one', 'Go', '[\"one\"]')");
+            await scene.ExecuteAsync(
+                "select actors.start_workflow('default', 'w', 'Waits', '1'); select actors.send('default', 'w', 'm-one', 'Go', "
+                + "'[\"one\"]')");
             scene.Sweep();
             await scene.ExpectAsync("w", "one");
         }),
@@ -221,7 +226,8 @@ internal static class Scenarios
                 await scene.ExpectAsync("w", 6);
             }
 
-            await scene.ExpectRowsAsync("(select from actors.journal where kind = 13 limit 1) set_aside", 1); // Now, or by an earlier process.
+            // Now, or by an earlier process.
+            await scene.ExpectRowsAsync("(select from actors.journal where kind = 13 limit 1) set_aside", 1);
         }),
         ["twenty at once"] = open => InAsync(open, scene => Task.WhenAll(Enumerable.Range(0, 20).Select(async i =>
         {

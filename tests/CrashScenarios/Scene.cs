@@ -32,8 +32,10 @@ internal sealed class Scene : IAsyncDisposable
         (_engine, _world, _life) = (engine, world, life);
         // Looks by itself at the start and when it is told: then the number of round trips of a scenario does not depend on time.
         _sweeper = new Sweeper(
-            engine.Engine.Context.Database, All(), engine.Engine.Context.Codes, new SweepSettings(TimeSpan.FromSeconds(2), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
-            engine.Engine.WakeAsync, () => int.MaxValue, () => engine.Engine.Unsure, engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance);
+            engine.Engine.Context.Database, All(), engine.Engine.Context.Codes,
+            new SweepSettings(TimeSpan.FromSeconds(2), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
+            engine.Engine.WakeAsync, () => int.MaxValue, () => engine.Engine.Unsure, engine.Engine.Context.Clock.Hear, () => { },
+            NullLogger<Sweeper>.Instance);
     }
 
     public TestEngine Engine => _engine;
@@ -43,7 +45,8 @@ internal sealed class Scene : IAsyncDisposable
     /// <summary>Plays the scenario to its end, or dies in it.</summary>
     public static async Task PlayAsync(string name, string connectionString, string folder, Life life)
     {
-        await using var world = TestDatabase.Pool(new NpgsqlConnectionStringBuilder(connectionString) { ApplicationName = "world", MaxPoolSize = 4 });
+        await using var world = TestDatabase.Pool(
+            new NpgsqlConnectionStringBuilder(connectionString) { ApplicationName = "world", MaxPoolSize = 4 });
         if (name == "migration")
         {
             await MigrateAsync(world, life.Probe);
@@ -63,9 +66,12 @@ internal sealed class Scene : IAsyncDisposable
             };
         }
 
-        await ExecuteAsync(world, "create table if not exists business (note text); create table if not exists effects (key text, attempt int)");
-        await ExecuteAsync(world, "update actors.silos set dead_at = actors.now() where dead_at is null"); // As a supervisor would, who saw them end.
-        await Scenarios.All[name](() => OpenAsync(connectionString, folder, life, world, relays: name is "outbox delivery" or "failed deliveries" or "redrive"));
+        await ExecuteAsync(world,
+            "create table if not exists business (note text); create table if not exists effects (key text, attempt int)");
+        // As a supervisor would, who saw them end.
+        await ExecuteAsync(world, "update actors.silos set dead_at = actors.now() where dead_at is null");
+        await Scenarios.All[name](
+            () => OpenAsync(connectionString, folder, life, world, relays: name is "outbox delivery" or "failed deliveries" or "redrive"));
     }
 
     /// <summary>From nothing, or from where an earlier process died in it.</summary>
@@ -97,7 +103,8 @@ internal sealed class Scene : IAsyncDisposable
     public World World => _engine.Services.GetRequiredService<World>();
 
     public Task<StartReply> StartAsync<TInput>(
-        string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach, string? requestId = null, (string Name, string Word, string Id)? signal = null)
+        string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach, string? requestId = null,
+        (string Name, string Word, string Id)? signal = null)
     {
         var payloads = _engine.Engine.Context.Payloads;
         var sent = signal is { } s ? new SignalCall(s.Name, false, payloads.Write(new[] { s.Word }, $"signal"), s.Id) : null;
@@ -136,7 +143,8 @@ internal sealed class Scene : IAsyncDisposable
             {
                 return await ask();
             }
-            catch (Exception error) when ((error is TimeoutException || PostgresFaults.IsUnreachable(error)) && !limit.IsCancellationRequested)
+            catch (Exception error)
+                when ((error is TimeoutException || PostgresFaults.IsUnreachable(error)) && !limit.IsCancellationRequested)
             {
                 Sweep();
             }
@@ -156,7 +164,9 @@ internal sealed class Scene : IAsyncDisposable
     }
 
     /// <summary>Deletes what ended more than a day ago, two runs a batch.</summary>
-    public Task RetainAsync() => new Retention(_engine.Engine.Context.Database, All(), TimeSpan.FromDays(1), TimeSpan.FromDays(1), NullLogger<Retention>.Instance) { BatchRuns = 2 }
+    public Task RetainAsync() =>
+        new Retention(_engine.Engine.Context.Database, All(), TimeSpan.FromDays(1), TimeSpan.FromDays(1),
+        NullLogger<Retention>.Instance) { BatchRuns = 2 }
         .PassAsync(CancellationToken.None);
 
     public async Task ExpectRowsAsync(string rows, long count)
@@ -229,7 +239,8 @@ internal sealed class Scene : IAsyncDisposable
                 lock (file)
                 {
                     // Kept by the system whatever becomes of this process.
-                    File.AppendAllText(Path.Combine(folder, "delivered"), string.Create(CultureInfo.InvariantCulture, $"{message.Id} {message.Key}\n"));
+                    File.AppendAllText(Path.Combine(folder, "delivered"),
+                        string.Create(CultureInfo.InvariantCulture, $"{message.Id} {message.Key}\n"));
                 }
 
                 return Task.FromResult(true);
@@ -241,7 +252,8 @@ internal sealed class Scene : IAsyncDisposable
     {
         var (context, partitions) = (_engine.Engine.Context, All().Partitions);
         var routes = _engine.Builder.Outbox;
-        var options = new OutboxOptions { PollInterval = TimeSpan.FromMilliseconds(200), AttemptsMax = 2, BackOffFirst = TimeSpan.FromMilliseconds(1) };
+        var options = new OutboxOptions { PollInterval = TimeSpan.FromMilliseconds(200), AttemptsMax = 2,
+            BackOffFirst = TimeSpan.FromMilliseconds(1) };
         var relay = _relay = new OutboxRelay(
             context.Database.Engine, routes, context.Payloads, options, () => partitions,
             TimeProvider.System, NullLogger<OutboxRelay>.Instance, probe);

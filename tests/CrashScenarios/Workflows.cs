@@ -40,7 +40,8 @@ internal sealed class Retries(World world) : Workflow<int, int>
 {
     protected override Task<int> RunAsync(int input) => Step(
         "flaky",
-        async step => await world.EffectAsync(step, input) is var value && step.Attempt < 3 ? throw new TimeoutException($"attempt {step.Attempt}") : value,
+        async step => await world.EffectAsync(step, input) is var value && step.Attempt < 3
+            ? throw new TimeoutException($"attempt {step.Attempt}") : value,
         Retry.Exponential(5, TimeSpan.FromMilliseconds(5), factor: 1));
 }
 
@@ -54,7 +55,8 @@ internal sealed class Buys : Workflow<string, int>
             var note = $"{input} {i}";
             bought += await Transaction("buy", async tx =>
             {
-                await using var command = new NpgsqlCommand("insert into business values ($1)", tx.Connection) { Parameters = { new() { Value = note } } };
+                await using var command = new NpgsqlCommand(
+                    "insert into business values ($1)", tx.Connection) { Parameters = { new() { Value = note } } };
                 tx.Publish("orders", "k", note);
                 return await command.ExecuteNonQueryAsync(tx.Cancellation);
             });

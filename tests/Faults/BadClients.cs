@@ -33,9 +33,12 @@ internal static class BadClients
             await attack;
         });
         await MeasureAsync(rig, "signals from clients to one workflow", Signals, () => EndsAsync(rig, findings, "flood", Signals, bank =>
-            Parallel.ForEachAsync(Enumerable.Range(0, Signals), new ParallelOptions { MaxDegreeOfParallelism = 512 }, async (n, _) => await SignalAsync(bank, $"{n}"))));
+            Parallel.ForEachAsync(
+                Enumerable.Range(0, Signals), new ParallelOptions { MaxDegreeOfParallelism = 512 }, async (n, _) =>
+                await SignalAsync(bank, $"{n}"))));
         await MeasureAsync(rig, "signals from SQL to one workflow", Signals, () => EndsAsync(rig, findings, "flood in SQL", Signals, _ =>
-            rig.ExecuteAsync($"set statement_timeout = 0; select count(actors.send('default', 'flood in SQL', n::text, 'Add', '[1]')) from generate_series(1, {Signals}) n")));
+            rig.ExecuteAsync($"set statement_timeout = 0; select count(actors.send('default', 'flood in SQL', n::text, 'Add', '[1]')) from "
+                + $"generate_series(1, {Signals}) n")));
         foreach (var silo in rig.Silos)
         {
             silo.Measure();
@@ -112,6 +115,8 @@ internal static class BadClients
         await load();
         var seconds = watch.Elapsed.TotalSeconds;
         rig.Silos.ToList().ForEach(silo => silo.Measure());
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {what} | {count:N0} | {seconds:F0} | {count / seconds:N0} | {rig.Silos.Max(silo => silo.PeakMiB)} |"));
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"| {what} | {count:N0} | {seconds:F0} | {count / seconds:N0} | {rig.Silos.Max(silo => silo.PeakMiB)} |"));
     }
 }

@@ -26,7 +26,8 @@ public sealed class Bank(World world) : Workflow<BankJob, long>, IBank
 
     // Accounts that many move from at the same time: their messages wait in line.
     private const int Busy = 4;
-    private static readonly TransactionOptions Again = new() { Retry = Retry.Exponential(1000, TimeSpan.FromMilliseconds(10), 1.5, TimeSpan.FromSeconds(1)) };
+    private static readonly TransactionOptions Again = new() { Retry = Retry.Exponential(
+        1000, TimeSpan.FromMilliseconds(10), 1.5, TimeSpan.FromSeconds(1)) };
     private static readonly Retry Outside = Retry.Exponential(1_000, TimeSpan.FromMilliseconds(50), 1.5, TimeSpan.FromSeconds(1));
 
     private readonly List<(int Round, long Amount)> _added = [];
@@ -48,13 +49,17 @@ public sealed class Bank(World world) : Workflow<BankJob, long>, IBank
     {
         for (_round = 0; _round < input.Rounds; _round++)
         {
-            var (number, from, to, amount) = (_round, Random.Next(Random.Next(4) == 0 ? Busy : Accounts), Random.Next(Accounts), Random.Next(1, 100));
+            var (number, from, to, amount) = (
+                _round, Random.Next(Random.Next(4) == 0 ? Busy : Accounts), Random.Next(Accounts), Random.Next(1, 100));
             await Transaction("move", tx => MoveAsync(tx, number, from, to, amount), Again);
             await Step("call", step => world.TellAsync($"effect {Id.Id} {number} {step.IdempotencyKey}", step.Cancellation), Outside);
             var due = Now + TimeSpan.FromMilliseconds(Random.Next(10) == 0 ? 4000 : Random.Next(10, 300));
             await SleepUntil(due);
-            var name = _added.Count % 2 == 0 ? "woke" : "woke to odd mail"; // Which name it is hangs on the order of what came from outside.
-            await Transaction(name, tx => ExecuteAsync(tx, "insert into wakes (workflow, number, due, woke) values ($1, $2, $3, clock_timestamp())", Id.Id, number, due.UtcDateTime), Again);
+            // Which name it is hangs on the order of what came from outside.
+            var name = _added.Count % 2 == 0 ? "woke" : "woke to odd mail";
+            await Transaction(name, tx =>
+                ExecuteAsync(tx, "insert into wakes (workflow, number, due, woke) values ($1, $2, $3, clock_timestamp())", Id.Id, number,
+                due.UtcDateTime), Again);
         }
 
         await WaitUntil(() => _added.Count >= input.Signals);
@@ -69,7 +74,8 @@ public sealed class Bank(World world) : Workflow<BankJob, long>, IBank
         // In one order for all, else they deadlock.
         foreach (var (account, change) in new[] { (from, -amount), (to, amount) }.Order())
         {
-            await using var update = Command(tx, "update accounts set balance = balance + $2, version = version + 1 where id = $1 returning version", account, change);
+            await using var update = Command(
+                tx, "update accounts set balance = balance + $2, version = version + 1 where id = $1 returning version", account, change);
             versions[account] = (long)(await update.ExecuteScalarAsync(tx.Cancellation))!;
         }
 

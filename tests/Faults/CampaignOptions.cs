@@ -33,10 +33,13 @@ internal sealed record CampaignOptions
             var next = args[i] switch
             {
                 "--seed" when int.TryParse(value, CultureInfo.InvariantCulture, out var seed) => options with { Seed = seed },
-                "--minutes" when double.TryParse(value, CultureInfo.InvariantCulture, out var minutes) && minutes is > 0 and < 10_000 => options with { Duration = TimeSpan.FromMinutes(minutes) },
+                "--minutes" when double.TryParse(value, CultureInfo.InvariantCulture, out var minutes) && minutes is > 0 and < 10_000 =>
+                    options with { Duration = TimeSpan.FromMinutes(minutes) },
                 "--only" when value.Split(',').All(Nemesis.Names.Contains) => options with { Only = value.Split(',') },
-                "--schedule" when File.Exists(value) && Nemesis.ReadSchedule(File.ReadLines(value)) is { Count: > 0 } schedule => options with { Schedule = schedule },
-                "--profile" when Enum.TryParse<MembershipProfile>(value, ignoreCase: true, out var profile) => options with { Profile = $"{profile}" },
+                "--schedule" when File.Exists(value) && Nemesis.ReadSchedule(File.ReadLines(value)) is { Count: > 0 } schedule =>
+                    options with { Schedule = schedule },
+                "--profile" when Enum.TryParse<MembershipProfile>(value, ignoreCase: true, out var profile) =>
+                    options with { Profile = $"{profile}" },
                 _ => null,
             };
             if (next is null)
@@ -54,7 +57,8 @@ internal sealed record CampaignOptions
 
     private IEnumerable<string> Kinds => Only ?? Schedule?.Select(fault => fault.Name) ?? [];
 
-    public Task RunAsync(Nemesis nemesis) => Schedule is null ? nemesis.RunAsync(Duration, Only ?? Nemesis.NamesFor(Duration)) : nemesis.RunAsync(Schedule);
+    public Task RunAsync(Nemesis nemesis) =>
+        Schedule is null ? nemesis.RunAsync(Duration, Only ?? Nemesis.NamesFor(Duration)) : nemesis.RunAsync(Schedule);
 
     public override string ToString() =>
         $"seed {Seed}, {(Schedule is null ? string.Create(CultureInfo.InvariantCulture, $"{Duration.TotalMinutes} minutes") : $"{Schedule.Count} faults as they were")}, "

@@ -54,11 +54,15 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
     public async Task AfterAsync(bool ended)
     {
         await MakeAsync("analyze", AnalyzeAsync);
-        var open = load.History.Where(asked => asked is { Result: null, IsStarted: true }).Select(asked => asked.Id).DefaultIfEmpty("a call").ToList();
+        var open = load.History.Where(asked => asked is { Result: null, IsStarted: true }).Select(asked => asked.Id).DefaultIfEmpty(
+            "a call").ToList();
         Looked("all_end", load.History.Count, ended ? [] : [.. open.Select(id => $"{id} did not end")]);
         await SqlAsync("money_constant", "select 1", $"select 'sum ' || sum(balance) from accounts having sum(balance) <> {Money}");
-        await SqlAsync("transactions_exactly_once", "select count(*) from moves", "select workflow || ' ' || number || ': ' || count(*) from moves group by workflow, number having count(*) <> 1");
-        await SqlAsync("timers_once_and_not_early", "select count(*) from wakes", "select workflow || ' ' || number || ': due ' || min(due) || ', woke ' || min(woke) || ', ' || count(*) from wakes group by workflow, number having count(*) <> 1 or min(woke) < min(due)");
+        await SqlAsync("transactions_exactly_once", "select count(*) from moves",
+            "select workflow || ' ' || number || ': ' || count(*) from moves group by workflow, number having count(*) <> 1");
+        await SqlAsync("timers_once_and_not_early", "select count(*) from wakes",
+            "select workflow || ' ' || number || ': due ' || min(due) || ', woke ' || min(woke) || ', ' || count(*) from wakes group by "
+            + "workflow, number having count(*) <> 1 or min(woke) < min(due)");
         await SqlAsync(
             "every_round_is_there",
             "select count(*) from actors.workflows where id like 'bank-%' and status = 1",
@@ -77,11 +81,17 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             from actors.workflows w left join actors.journal j on j.instance = w.instance
             group by w.instance having count(j.*) <> w.position + 1 or min(j.position) <> 0 or max(j.position) <> w.position
             """);
-        await SqlAsync("started_at_most_once", "select count(distinct id) from actors.workflows", "select id || ': ' || count(*) || ' runs' from actors.workflows where id not like 'again-%' group by id having count(*) > 1");
-        await SqlAsync("all_end", "select count(*) from actors.workflows", "select id || ' has not ended' from actors.workflows where status = 0");
-        await SqlAsync("all_completed", "select count(*) from actors.workflows", "select id || ' has status ' || status from actors.workflows where status not in (0, 1)");
+        await SqlAsync("started_at_most_once", "select count(distinct id) from actors.workflows",
+            "select id || ': ' || count(*) || ' runs' from actors.workflows where id not like 'again-%' group by id having count(*) > 1");
+        await SqlAsync("all_end", "select count(*) from actors.workflows",
+            "select id || ' has not ended' from actors.workflows where status = 0");
+        await SqlAsync("all_completed", "select count(*) from actors.workflows",
+            "select id || ' has status ' || status from actors.workflows where status not in (0, 1)");
         await OwnersAsync();
-        await SqlAsync("nothing_left", "select 1", "select 'outbox ' || count(*) from actors.outbox having count(*) > 0 union all select 'dead letters ' || count(*) from actors.dead_letters having count(*) > 0 union all select 'timers ' || count(*) from actors.timers having count(*) > 0 union all select 'mail ' || count(*) from actors.inbox where not undelivered having count(*) > 0");
+        await SqlAsync("nothing_left", "select 1",
+            "select 'outbox ' || count(*) from actors.outbox having count(*) > 0 union all select 'dead letters ' || count(*) from "
+            + "actors.dead_letters having count(*) > 0 union all select 'timers ' || count(*) from actors.timers having count(*) > 0 union "
+            + "all select 'mail ' || count(*) from actors.inbox where not undelivered having count(*) > 0");
         await MakeAsync("outbox and effects", OutsideAsync);
         await MakeAsync("results", ResultsAsync);
         await MakeAsync("signals", SignalsAsync);
@@ -115,30 +125,42 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
     {
         var lines = (await File.ReadAllLinesAsync(rig.EffectsFile)).Select(line => line.Split(' ')).ToList();
         // By the journal, and by what was written into the outbox.
-        var committed = await ReadAsync("select p.run || ':' || p.ordinal from published p union select w.run || ':' || n from actors.workflows w cross join lateral generate_series(1, (select coalesce(sum(messages), 0) from actors.journal j where j.instance = w.instance)) n");
+        var committed = await ReadAsync(
+            "select p.run || ':' || p.ordinal from published p union select w.run || ':' || n from actors.workflows w cross join lateral "
+            + "generate_series(1, (select coalesce(sum(messages), 0) from actors.journal j where j.instance = w.instance)) n");
         var aborted = lines.Where(line => line is ["aborted", ..]).Select(line => line[1]).ToHashSet();
         Delivered("", lines, committed, aborted);
         Delivered(" by webhook", (await File.ReadAllLinesAsync(rig.WebhooksFile)).Select(line => line.Split(' ')), committed, aborted);
 
         var effects = lines.Where(line => line is ["effect", ..]).Select(line => (Step: $"{line[1]} {line[2]}", Key: line[3])).ToList();
-        Looked("idempotency_keys_stable", effects.Count, effects.GroupBy(effect => effect.Step).Where(same => same.Select(e => e.Key).Distinct().Count() > 1).Select(same => same.Key));
-        Looked("idempotency_keys_unique", effects.Count, effects.GroupBy(effect => effect.Key).Where(same => same.Select(e => e.Step).Distinct().Count() > 1).Select(same => same.Key));
+        Looked("idempotency_keys_stable", effects.Count,
+            effects.GroupBy(effect => effect.Step).Where(same => same.Select(e => e.Key).Distinct().Count() > 1).Select(same => same.Key));
+        Looked("idempotency_keys_unique", effects.Count,
+            effects.GroupBy(effect => effect.Key).Where(same => same.Select(e => e.Step).Distinct().Count() > 1).Select(same => same.Key));
     }
 
     /// <summary>What one destination got.</summary>
     private void Delivered(string how, IEnumerable<string[]> lines, HashSet<string> committed, HashSet<string> aborted)
     {
-        var messages = lines.Where(line => line is ["message", ..]).Select(line => (Account: line[1], Version: long.Parse(line[2], System.Globalization.CultureInfo.InvariantCulture), Nonce: line[3], Id: line[4])).ToList();
+        var messages = lines.Where(line => line is ["message", ..]).Select(
+            line => (Account: line[1], Version: long.Parse(line[2], System.Globalization.CultureInfo.InvariantCulture), Nonce: line[3],
+            Id: line[4])).ToList();
         var delivered = messages.Select(message => message.Id).ToHashSet();
-        Looked("outbox_delivers_all" + how, committed.Count, committed.Where(id => !delivered.Contains(id)).Select(id => $"{id} was never delivered"));
-        Looked("outbox_delivers_only_committed" + how, delivered.Count, delivered.Except(committed).Select(id => $"{id} was delivered, and is in no journal"));
-        Looked("nothing_of_an_aborted_transaction" + how, aborted.Count, messages.Where(message => aborted.Contains(message.Nonce)).Select(message => message.Id));
-        Looked("message_ids_stable" + how, messages.Count, messages.GroupBy(message => message.Id).Where(same => same.Distinct().Count() > 1).Select(same => string.Join(" | ", same.Distinct())));
+        Looked("outbox_delivers_all" + how, committed.Count,
+            committed.Where(id => !delivered.Contains(id)).Select(id => $"{id} was never delivered"));
+        Looked("outbox_delivers_only_committed" + how, delivered.Count,
+            delivered.Except(committed).Select(id => $"{id} was delivered, and is in no journal"));
+        Looked("nothing_of_an_aborted_transaction" + how, aborted.Count,
+            messages.Where(message => aborted.Contains(message.Nonce)).Select(message => message.Id));
+        Looked("message_ids_stable" + how, messages.Count,
+            messages.GroupBy(message => message.Id).Where(same => same.Distinct().Count() > 1).Select(
+            same => string.Join(" | ", same.Distinct())));
         var versions = new Dictionary<string, long>();
         foreach (var message in messages.DistinctBy(message => message.Id))
         {
             var last = versions.GetValueOrDefault(message.Account);
-            Looked("order_per_key" + how, 1, message.Version > last ? [] : [$"account {message.Account}: {message.Id} of version {message.Version} came first after {last}"]);
+            Looked("order_per_key" + how, 1, message.Version > last ? []
+                : [$"account {message.Account}: {message.Id} of version {message.Version} came first after {last}"]);
             versions[message.Account] = Math.Max(last, message.Version);
         }
     }
@@ -163,7 +185,8 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             select run || ': ' || count(*) || ' claims at position ' || position from audit
             where epoch > old_epoch group by run, position having count(*) > {ClaimsMax}
             """);
-        await SqlAsync("journal_is_never_rewritten", "select count(*) from actors.journal", rig.KeepsAll ? "select what from rewritten" : "select what from rewritten where what like 'UPDATE%'");
+        await SqlAsync("journal_is_never_rewritten", "select count(*) from actors.journal", rig.KeepsAll ? "select what from rewritten"
+            : "select what from rewritten where what like 'UPDATE%'");
     }
 
     private async Task SignalsAsync()
@@ -172,12 +195,14 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             select message_id || ': ' || count(*) || ' positions' from actors.journal join actors.workflows using (instance)
             where message_id is not null group by workflow, message_id having count(*) > 1
             """);
-        var recorded = await ReadAsync("select message_id from actors.journal where message_id is not null union select message_id from actors.inbox");
+        var recorded = await ReadAsync(
+            "select message_id from actors.journal where message_id is not null union select message_id from actors.inbox");
         var acknowledged = load.History.SelectMany(asked => asked.Acknowledged).ToList();
         Looked("acknowledged_is_recorded", acknowledged.Count, rig.KeepsAll ? acknowledged.Where(id => !recorded.Contains(id)) : []);
         var made = await ReadAsync("select id from actors.workflows");
         var started = load.History.Where(asked => asked.IsStarted).Select(asked => asked.Id).ToList();
-        Looked("acknowledged_is_recorded", started.Count, rig.KeepsAll ? started.Where(id => !made.Contains(id)).Select(id => $"{id} was started") : []);
+        Looked("acknowledged_is_recorded", started.Count, rig.KeepsAll
+            ? started.Where(id => !made.Contains(id)).Select(id => $"{id} was started") : []);
     }
 
     /// <summary>However often a start was repeated, and whatever earlier runs had been told again.</summary>
@@ -186,11 +211,15 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
         foreach (var chain in load.Chains)
         {
             var runs = await rig.ScalarAsync<long>($"select count(*) from actors.workflows where id = '{chain.Id}'");
-            Looked("repeats_make_one_run", chain.Made.Count, !rig.KeepsAll || runs == chain.Requests.Count ? [] : [$"{chain.Id}: {runs} runs, {chain.Requests.Count} requests"]);
+            Looked("repeats_make_one_run", chain.Made.Count, !rig.KeepsAll || runs == chain.Requests.Count ? []
+                : [$"{chain.Id}: {runs} runs, {chain.Requests.Count} requests"]);
             Looked("repeats_make_one_run", 0, chain.Made.GroupBy(made => made.Number, made => made.Run)
-                .Where(request => request.Distinct().Count() > 1).Select(request => $"{chain.Id}: request {request.Key} made {string.Join(" and ", request.Distinct())}"));
-            Looked("repeats_count_once", chain.Requests.Count, chain.Requests.Where(request => chain.Results.GetValueOrDefault(request.Number) != request.Sum)
-                .Select(request => $"{chain.Id}: run {request.Number} made {chain.Results.GetValueOrDefault(request.Number)}, asked {request.Sum}"));
+                .Where(request => request.Distinct().Count() > 1).Select(
+                    request => $"{chain.Id}: request {request.Key} made {string.Join(" and ", request.Distinct())}"));
+            Looked("repeats_count_once", chain.Requests.Count,
+                chain.Requests.Where(request => chain.Results.GetValueOrDefault(request.Number) != request.Sum)
+                .Select(request => $"{chain.Id}: run {request.Number} made {chain.Results.GetValueOrDefault(request.Number)}, asked "
+                    + $"{request.Sum}"));
         }
     }
 
@@ -276,12 +305,14 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
                 findings.Add("results_final", $"{asked.Id}: no result when all was calm: {error.Message}");
             }
 
-            Looked("acknowledged_exactly_once", 1, asked.IsRight(asked.Result!.Value) ? [] : [$"{asked.Id}: {asked.Result}, asked {asked.Sum}"]);
+            Looked("acknowledged_exactly_once", 1, asked.IsRight(asked.Result!.Value) ? []
+                : [$"{asked.Id}: {asked.Result}, asked {asked.Sum}"]);
         }
     }
 
     private Task SqlAsync(string check, string count, string differences) => MakeAsync(check, async () =>
-        Looked(check, Convert.ToInt64(await rig.ScalarAsync<object>(count), System.Globalization.CultureInfo.InvariantCulture), await ReadAsync(differences)));
+        Looked(check, Convert.ToInt64(await rig.ScalarAsync<object>(count), System.Globalization.CultureInfo.InvariantCulture),
+            await ReadAsync(differences)));
 
     private void Looked(string check, long at, IEnumerable<string> differences)
     {

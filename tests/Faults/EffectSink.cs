@@ -39,7 +39,8 @@ internal static class EffectSink
     }
 
     /// <summary>How a message stands in the files of what was delivered.</summary>
-    public static string Line(Moved moved, string id) => string.Create(CultureInfo.InvariantCulture, $"message {moved.Account} {moved.Version} {moved.Nonce:N} {id}");
+    public static string Line(Moved moved, string id) =>
+        string.Create(CultureInfo.InvariantCulture, $"message {moved.Account} {moved.Version} {moved.Nonce:N} {id}");
 
     private static async Task ServeAsync(TcpClient client, FileStream file, SemaphoreSlim one)
     {

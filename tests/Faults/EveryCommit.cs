@@ -17,7 +17,9 @@ internal static class EveryCommit
         var scenarios = names?.Split(',') ?? [.. Scene.Names.Order(StringComparer.Ordinal)];
         if (scenarios.Except(Scene.Names).Any())
         {
-            Console.Error.WriteLine($"Usage: ./faults --every-commit [NAME,…], where NAME is one of: {string.Join(", ", Scene.Names.Order(StringComparer.Ordinal))}");
+            Console.Error.WriteLine(
+                $"Usage: ./faults --every-commit [NAME,…], where NAME is one of: "
+                + $"{string.Join(", ", Scene.Names.Order(StringComparer.Ordinal))}");
             return 2;
         }
 
@@ -77,5 +79,6 @@ internal static class EveryCommit
     }
 
     private static void Row(string scenario, int statements, int kills, int differences, TimeSpan time) =>
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {scenario} | {statements} | {kills} | {differences} | {time.TotalSeconds:F0} |"));
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"| {scenario} | {statements} | {kills} | {differences} | {time.TotalSeconds:F0} |"));
 }

@@ -219,5 +219,6 @@ internal sealed class FaultProxy : IDisposable
         return false;
     }
 
-    private static bool IsOver(Exception error) => error is IOException or SocketException or ObjectDisposedException or InvalidOperationException;
+    private static bool IsOver(Exception error) =>
+        error is IOException or SocketException or ObjectDisposedException or InvalidOperationException;
 }

@@ -40,11 +40,14 @@ internal static class FaultSilo
     private static readonly SemaphoreSlim OneOrder = new(1, 1);
 
     /// <param name="siloPort">As other silos are told; it listens on <paramref name="siloListens"/>. The same for the gateway.</param>
-    public static async Task<int> RunAsync(string name, int siloPort, int siloListens, int gatewayPort, int gatewayListens, int sinkPort, int webhookPort)
+    public static async Task<int> RunAsync(
+        string name, int siloPort, int siloListens, int gatewayPort, int gatewayListens, int sinkPort, int webhookPort)
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = AppContext.BaseDirectory });
-        builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss.fff "));
-        builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Polly", LogLevel.Warning);
+        builder.Logging.ClearProviders().AddSimpleConsole(
+            console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss.fff "));
+        builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter(
+            "Microsoft", LogLevel.Warning).AddFilter("Polly", LogLevel.Warning);
         builder.Services.AddSingleton(new World(sinkPort));
         builder.Services.AddSingleton<TimeProvider>(new ClusterClock(Clock)); // The engine's and Orleans'.
         builder.AddActors(Environment.GetEnvironmentVariable(Rig.ConnectionVariable)!, actors =>
@@ -53,14 +56,19 @@ internal static class FaultSilo
             actors.AddWorkflow<Beat>();
             actors.AddWorkflow<Misdeed>();
             actors.AddWorkflow<Bulky>();
-            actors.Outbox.Add("outside", new HandlerSink((message, cancellation) => DeliverAsync(sinkPort, message, cancellation)), "moved");
+            actors.Outbox.Add("outside", new HandlerSink((message, cancellation) => DeliverAsync(sinkPort, message, cancellation)),
+                "moved");
             actors.Outbox.Add("web", new WebhookSink(Webhook(webhookPort)), "moved");
-            (actors.OutboxOptions.BackOffFirst, actors.OutboxOptions.BackOffMax, actors.OutboxOptions.AttemptsMax) = (TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), 1000);
-            (actors.Cluster.SiloName, actors.Cluster.Membership) = (name, Enum.Parse<MembershipProfile>(Environment.GetEnvironmentVariable(Rig.ProfileVariable) ?? nameof(MembershipProfile.Tight)));
+            (actors.OutboxOptions.BackOffFirst, actors.OutboxOptions.BackOffMax, actors.OutboxOptions.AttemptsMax) = (
+                TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), 1000);
+            (actors.Cluster.SiloName, actors.Cluster.Membership) = (
+                name, Enum.Parse<MembershipProfile>(
+                Environment.GetEnvironmentVariable(Rig.ProfileVariable) ?? nameof(MembershipProfile.Tight)));
             (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = (siloPort, gatewayPort);
             actors.Execution.ReleaseWait = TimeSpan.FromSeconds(1);
             (actors.Execution.PayloadSizeMax, actors.Execution.GroupSizeMax) = (PayloadSizeMax, GroupSizeMax);
-            actors.Execution.KeepEndedFor = Environment.GetEnvironmentVariable(Rig.KeepVariable) is { } seconds ? TimeSpan.FromSeconds(int.Parse(seconds, CultureInfo.InvariantCulture)) : null;
+            actors.Execution.KeepEndedFor = Environment.GetEnvironmentVariable(Rig.KeepVariable) is { } seconds
+                ? TimeSpan.FromSeconds(int.Parse(seconds, CultureInfo.InvariantCulture)) : null;
         });
         builder.Services.PostConfigure<EndpointOptions>(o =>
         {
@@ -165,7 +173,8 @@ internal static class FaultSilo
     }
 
     private static Task DeliverAsync(int sinkPort, OutboxMessage message, CancellationToken cancellation) => EffectSink.TellAsync(
-        sinkPort, EffectSink.Line(JsonSerializer.Deserialize<Moved>(message.Json.Span, JsonSerializerOptions.Web)!, message.Id), cancellation);
+        sinkPort, EffectSink.Line(JsonSerializer.Deserialize<Moved>(message.Json.Span, JsonSerializerOptions.Web)!, message.Id),
+        cancellation);
 
     /// <summary>This machine's clock, but ahead or behind: its time of day, not its monotonic part.</summary>
     private sealed class ShiftedClock : TimeProvider

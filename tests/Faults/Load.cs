@@ -89,7 +89,8 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
             if (!isSignalled)
             {
                 var messageId = ScopedCallers.MessageOf(asked.Id);
-                await AcknowledgedAsync("signal", asked.Id, stop => rig.Workflows.Get<IBank>(asked.Id).SignalAsync(w => w.Add(asked.Sum), messageId, stop));
+                await AcknowledgedAsync(
+                    "signal", asked.Id, stop => rig.Workflows.Get<IBank>(asked.Id).SignalAsync(w => w.Add(asked.Sum), messageId, stop));
                 asked.Acknowledged.Enqueue(messageId);
             }
 
@@ -170,7 +171,8 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
     private async Task DriveAsync(Asked asked, long[] amounts, Random random)
     {
         var workflow = rig.Workflows.Get<IBank>(asked.Id);
-        await AcknowledgedAsync("start", asked.Id, stop => workflow.StartAsync(new BankJob(1 + random.Next(5), amounts.Length), cancellation: stop));
+        await AcknowledgedAsync(
+            "start", asked.Id, stop => workflow.StartAsync(new BankJob(1 + random.Next(5), amounts.Length), cancellation: stop));
         asked.IsStarted = true;
         for (var n = 0; n < amounts.Length; n++)
         {
@@ -179,7 +181,8 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
             asked.Acknowledged.Enqueue(messageId);
             if (random.Next(3) == 0)
             {
-                await AcknowledgedAsync("signal", asked.Id, stop => workflow.SignalAsync(w => w.Add(amount), messageId, stop)); // Again on purpose.
+                // Again on purpose.
+                await AcknowledgedAsync("signal", asked.Id, stop => workflow.SignalAsync(w => w.Add(amount), messageId, stop));
             }
         }
 
@@ -270,7 +273,8 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
         var tooLong = new string('x', FaultSilo.PayloadSizeMax);
         try
         {
-            await AcknowledgedAsync("signal", id, stop => rig.Workflows.Get<IBank>(id).SignalAsync(w => w.Note(tooLong), cancellation: stop));
+            await AcknowledgedAsync(
+                "signal", id, stop => rig.Workflows.Get<IBank>(id).SignalAsync(w => w.Note(tooLong), cancellation: stop));
             findings.Add("payloads_within_the_limit", $"{id} took a signal of {tooLong.Length} characters, or had ended");
         }
         catch (PayloadTooLargeException)

@@ -12,7 +12,8 @@ internal sealed partial class Nemesis
     {
         var gateway = Some(1)[0].Gateway;
         gateway.LoseAnswers(_random.Next(5, 20));
-        var chains = Enumerable.Range(0, Chains).Select(i => RepeatAsync(new Chain($"again-{seed}-{_injected}-{i}"), new Random(_random.Next()))).ToList();
+        var chains = Enumerable.Range(0, Chains).Select(
+            i => RepeatAsync(new Chain($"again-{seed}-{_injected}-{i}"), new Random(_random.Next()))).ToList();
         try
         {
             await KillAsync(1);

@@ -7,7 +7,8 @@ namespace Actors.Faults;
 internal sealed partial class Nemesis
 {
     private Task EndBackendsAsync(double share = 1) => rig.ExecuteAsync(
-        FormattableString.Invariant($"select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'actors %' and random() < {share}"));
+        FormattableString.Invariant(
+            $"select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'actors %' and random() < {share}"));
 
     private async Task BackendsAsync()
     {
@@ -62,7 +63,9 @@ internal sealed partial class Nemesis
     }
 
     /// <summary>One row in ten that somebody writes is a conflict, in the journal and in the business tables.</summary>
-    private Task ConflictsAsync() => HealAsync(["drop trigger if exists conflict on actors.journal", "drop trigger if exists conflict on accounts"], 1000, 5000, async () =>
+    private Task ConflictsAsync() =>
+        HealAsync(["drop trigger if exists conflict on actors.journal", "drop trigger if exists conflict on accounts"], 1000, 5000,
+        async () =>
     {
         await rig.ExecuteAsync("""
             create or replace function conflict() returns trigger language plpgsql as $$
@@ -118,7 +121,8 @@ internal sealed partial class Nemesis
     private async Task NoConnectionsLeftAsync()
     {
         var taken = new List<NpgsqlConnection>();
-        await using var greedy = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(rig.ConnectionString) { Pooling = false, ApplicationName = "greedy" });
+        await using var greedy = NpgsqlDataSource.Create(
+            new NpgsqlConnectionStringBuilder(rig.ConnectionString) { Pooling = false, ApplicationName = "greedy" });
         var duration = _random.Next(2000, 6000);
         await EndBackendsAsync();
         try

@@ -20,7 +20,8 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         ["kill all"] = new(nemesis => nemesis.KillAsync(Rig.SiloCount)) { Goal = 10 },
         ["freeze"] = new(nemesis => nemesis.FreezeAsync(500, 15_000)) { Goal = 15, FromBeginning = true },
         ["freeze long"] = new(nemesis => nemesis.FreezeAsync(20_000, 40_000)) { Goal = 15, FromBeginning = true },
-        ["freeze for a minute and more"] = new(nemesis => nemesis.FreezeAsync(60_000, 90_000)) { Goal = 15, FromBeginning = true, IsLong = true },
+        ["freeze for a minute and more"] = new(
+            nemesis => nemesis.FreezeAsync(60_000, 90_000)) { Goal = 15, FromBeginning = true, IsLong = true },
         ["terminate"] = new(nemesis => nemesis.TerminateAsync()),
         ["rolling restart"] = new(nemesis => nemesis.RollingRestartAsync()),
         ["threads taken"] = new(nemesis => nemesis.TakeThreadsAsync()),
@@ -48,7 +49,8 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         ["cut off from postgres"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Cut(), 500, 8000)),
         ["reset"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Reset(), 0, 0)),
         ["half open"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 500, 12_000)),
-        ["one silo silent to postgres"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 20_000, 40_000)) { Goal = 20, FromBeginning = true },
+        ["one silo silent to postgres"] = new(
+            nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 20_000, 40_000)) { Goal = 20, FromBeginning = true },
         ["one silo silent to postgres for minutes"] = new(nemesis => nemesis.OnProxyAsync(proxy => proxy.Stall(), 100_000, 140_000))
         {
             Goal = 20, FromBeginning = true, IsLong = true,
@@ -86,7 +88,8 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
 
     /// <summary>Those that a campaign of so long has the time for.</summary>
     public static IReadOnlyCollection<string> NamesFor(TimeSpan duration) =>
-        [.. Faults.Where(fault => !fault.Value.IsAsked && (!fault.Value.IsLong || duration >= TimeSpan.FromMinutes(20))).Select(fault => fault.Key)];
+        [.. Faults.Where(fault => !fault.Value.IsAsked && (!fault.Value.IsLong || duration >= TimeSpan.FromMinutes(20))).Select(
+            fault => fault.Key)];
 
     public Recoveries Recoveries { get; } = new();
 
@@ -161,7 +164,8 @@ internal sealed partial class Nemesis(Rig rig, Load load, int seed)
         var delivered = await DeliveredAsync(healed);
         if (moved > Notable || called > Notable || delivered > Notable)
         {
-            Console.WriteLine($"           all went on after {Recoveries.Text(moved)} s, a new call was answered after {Recoveries.Text(called)} s, messages were delivered after {Recoveries.Text(delivered)} s");
+            Console.WriteLine($"           all went on after {Recoveries.Text(moved)} s, a new call was answered after "
+                + $"{Recoveries.Text(called)} s, messages were delivered after {Recoveries.Text(delivered)} s");
         }
 
         await _beats.EndAsync();

@@ -34,13 +34,15 @@ internal static class PlantedBugs
         insert into actors.inbox (instance, at, code, message_id, name) select instance, actors.now(), code, '', '' from claimed on conflict do nothing
         """;
 
-    private static readonly string[] Writers = ["only_the_owner_writes", "positions_in_order", "positions_without_gaps", "replay_gives_the_live_state"];
+    private static readonly string[] Writers = ["only_the_owner_writes", "positions_in_order", "positions_without_gaps",
+        "replay_gives_the_live_state"];
 
     private static readonly Bug[] All =
     [
         new("idempotency key per attempt", ["sink down"], ["idempotency_keys_stable"]),
         new("signal id forgotten on reload", ["kill", "answers lost"], ["signals_once", "acknowledged_exactly_once"], Unrest: Usurp),
-        new("acknowledged before commit", ["cut off from postgres", "kill"], ["acknowledged_is_recorded", "acknowledged_exactly_once"], SlowCommits("actors.journal", 0.05, 1), Usurp),
+        new("acknowledged before commit", ["cut off from postgres", "kill"], ["acknowledged_is_recorded", "acknowledged_exactly_once"],
+            SlowCommits("actors.journal", 0.05, 1), Usurp),
         new("timers from the local clock", ["reset"], ["timers_once_and_not_early"]),
         new("outbox written after commit", ["kill", "kill all", "answers lost"], ["outbox_delivers_all"]),
         new("delivery marked before sending", ["sink down", "kill"], ["outbox_delivers_all"]),
@@ -50,11 +52,13 @@ internal static class PlantedBugs
         new("blind retry after an unknown commit", ["answers lost"], [.. Writers, "transactions_exactly_once"]),
         new("no epoch check", ["cut off from postgres", "freeze"], Writers, SlowCommits("actors.journal", 0.05, 1), Usurp),
         new("lease without fence", ["cut off from postgres", "freeze"], Writers, SlowCommits("actors.journal", 0.05, 1), Usurp),
-        new("KEY SHARE instead of the fence's lock", ["cut off from postgres", "freeze"], Writers, SlowCommits("actors.journal", 0.05, 1), Usurp),
+        new("KEY SHARE instead of the fence's lock", ["cut off from postgres", "freeze"], Writers, SlowCommits("actors.journal", 0.05, 1),
+            Usurp),
         new("claim and load in one statement", ["kill", "kill two"], [.. Writers, "all_completed"], SlowCommits("actors.journal", 0.05, 6)),
         new("work given away without a letter", ["silo cut off from silos"], ["recovers"]),
         new("enlists in the caller's transaction", ["callers with transactions"], ["acknowledged_is_recorded"]),
-        new("commits not waited for", ["postmaster", "immediate shutdown"], ["acknowledged_is_recorded", "acknowledged_exactly_once", "replay_gives_the_live_state"]),
+        new("commits not waited for", ["postmaster", "immediate shutdown"],
+            ["acknowledged_is_recorded", "acknowledged_exactly_once", "replay_gives_the_live_state"]),
         new("silence is waited out", ["postgres vanished"], ["recovers"]),
         new("an expired lease buries nobody", ["one silo silent to postgres for minutes"], ["recovers"]),
         new("a body's settings stay", ["bodies that misbehave"], ["misdeeds_are_recorded", "recovers"]),
@@ -69,9 +73,11 @@ internal static class PlantedBugs
     ];
 
     /// <summary>A control: no bug, and every provocation of some bugs, which differ in the set-up alone.</summary>
-    private static IEnumerable<Bug> Controls => All.GroupBy(bug => (bug.Setup, bug.Unrest, bug.Provoke is null)).Select(same => same.First() with
+    private static IEnumerable<Bug> Controls =>
+        All.GroupBy(bug => (bug.Setup, bug.Unrest, bug.Provoke is null)).Select(same => same.First() with
     {
-        Name = None, Faults = [.. same.SelectMany(bug => bug.Faults).Distinct()], Expects = null, Of = string.Join(", ", same.Select(bug => bug.Name)),
+        Name = None, Faults = [.. same.SelectMany(bug => bug.Faults).Distinct()], Expects = null,
+        Of = string.Join(", ", same.Select(bug => bug.Name)),
     });
 
     /// <summary>Returns the exit code: 0 when each bug was found.</summary>
@@ -102,7 +108,8 @@ internal static class PlantedBugs
         Console.WriteLine("| bug | seed | found after s | check | what it said |");
         Console.WriteLine("|---|---|---|---|---|");
         rows.ForEach(Console.WriteLine);
-        return rows.Exists(row => row.Contains(NotFound, StringComparison.Ordinal) || row.Contains(Found, StringComparison.Ordinal)) ? 1 : 0;
+        return rows.Exists(row => row.Contains(NotFound, StringComparison.Ordinal) || row.Contains(Found, StringComparison.Ordinal)) ? 1
+            : 0;
     }
 
     private const string None = "none";
@@ -113,7 +120,8 @@ internal static class PlantedBugs
     {
         var (campaign, seconds) = await PlayAsync(root, bug, seed, Limit);
         return campaign.Findings.First is { } found
-            ? FormattableString.Invariant($"| {bug.Name} | {seed} | {found.After.TotalSeconds:F0} | {found.Check} | {found.What.Split('\n')[0]} |")
+            ? FormattableString.Invariant(
+                $"| {bug.Name} | {seed} | {found.After.TotalSeconds:F0} | {found.Check} | {found.What.Split('\n')[0]} |")
             : FormattableString.Invariant($"| {bug.Name} | {seed} | {NotFound} in {seconds:F0} | | |");
     }
 
@@ -122,7 +130,9 @@ internal static class PlantedBugs
         var (campaign, seconds) = await PlayAsync(root, control, seed, ControlLimit);
         campaign.Findings.Print();
         return campaign.Findings.First is { } found
-            ? FormattableString.Invariant($"| none, but what provokes: {control.Of} | {seed} | {Found} after {found.After.TotalSeconds:F0} | {found.Check} | {found.What.Split('\n')[0]} |")
+            ? FormattableString.Invariant(
+                $"| none, but what provokes: {control.Of} | {seed} | {Found} after {found.After.TotalSeconds:F0} | {found.Check} | "
+                + $"{found.What.Split('\n')[0]} |")
             : FormattableString.Invariant($"| none, but what provokes: {control.Of} | {seed} | nothing in {seconds:F0} | all | |");
     }
 
@@ -143,7 +153,9 @@ internal static class PlantedBugs
         for (var round = 0; campaign.Findings.First is null && watch.Elapsed < limit; round++)
         {
             var number = round;
-            await campaign.RoundAsync(load => ProvokeAsync(rig, bug, load, seed + number, () => campaign.Findings.First is not null), bug.Name == None ? ControlRestLimit : RestLimit);
+            await campaign.RoundAsync(
+                load => ProvokeAsync(rig, bug, load, seed + number, () => campaign.Findings.First is not null),
+                bug.Name == None ? ControlRestLimit : RestLimit);
         }
 
         return (campaign, watch.Elapsed.TotalSeconds);
@@ -186,7 +198,8 @@ internal static class PlantedBugs
     /// <param name="Setup">SQL, once, before the load.</param>
     /// <param name="Unrest">SQL, again and again.</param>
     /// <param name="Provoke">Instead of the faults, with retention of a minute.</param>
-    private sealed record Bug(string Name, string[] Faults, string[]? Expects, string? Setup = null, string? Unrest = null, Func<Rig, Task>? Provoke = null)
+    private sealed record Bug(
+        string Name, string[] Faults, string[]? Expects, string? Setup = null, string? Unrest = null, Func<Rig, Task>? Provoke = null)
     {
         /// <summary>Of a control: the bugs that are provoked like this.</summary>
         public string? Of { get; init; }

@@ -79,7 +79,8 @@ internal sealed class PostgresServers(PostgresSettings settings) : IAsyncDisposa
         var server = await EmbeddedPostgres.StartAsync(Current);
         await ExecuteAsync(primary, "alter system set synchronous_standby_names = 'standby'");
         await ExecuteAsync(primary, "select pg_reload_conf()");
-        await WaitAsync(primary, "select exists (select from pg_stat_replication where application_name = 'standby' and sync_state = 'sync')");
+        await WaitAsync(primary,
+            "select exists (select from pg_stat_replication where application_name = 'standby' and sync_state = 'sync')");
         await Task.Delay(together);
         await EndAsync("KILL");
         Folder = server.Folder!;
@@ -145,7 +146,8 @@ internal sealed class PostgresServers(PostgresSettings settings) : IAsyncDisposa
 
         foreach (var folder in new[] { "pg_wal", "pg_replslot" })
         {
-            foreach (var inside in new DirectoryInfo(Path.Combine(data, folder)).EnumerateFileSystemInfos().Where(entry => entry.Name != "archive_status" && entry.Name != "summaries"))
+            foreach (var inside in new DirectoryInfo(Path.Combine(data, folder)).EnumerateFileSystemInfos().Where(
+                entry => entry.Name != "archive_status" && entry.Name != "summaries"))
             {
                 Delete(inside.FullName);
             }
@@ -155,12 +157,14 @@ internal sealed class PostgresServers(PostgresSettings settings) : IAsyncDisposa
         await File.WriteAllTextAsync(Path.Combine(data, "standby.signal"), "");
         await File.AppendAllTextAsync(
             Path.Combine(data, "postgresql.auto.conf"),
-            $"\nprimary_conninfo = 'host=127.0.0.1 port={Port} user=actors password={Password} application_name=standby'\nprimary_slot_name = 'standby'\n");
+            $"\nprimary_conninfo = 'host=127.0.0.1 port={Port} user=actors password={Password} "
+                + $"application_name=standby'\nprimary_slot_name = 'standby'\n");
     }
 
     private string ConnectionString(int port) => new NpgsqlConnectionStringBuilder
     {
-        Host = "127.0.0.1", Port = port, Username = "actors", Password = Password, Database = "postgres", Pooling = false, CommandTimeout = 90, Options = "-c synchronous_commit=local",
+        Host = "127.0.0.1", Port = port, Username = "actors", Password = Password, Database = "postgres", Pooling = false,
+        CommandTimeout = 90, Options = "-c synchronous_commit=local",
     }.ConnectionString;
 
     private static async Task ExecuteAsync(NpgsqlDataSource source, string sql)

@@ -39,7 +39,8 @@ static async Task<int> CampaignAsync(CampaignOptions asked)
 {
     var root = Root();
     Console.WriteLine($"{asked}; logs in {Path.Combine(root, ".actors", "faults-run")}");
-    await using var rig = await Rig.StartAsync(root, new Dictionary<string, string> { [Rig.ProfileVariable] = asked.Profile }, asked.NeedsSmallDisk);
+    await using var rig = await Rig.StartAsync(
+        root, new Dictionary<string, string> { [Rig.ProfileVariable] = asked.Profile }, asked.NeedsSmallDisk);
     using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => End(signal, rig));
     using var onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => End(signal, rig));
     var campaign = new Campaign(rig, asked.Seed);

@@ -28,13 +28,17 @@ internal sealed class Recoveries
 
     public void Print()
     {
-        Console.WriteLine("| fault | times | counted from its | all went on after s: p50 | at most | goal | a new call answered after s: p50 | at most | messages delivered s after the end: p50 | at most |");
+        Console.WriteLine("| fault | times | counted from its | all went on after s: p50 | at most | goal | a new call answered after s: "
+            + "p50 | at most | messages delivered s after the end: p50 | at most |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
         foreach (var (name, kind) in _kinds)
         {
             var most = kind.Moved.Max();
-            var goal = kind.Goal is not { } seconds ? "" : most <= TimeSpan.FromSeconds(seconds) ? $"{seconds}" : $"{seconds}: {kind.Moved.Count(time => time > TimeSpan.FromSeconds(seconds))} were longer";
-            Console.WriteLine($"| {name} | {kind.Moved.Count} | {(kind.FromBeginning ? "beginning" : "end")} | {Median(kind.Moved)} | {Text(most)} | {goal} | {Median(kind.Called)} | {Text(kind.Called.Max())} | {Median(kind.Delivered)} | {Text(kind.Delivered.Max())} |");
+            var goal = kind.Goal is not { } seconds ? "" : most <= TimeSpan.FromSeconds(seconds) ? $"{seconds}"
+                : $"{seconds}: {kind.Moved.Count(time => time > TimeSpan.FromSeconds(seconds))} were longer";
+            Console.WriteLine($"| {name} | {kind.Moved.Count} | {(kind.FromBeginning ? "beginning" : "end")} | {Median(kind.Moved)} | "
+                + $"{Text(most)} | {goal} | {Median(kind.Called)} | {Text(kind.Called.Max())} | {Median(kind.Delivered)} | "
+                + $"{Text(kind.Delivered.Max())} |");
         }
 
         foreach (var (name, times) in _notDone)
@@ -45,7 +49,8 @@ internal sealed class Recoveries
 
     private static string Median(List<TimeSpan> times) => Text(times.Order().ElementAt(times.Count / 2));
 
-    public static string Text(TimeSpan time) => time == TimeSpan.MaxValue ? "never" : time.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture);
+    public static string Text(TimeSpan time) =>
+        time == TimeSpan.MaxValue ? "never" : time.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture);
 
     private sealed record Kind(int? Goal, bool FromBeginning)
     {

@@ -18,7 +18,8 @@ internal sealed class Replays : IAsyncDisposable
         var collection = new ServiceCollection();
         collection.AddLogging().AddSingleton(new World(0));
         _services = collection.BuildServiceProvider();
-        _engine = EngineFactory.Create(connectionString, new ActorsBuilder(collection).AddWorkflow<Bank>(), _services, new StatementProbe(), Guid.NewGuid());
+        _engine = EngineFactory.Create(
+            connectionString, new ActorsBuilder(collection).AddWorkflow<Bank>(), _services, new StatementProbe(), Guid.NewGuid());
     }
 
     /// <summary>The state after each row of the history so far; nothing where there is no such run.</summary>
@@ -32,7 +33,8 @@ internal sealed class Replays : IAsyncDisposable
         }
 
         var code = new WorkflowProgram(
-            loaded.Row, context.Types.Get(loaded.Row.Type, loaded.Row.Id), _services, context.Payloads, context.Messages, NullLogger.Instance, _ => { });
+            loaded.Row, context.Types.Get(loaded.Row.Type, loaded.Row.Id), _services, context.Payloads, context.Messages,
+            NullLogger.Instance, _ => { });
         code.Expect(loaded.History);
         var states = new List<string>();
         foreach (var row in loaded.History)

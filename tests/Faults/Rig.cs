@@ -42,7 +42,8 @@ internal sealed class Rig : IAsyncDisposable
 
     private readonly IReadOnlyDictionary<string, string> _siloEnvironment;
 
-    private Rig(FileStream alone, PostgresServers servers, string folder, IReadOnlyDictionary<string, string> siloEnvironment, bool smallDisk) =>
+    private Rig(FileStream alone, PostgresServers servers, string folder, IReadOnlyDictionary<string, string> siloEnvironment,
+        bool smallDisk) =>
         (_alone, Servers, Folder, _siloEnvironment, _smallDisk) = (alone, servers, folder, siloEnvironment, smallDisk);
 
     /// <summary>Logs of the processes, and what the outside world was told.</summary>
@@ -73,7 +74,8 @@ internal sealed class Rig : IAsyncDisposable
     /// <param name="siloEnvironment">What the silos find in their environment beside their connection string.</param>
     /// <param name="smallDisk">Postgres lies on a disk that can be filled.</param>
     /// <exception cref="NotSupportedException">A campaign is at work in this clone, whose server and logs this one would take.</exception>
-    public static async Task<Rig> StartAsync(string root, IReadOnlyDictionary<string, string>? siloEnvironment = null, bool smallDisk = false)
+    public static async Task<Rig> StartAsync(
+        string root, IReadOnlyDictionary<string, string>? siloEnvironment = null, bool smallDisk = false)
     {
         var folder = Path.Combine(root, ".actors", "faults-run");
         Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
@@ -85,7 +87,8 @@ internal sealed class Rig : IAsyncDisposable
         }
 
         Directory.CreateDirectory(folder);
-        var rig = new Rig(alone, new PostgresServers(PostgresSettings.FromEnvironment(root)), folder, siloEnvironment ?? new Dictionary<string, string>(), smallDisk);
+        var rig = new Rig(alone, new PostgresServers(PostgresSettings.FromEnvironment(root)), folder,
+            siloEnvironment ?? new Dictionary<string, string>(), smallDisk);
         try
         {
             await rig.BeginAsync();
@@ -149,7 +152,8 @@ internal sealed class Rig : IAsyncDisposable
         await _supervisor;
         if (_client is not null)
         {
-            await ((Task)_client.StopAsync(new CancellationTokenSource(TimeSpan.FromSeconds(5)).Token)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)_client.StopAsync(new CancellationTokenSource(TimeSpan.FromSeconds(5)).Token)).ConfigureAwait(
+                ConfigureAwaitOptions.SuppressThrowing);
             _client.Dispose();
         }
 
@@ -171,7 +175,8 @@ internal sealed class Rig : IAsyncDisposable
         var server = await Servers.BeginAsync(_smallDisk);
         await using (var admin = NpgsqlDataSource.Create(server))
         {
-            foreach (var sql in new[] { "drop database if exists actors_faults with (force)", "create database actors_faults", "alter system set max_prepared_transactions = 5" })
+            foreach (var sql in new[] { "drop database if exists actors_faults with (force)", "create database actors_faults",
+                "alter system set max_prepared_transactions = 5" })
             {
                 await using var command = admin.CreateCommand(sql);
                 await command.ExecuteNonQueryAsync();
@@ -181,7 +186,9 @@ internal sealed class Rig : IAsyncDisposable
         await Servers.StopAsync(); // For the setting.
         server = await Servers.StartAsync();
         _front = new FaultProxy(() => Servers.Port);
-        var to = new NpgsqlConnectionStringBuilder(server) { Port = _front.Port, Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 300, Options = "-c statement_timeout=0" };
+        var to = new NpgsqlConnectionStringBuilder(
+            server) { Port = _front.Port, Database = "actors_faults", ApplicationName = "faults", CommandTimeout = 300,
+            Options = "-c statement_timeout=0" };
         ConnectionString = to.ConnectionString;
         Database = NpgsqlDataSource.Create(ConnectionString);
         await ExecuteAsync($"""
@@ -198,8 +205,10 @@ internal sealed class Rig : IAsyncDisposable
         for (var number = 0; number < SiloCount; number++)
         {
             var (name, siloPort, gatewayPort) = ($"silo-{number}", LoopbackPort.Free(), LoopbackPort.Free());
-            var (proxy, between, gateway) = (new FaultProxy(() => Servers.Port), new FaultProxy(() => siloPort), new FaultProxy(() => gatewayPort));
-            _silos.Add(new SiloSlot(name, proxy, between, gateway, heap => StartSilo(name, proxy, between.Port, siloPort, gateway.Port, gatewayPort, heap)));
+            var (proxy, between, gateway) = (
+                new FaultProxy(() => Servers.Port), new FaultProxy(() => siloPort), new FaultProxy(() => gatewayPort));
+            _silos.Add(new SiloSlot(
+                name, proxy, between, gateway, heap => StartSilo(name, proxy, between.Port, siloPort, gateway.Port, gatewayPort, heap)));
             await _silos[0].Process.ReadyAsync(); // The first one makes the schema.
             if (number == 0)
             {
@@ -217,10 +226,14 @@ internal sealed class Rig : IAsyncDisposable
     }
 
     /// <summary>Others reach it at the ports that it advertises; it listens on its own.</summary>
-    private ReadyProcess StartSilo(string name, FaultProxy proxy, int siloPort, int siloListens, int gatewayPort, int gatewayListens, string heap = HeapLimit)
+    private ReadyProcess StartSilo(
+        string name, FaultProxy proxy, int siloPort, int siloListens, int gatewayPort, int gatewayListens, string heap = HeapLimit)
     {
-        var to = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { Password = Servers.Password, ApplicationName = null, CommandTimeout = 30, Options = null, Host = "127.0.0.1", Port = proxy.Port };
-        return Start(heap, name, to.ConnectionString, "silo", name, $"{siloPort}", $"{siloListens}", $"{gatewayPort}", $"{gatewayListens}", $"{_sinkPort}", $"{Webhooks.Port}");
+        var to = new NpgsqlConnectionStringBuilder(
+            Database.ConnectionString) { Password = Servers.Password, ApplicationName = null, CommandTimeout = 30, Options = null,
+            Host = "127.0.0.1", Port = proxy.Port };
+        return Start(heap, name, to.ConnectionString, "silo", name, $"{siloPort}", $"{siloListens}", $"{gatewayPort}", $"{gatewayListens}",
+            $"{_sinkPort}", $"{Webhooks.Port}");
     }
 
     /// <summary>As Kubernetes does: a silo that ended is started again.</summary>

@@ -28,9 +28,12 @@ internal static class ScopedCallers
         for (var watch = System.Diagnostics.Stopwatch.StartNew(); ; await Task.Delay(100))
         {
             var lines = (await File.ReadAllLinesAsync(file)).Select(line => line.Split(' ')).ToList();
-            if (lines.Exists(line => line is ["called", var ended] && ended == round.ToString(CultureInfo.InvariantCulture)) || watch.Elapsed > limit)
+            if (lines.Exists(line => line is ["called", var ended] && ended == round.ToString(CultureInfo.InvariantCulture))
+                || watch.Elapsed > limit)
             {
-                return [.. lines.Where(line => line is ["acknowledged", ..] && line[1].StartsWith($"bank-scoped-{round}-", StringComparison.Ordinal)).Select(line => (line[1], line[2] == "signal"))];
+                return [.. lines.Where(
+                    line => line is ["acknowledged", ..] && line[1].StartsWith($"bank-scoped-{round}-", StringComparison.Ordinal)).Select(
+                    line => (line[1], line[2] == "signal"))];
             }
         }
     }
@@ -55,7 +58,8 @@ internal static class ScopedCallers
 
         try
         {
-            await (acknowledged is null ? Task.CompletedTask : EffectSink.TellAsync(sinkPort, $"acknowledged {workflow.Id.Id} {acknowledged}", CancellationToken.None));
+            await (acknowledged is null ? Task.CompletedTask
+                : EffectSink.TellAsync(sinkPort, $"acknowledged {workflow.Id.Id} {acknowledged}", CancellationToken.None));
         }
         catch (Exception error) when (error is IOException or SocketException or OperationCanceledException)
         {

@@ -13,10 +13,12 @@ internal static class SocketOwner
         {
             var inodes = new[] { "tcp", "tcp6" }.SelectMany(table => File.ReadLines($"/proc/net/{table}").Skip(1))
                 .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-                .Where(columns => int.Parse(columns[1].AsSpan(columns[1].IndexOf(':') + 1), NumberStyles.HexNumber, CultureInfo.InvariantCulture) == port)
+                .Where(columns => int.Parse(
+                    columns[1].AsSpan(columns[1].IndexOf(':') + 1), NumberStyles.HexNumber, CultureInfo.InvariantCulture) == port)
                 .Select(columns => $"socket:[{columns[9]}]")
                 .ToHashSet();
-            return new DirectoryInfo($"/proc/{processId}/fd").EnumerateFileSystemInfos().Any(file => file.LinkTarget is { } target && inodes.Contains(target));
+            return new DirectoryInfo($"/proc/{processId}/fd").EnumerateFileSystemInfos().Any(
+                file => file.LinkTarget is { } target && inodes.Contains(target));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

@@ -137,7 +137,8 @@ internal sealed class WebhookReceiver : IDisposable
         }
     }
 
-    private static bool IsOver(Exception error) => error is HttpListenerException or ObjectDisposedException or IOException or InvalidOperationException;
+    private static bool IsOver(Exception error) =>
+        error is HttpListenerException or ObjectDisposedException or IOException or InvalidOperationException;
 
     private sealed record Received(string Id, Moved Data);
 }

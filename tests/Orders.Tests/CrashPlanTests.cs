@@ -46,7 +46,8 @@ public sealed class CrashPlanTests
     {
         var plan = new CrashPlan(5, ended: 10, total: 10, silos: 1, seed: 1);
 
-        await plan.RunAsync(_ => throw new InvalidOperationException(), new JobProgress(10, TextWriter.Null, terminal: false), Cancellation);
+        await plan.RunAsync(_ =>
+            throw new InvalidOperationException(), new JobProgress(10, TextWriter.Null, terminal: false), Cancellation);
 
         Assert.Equal(0, plan.Kills);
     }

@@ -21,7 +21,8 @@ public sealed class OrderWorkflowTests(TestDatabase database) : IClassFixture<Te
         _engine = await TestEngine.StartAsync(database.ConnectionString, actors =>
         {
             actors.Services.AddSingleton<IPayments>(_till);
-            actors.Outbox.Add("shop", new HandlerSink((_, _) => Task.CompletedTask), OrderTopics.Placed, OrderTopics.Completed, OrderTopics.Compensated);
+            actors.Outbox.Add("shop", new HandlerSink((_, _) => Task.CompletedTask), OrderTopics.Placed, OrderTopics.Completed,
+                OrderTopics.Compensated);
             actors.AddWorkflow<OrderWorkflow>();
         });
     }

@@ -14,7 +14,8 @@ public sealed class PaymentLedgerTests : IDisposable
     {
         await using (var ledger = new PaymentLedger(_file))
         {
-            var answers = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => Task.Run(() => ledger.ChargeAsync("k", new("o-1", "ok", 100)))));
+            var answers = await Task.WhenAll(
+                Enumerable.Range(0, 50).Select(_ => Task.Run(() => ledger.ChargeAsync("k", new("o-1", "ok", 100)))));
             Assert.All(answers, answer => Assert.Equal(answers[0], answer));
         }
 

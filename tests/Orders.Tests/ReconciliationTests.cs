@@ -73,15 +73,19 @@ public sealed class ReconciliationTests : IAsyncLifetime
     [InlineData("update orders.stock set available = 96, sold = 4 where sku = 's-1'", "stock s-1")]
     [InlineData("update orders.orders set ended_count = 2 where id = 'o-1'", "order o-1 ended 2 times")]
     [InlineData("update orders.orders set ended_count = 0, state = 'Placed' where id = 'o-2'", "order o-2 has not ended")]
-    [InlineData("delete from orders.items where order_id = 'o-3'; delete from orders.orders where id = 'o-3'", "order o-3 was never placed")]
+    [InlineData("delete from orders.items where order_id = 'o-3'; delete from orders.orders where id = 'o-3'",
+        "order o-3 was never placed")]
     [InlineData("update orders.orders set state = 'Declined' where id = 'o-1'", "order o-1 ended as declined")]
     [InlineData("update orders.orders set amount_cents = 1 where id = 'o-2'", "order o-2 is in the database with other content")]
     [InlineData("update actors.workflows set status = 2 where id = 'o-2'", "order o-2: its workflow has failed")]
     [InlineData("update actors.workflows set status = 3 where id = 'o-2'", "order o-2: its workflow has been set aside")]
-    [InlineData("update actors.journal set messages = 2 where instance = 1 and position = 2", "order o-1: 3 messages were committed, 2 came")]
+    [InlineData("update actors.journal set messages = 2 where instance = 1 and position = 2",
+        "order o-1: 3 messages were committed, 2 came")]
     [InlineData("update actors.journal set messages = 0 where instance = 1 and position = 2", "was never committed")]
-    [InlineData("insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key) values (1, 1, now(), 3, 'd', 't', 'k')", "outbox: 1 messages")]
-    [InlineData("insert into actors.journal (instance, at, position, seq, kind, name) values (3, now(), 3, 0, 8, 'Ship'), (3, now(), 4, 3, 7, '')", "order o-3 was shipped in time")]
+    [InlineData("insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key) values (1, 1, now(), 3, 'd', 't', 'k')",
+        "outbox: 1 messages")]
+    [InlineData("insert into actors.journal (instance, at, position, seq, kind, name) values (3, now(), 3, 0, 8, 'Ship'), (3, now(), 4, 3, "
+        + "7, '')", "order o-3 was shipped in time")]
     public async Task Damage_in_the_database_is_found(string damage, string difference)
     {
         await ExecuteAsync(damage);

@@ -61,7 +61,8 @@ public sealed class ServicesTests : IDisposable
         await service.StartAsync(Cancellation);
         using var http = new HttpClient { BaseAddress = new Uri(service.Urls.First()) };
 
-        await Assert.ThrowsAsync<CardDeclinedException>(() => new PaymentsClient(http).ChargeAsync(Ok with { Card = "declined" }, "k", Cancellation));
+        await Assert.ThrowsAsync<CardDeclinedException>(
+            () => new PaymentsClient(http).ChargeAsync(Ok with { Card = "declined" }, "k", Cancellation));
     }
 
     [Fact]
@@ -75,7 +76,8 @@ public sealed class ServicesTests : IDisposable
 
         Assert.Equal(HttpStatusCode.NoContent, await PostAsync(http, "r:1", Event, now));
         Assert.Equal(HttpStatusCode.NoContent, await PostAsync(http, "r:1", Event, now));
-        Assert.Equal(HttpStatusCode.Unauthorized, await PostAsync(http, "r:1", Event, now, signed: Event.Replace("o-1", "o-2", StringComparison.Ordinal)));
+        Assert.Equal(HttpStatusCode.Unauthorized,
+            await PostAsync(http, "r:1", Event, now, signed: Event.Replace("o-1", "o-2", StringComparison.Ordinal)));
         Assert.Equal(HttpStatusCode.Unauthorized, await PostAsync(http, "r:1", Event, now - TimeSpan.FromHours(1)));
         Assert.Equal(HttpStatusCode.BadRequest, await PostAsync(http, "r:2", Event, now));
         Assert.Equal(HttpStatusCode.BadRequest, await PostAsync(http, "r:2", "{}", now));
@@ -94,11 +96,13 @@ public sealed class ServicesTests : IDisposable
     private async Task<HttpStatusCode> PostAsync(HttpClient http, string id, string body, DateTimeOffset at, string? signed = null)
     {
         var timestamp = at.ToUnixTimeSeconds();
-        using var request = new HttpRequestMessage(HttpMethod.Post, "events") { Content = new StringContent(body, Encoding.UTF8, "application/cloudevents+json") };
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, "events") { Content = new StringContent(body, Encoding.UTF8, "application/cloudevents+json") };
         request.Headers.Add("webhook-id", id);
         request.Headers.Add("webhook-timestamp", $"{timestamp}");
         using var hmac = new HMACSHA256(_key);
-        request.Headers.Add("webhook-signature", $"v1,{Convert.ToBase64String(hmac.ComputeHash(Encoding.UTF8.GetBytes($"{id}.{timestamp}.{signed ?? body}")))}");
+        request.Headers.Add("webhook-signature",
+            $"v1,{Convert.ToBase64String(hmac.ComputeHash(Encoding.UTF8.GetBytes($"{id}.{timestamp}.{signed ?? body}")))}");
         using var answer = await http.SendAsync(request, Cancellation);
         return answer.StatusCode;
     }

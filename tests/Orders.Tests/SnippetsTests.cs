@@ -88,7 +88,8 @@ public sealed class SnippetsTests(TestDatabase database) : IClassFixture<TestDat
 
     private sealed class FreePayments : IPayments
     {
-        public Task<string> ChargeAsync(long order, string idempotencyKey, CancellationToken cancellation) => Task.FromResult($"charge-{order}");
+        public Task<string> ChargeAsync(long order, string idempotencyKey, CancellationToken cancellation) =>
+            Task.FromResult($"charge-{order}");
 
         public Task RefundAsync(string charge, string idempotencyKey, CancellationToken cancellation) => Task.CompletedTask;
     }

@@ -16,13 +16,17 @@ public sealed class CampaignTests(ITestOutputHelper output)
     [Fact]
     public async Task Faults_from_a_seed_make_no_difference()
     {
-        var start = new ProcessStartInfo(BuiltProgram.Faults, ["--seed", "1", "--minutes", "2.5"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(
+            BuiltProgram.Faults, ["--seed", "1", "--minutes", "2.5"]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["ACTORS_ROOT"] = TestPostgres.RepositoryFolder;
         using var campaign = Process.Start(start)!;
-        var (said, complained) = (campaign.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), campaign.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
+        var (said, complained) = (
+            campaign.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken),
+            campaign.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
         try
         {
-            await campaign.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromMinutes(10), TestContext.Current.CancellationToken);
+            await campaign.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(
+                TimeSpan.FromMinutes(10), TestContext.Current.CancellationToken);
         }
         finally
         {

@@ -60,7 +60,8 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
         });
 
         output.WriteLine(
-            $"{scenario}: {roundTrips} round trips, {cases.Count} plays, {kills.Count} of them in processes; {cases.Count - survived - failures.Count} died");
+            $"{scenario}: {roundTrips} round trips, {cases.Count} plays, {kills.Count} of them in processes; "
+                + $"{cases.Count - survived - failures.Count} died");
         Assert.True(failures.IsEmpty, "scenario               ACTORS_CRASH_AT\n" + string.Join('\n', failures.Order()));
         // What ran beside each other may have shared a round trip more than in the undisturbed run.
         Assert.InRange(survived, 0, Math.Min(cases.Count - 1, 2 + (roundTrips / 4)));
@@ -73,7 +74,8 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
     private static List<string> Cases(string scenario, long roundTrips)
     {
         var stride = scenario is "twenty at once" ? 4 : TestTier.IsAll || scenario is "steps" ? 1 : 14;
-        var outside = scenario is "steps" or "transactions" or "failed attempts" or "outbox delivery" or "failed deliveries" or "redrive" or "drain";
+        var outside = scenario is "steps" or "transactions" or "failed attempts" or "outbox delivery" or "failed "
+            + "deliveries" or "redrive" or "drain";
         return
         [
             .. from k in Enumerable.Range(1, (int)roundTrips)
@@ -109,8 +111,11 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
 
         var sent = string.Join('\n', Texts.Keys);
         var writing = SqlText.Folder("Sql").Where(file => WritePattern().IsMatch(file.Text)).Select(file => file.Name).ToList();
-        var unsent = writing.Where(name => !sent.Contains(SqlText.Get(name), StringComparison.Ordinal) && !sent.Contains(SqlText.ForOne(name), StringComparison.Ordinal));
-        Assert.Equal(string.Join(", ", Elsewhere.Keys.Order(StringComparer.Ordinal)), string.Join(", ", unsent.Order(StringComparer.Ordinal)));
+        var unsent = writing.Where(
+            name => !sent.Contains(SqlText.Get(name), StringComparison.Ordinal)
+            && !sent.Contains(SqlText.ForOne(name), StringComparison.Ordinal));
+        Assert.Equal(string.Join(", ", Elsewhere.Keys.Order(StringComparer.Ordinal)),
+            string.Join(", ", unsent.Order(StringComparer.Ordinal)));
         output.WriteLine($"{writing.Count} statements write; {writing.Count - Elsewhere.Count} are sent by scenarios");
     }
 
@@ -120,7 +125,8 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
         ["declare_silo_dead"] = "sent for a process that has died, by another: alone, and a repeat changes nothing",
         ["forget_silos"] = "sent by every thousandth sweep: alone, and what a crash leaves the next one deletes",
         ["renew_lease"] = "sent beside a sweep that takes long: alone, and a repeat changes nothing",
-        ["retire_silo"] = "sent by a silo that starts, about Orleans' members (OrleansMembershipTests): alone, and a repeat changes nothing",
+        ["retire_silo"] = "sent by a silo that starts, about Orleans' members (OrleansMembershipTests): alone, and a repeat changes "
+            + "nothing",
     };
 
     [GeneratedRegex(@"insert into|update actors\.|delete from|actors\.(send|commit_transition|commit_start|redrive)\(")]

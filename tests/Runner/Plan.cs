@@ -20,7 +20,8 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
         {
             { ConnectionString: not null } => [null],
             { Major: { } one } => [one],
-            _ when all || Environment.GetEnvironmentVariable("ACTORS_POSTGRES_VERSION") == "all" => [NewestMajor, PostgresSettings.OldestMajor],
+            _ when all || Environment.GetEnvironmentVariable("ACTORS_POSTGRES_VERSION") == "all" =>
+                [NewestMajor, PostgresSettings.OldestMajor],
             _ => [NewestMajor],
         };
         if (asked is [var project, .. var arguments])
@@ -29,7 +30,9 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
         }
 
         var others = Projects().Where(name => name != Processes).ToList();
-        return all ? All() : new(majors, [.. Fast().Select((lane, place) => place == 0 ? lane : [.. lane.Select(program => program with { YieldsToOthers = true })])]);
+        return all ? All() : new(
+            majors, [.. Fast().Select(
+            (lane, place) => place == 0 ? lane : [.. lane.Select(program => program with { YieldsToOthers = true })])]);
 
         // One program leaves a quarter of two processors free. Two at once use them up; a third one takes from them what it gains.
         List<TestProgram>[] Fast()
@@ -37,7 +40,8 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
             string[] tier = ["-trait-", OnlyInAllAttribute.Trait];
             return
             [
-                [Program(Processes, majors[0], [.. tier, "-class-", CrashMatrix]), Program(Processes, majors[0], [.. tier, "-class", CrashMatrix])],
+                [Program(Processes, majors[0], [.. tier, "-class-", CrashMatrix]),
+                    Program(Processes, majors[0], [.. tier, "-class", CrashMatrix])],
                 [
                     .. others.Select(name => Program(name, majors[0], tier)),
                     .. from major in majors.Skip(1) from name in others.Append(Processes) select Program(name, major, tier),
@@ -55,11 +59,13 @@ internal sealed record Plan(IReadOnlyList<int?> Majors, IReadOnlyList<IReadOnlyL
                 Program(Processes, majors[0], "-class", CrashMatrix),
                 .. from major in majors.Skip(1) from name in others.Append(Processes) select Program(name, major),
             ];
-            return new(majors, [[Program(Processes, majors[0], "-class-", CrashMatrix)], [.. beside.Select(program => program with { YieldsToOthers = true })]]);
+            return new(majors, [[Program(Processes, majors[0], "-class-", CrashMatrix)],
+                [.. beside.Select(program => program with { YieldsToOthers = true })]]);
         }
 
         TestProgram Program(string name, int? major, params string[] given) =>
-            new(name, major, major == majors[0] ? given : [.. given, "-trait", EachPostgresAttribute.Trait]) { MustRun = major == majors[0] };
+            new(name, major, major == majors[0] ? given
+                : [.. given, "-trait", EachPostgresAttribute.Trait]) { MustRun = major == majors[0] };
     }
 
     private static IEnumerable<string> Projects() =>

@@ -24,7 +24,8 @@ try
         await TestPostgres.ServerAsync(major);
     }
 
-    using var progress = plan.Lanes.Count == 1 ? null : new Timer(_ => Console.Error.WriteLine(summary.Progress), null, Summary.SayEvery, Summary.SayEvery);
+    using var progress = plan.Lanes.Count == 1 ? null
+        : new Timer(_ => Console.Error.WriteLine(summary.Progress), null, Summary.SayEvery, Summary.SayEvery);
     await Task.WhenAll(plan.Lanes.Select(async lane =>
     {
         foreach (var program in lane)

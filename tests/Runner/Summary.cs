@@ -21,7 +21,9 @@ internal sealed class Summary
         {
             lock (_outcomes)
             {
-                return string.Create(CultureInfo.InvariantCulture, $"Testing, {_watch.Elapsed.TotalSeconds:F0} s: {string.Join("; ", _running.Select(program => program.Name))}");
+                return string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Testing, {_watch.Elapsed.TotalSeconds:F0} s: {string.Join("; ", _running.Select(program => program.Name))}");
             }
         }
     }
@@ -71,5 +73,6 @@ internal sealed class Summary
         return failed == 0 ? 0 : 1;
     }
 
-    private static void Line(double seconds, string what) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seconds,7:F1}  {what}"));
+    private static void Line(double seconds, string what) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seconds,7:F1}  {what}"));
 }

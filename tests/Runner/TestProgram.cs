@@ -19,13 +19,15 @@ internal sealed partial record TestProgram(string Project, int? Major, string[] 
     /// <summary>Gets the processor where others leave it.</summary>
     public bool YieldsToOthers { get; init; }
 
-    public string Name => (Major is null ? Project : $"{Project} (Postgres {Major})") + string.Concat(Arguments.Select(argument => $" {argument}"));
+    public string Name => (Major is null ? Project : $"{Project} (Postgres {Major})") + string.Concat(
+        Arguments.Select(argument => $" {argument}"));
 
     /// <param name="streams">Its words are passed on as they come; else as one piece at its end.</param>
     public async Task<Outcome> RunAsync(bool all, bool streams)
     {
         var program = Path.Combine(
-            TestPostgres.RepositoryFolder, "tests", Project, "bin", "Release", "net10.0", $"Actors.{Project}{(OperatingSystem.IsWindows() ? ".exe" : "")}");
+            TestPostgres.RepositoryFolder, "tests", Project, "bin", "Release", "net10.0",
+            $"Actors.{Project}{(OperatingSystem.IsWindows() ? ".exe" : "")}");
         var report = Path.GetTempFileName();
         try
         {
@@ -71,7 +73,8 @@ internal sealed partial record TestProgram(string Project, int? Major, string[] 
 
     private async Task<int> RunAsync(string program, string report, bool all, Action<string> hear)
     {
-        var start = new ProcessStartInfo(program, ["-noLogo", "-noColor", "-xml", report, .. Arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(
+            program, ["-noLogo", "-noColor", "-xml", report, .. Arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["ACTORS_POSTGRES_VERSION"] = Major?.ToString(CultureInfo.InvariantCulture);
         start.Environment[TestTier.Variable] = all ? TestTier.All : null;
         var process = Process.Start(start)!;    // Not disposed: EndAll may have it in hand.

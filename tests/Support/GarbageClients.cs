@@ -9,7 +9,8 @@ namespace Actors.Support;
 /// connections that say nothing.</summary>
 public static class GarbageClients
 {
-    private static readonly int[] Lengths = [0, 1, -1, int.MinValue, int.MaxValue, 16, 64, 1 << 20, (100 << 20) - 1, 100 << 20, (100 << 20) + 1];
+    private static readonly int[] Lengths = [0, 1, -1, int.MinValue, int.MaxValue, 16, 64, 1 << 20, (100 << 20) - 1, 100 << 20,
+        (100 << 20) + 1];
 
     /// <summary>Returns when each has connected, sent its bytes, and been cut off or given up.</summary>
     public static Task AttackAsync(int port, Random random, int clients) => Parallel.ForEachAsync(
@@ -49,7 +50,8 @@ public static class GarbageClients
                 BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(4), bytes.Length - 8 - ((bytes.Length - 8) / 2));
                 break;
             case 2:
-                return [.. Encoding.ASCII.GetBytes($"POST /{random.Next()}%00%ff HTTP/1.1\r\nHost: x\r\nContent-Length: {random.NextInt64()}\r\nX: "), .. bytes];
+                return [.. Encoding.ASCII.GetBytes(
+                    $"POST /{random.Next()}%00%ff HTTP/1.1\r\nHost: x\r\nContent-Length: {random.NextInt64()}\r\nX: "), .. bytes];
         }
 
         return bytes;

@@ -14,7 +14,8 @@ public sealed class SiloProcess : IAsyncDisposable
     {
         _arguments = arguments;
         var configuration = Path.GetFileName(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)))!;
-        var program = Path.Combine(TestPostgres.RepositoryFolder, "tests", "TestSilo", "bin", configuration, "net10.0", "Actors.TestSilo.dll");
+        var program = Path.Combine(
+            TestPostgres.RepositoryFolder, "tests", "TestSilo", "bin", configuration, "net10.0", "Actors.TestSilo.dll");
         var start = new ProcessStartInfo("dotnet", arguments.Prepend(program));
         if (heapLimitMiB > 0)
         {

@@ -25,7 +25,8 @@ public sealed class TestClock
 
     /// <summary>Moves the clock on, or back.</summary>
     public Task MoveAsync(TimeSpan by) => ExecuteAsync(
-        $"update public.test_clock set ahead = ahead + interval '{by.TotalMilliseconds.ToString(CultureInfo.InvariantCulture)} milliseconds'");
+        $"update public.test_clock set ahead = ahead + interval '{by.TotalMilliseconds.ToString(CultureInfo.InvariantCulture)} "
+            + $"milliseconds'");
 
     public async Task<DateTimeOffset> NowAsync()
     {

@@ -26,7 +26,8 @@ internal sealed class TestEngine : IAsyncDisposable
 
     public Guid Silo => Engine.Context.Database.Silo;
 
-    public static async Task<TestEngine> StartAsync(string connectionString, Action<ActorsBuilder> configure, Action<ILoggingBuilder>? logging = null, StatementProbe? probe = null)
+    public static async Task<TestEngine> StartAsync(
+        string connectionString, Action<ActorsBuilder> configure, Action<ILoggingBuilder>? logging = null, StatementProbe? probe = null)
     {
         var collection = new ServiceCollection();
         collection.AddLogging(logging ?? (_ => { }));
@@ -41,7 +42,8 @@ internal sealed class TestEngine : IAsyncDisposable
         return new TestEngine(services, settings, engine, probe);
     }
 
-    public async Task<StartReply> StartWorkflowAsync<TInput>(string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach) =>
+    public async Task<StartReply> StartWorkflowAsync<TInput>(
+        string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach) =>
         await Engine.StartAsync(new WorkflowId(id), new StartCall(type, Engine.Context.Payloads.Write(input, $"input"), policy, null));
 
     public async Task<TResult> ResultAsync<TResult>(string id, TimeSpan? patience = null)
@@ -66,13 +68,16 @@ internal sealed class TestEngine : IAsyncDisposable
     }
 
     public Task SignalAsync(string id, string name, object?[] arguments, string? messageId = null) => Engine.SignalAsync(
-        new WorkflowId(id), new SignalCall(name, false, Engine.Context.Payloads.Write(arguments, $"arguments"), messageId ?? Guid.NewGuid().ToString("N")));
+        new WorkflowId(id), new SignalCall(
+            name, false, Engine.Context.Payloads.Write(arguments, $"arguments"), messageId ?? Guid.NewGuid().ToString("N")));
 
     public Task SendAsync<T>(string id, string topic, T message, string? messageId = null) => Engine.SignalAsync(
-        new WorkflowId(id), new SignalCall(topic, true, Engine.Context.Payloads.Write(message, $"message"), messageId ?? Guid.NewGuid().ToString("N")));
+        new WorkflowId(id), new SignalCall(
+            topic, true, Engine.Context.Payloads.Write(message, $"message"), messageId ?? Guid.NewGuid().ToString("N")));
 
     public async Task<T> QueryAsync<T>(string id, string name) => Engine.Context.Payloads.Read<T>(
-        await Engine.QueryAsync(new WorkflowId(id), new QueryCall(name, Engine.Context.Payloads.Write(Array.Empty<object>(), $"arguments"))), $"value");
+        await Engine.QueryAsync(
+            new WorkflowId(id), new QueryCall(name, Engine.Context.Payloads.Write(Array.Empty<object>(), $"arguments"))), $"value");
 
     public Task<StatusReply> StatusAsync(string id) => Engine.StatusAsync(new WorkflowId(id), new StatusCall());
 

@@ -18,7 +18,8 @@ public static class TestPostgres
     public static string RepositoryFolder { get; } = FindRepository();
 
     /// <summary>The settings that <see cref="ServerAsync"/> follows. Tests kill processes: what those wrote, the system keeps.</summary>
-    public static PostgresSettings Settings { get; } = PostgresSettings.FromEnvironment(RepositoryFolder) with { Name = "test", OutlivesMachine = false };
+    public static PostgresSettings Settings { get; } = PostgresSettings.FromEnvironment(
+        RepositoryFolder) with { Name = "test", OutlivesMachine = false };
 
     /// <summary>A server that accepts connections, started on the first call of this process.</summary>
     /// <param name="major">The version wanted. Default: what <c>ACTORS_POSTGRES_VERSION</c> says, else the first found.</param>

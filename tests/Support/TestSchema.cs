@@ -9,5 +9,6 @@ internal static class TestSchema
     /// <summary>Changes whenever <see cref="MigrateAsync"/> would make another schema.</summary>
     internal static string Fingerprint => Migrator.Fingerprint;
 
-    internal static Task MigrateAsync(NpgsqlDataSource source, CancellationToken cancellation) => Migrator.MigrateAsync(source, cancellation);
+    internal static Task MigrateAsync(NpgsqlDataSource source, CancellationToken cancellation) =>
+        Migrator.MigrateAsync(source, cancellation);
 }

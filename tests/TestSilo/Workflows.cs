@@ -131,7 +131,8 @@ public interface IHoard : IWorkflow<int, int>;
 /// <summary>A step that wants more memory than there may be, and is not told by an error.</summary>
 public sealed class Hoard : Workflow<int, int>, IHoard
 {
-    protected override async Task<int> RunAsync(int input) => await Step("take", _ => Task.FromResult(input < 0 ? Take(1, -input) : Take(input, 1)));
+    protected override async Task<int> RunAsync(int input) =>
+        await Step("take", _ => Task.FromResult(input < 0 ? Take(1, -input) : Take(input, 1)));
 
     private static int Take(int pieces, int sizeMiB)
     {
@@ -163,7 +164,9 @@ public sealed class Bulky : Workflow<int, int>, IBulky
         var total = 0;
         for (var i = 0; i < input; i++)
         {
-            total += (await Step("piece", _ => Task.FromResult(Convert.ToHexString(System.Security.Cryptography.RandomNumberGenerator.GetBytes(50_000))))).Length;
+            total += (await Step(
+                "piece", _ => Task.FromResult(
+                Convert.ToHexString(System.Security.Cryptography.RandomNumberGenerator.GetBytes(50_000))))).Length;
         }
 
         await Step("waits", step => Task.Delay(TimeSpan.FromSeconds(3), step.Cancellation));

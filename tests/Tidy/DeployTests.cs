@@ -14,7 +14,8 @@ public sealed partial class DeployTests
     [Fact]
     public void Every_option_in_the_manifests_is_one_of_the_program()
     {
-        var used = Repository.Files(".yaml", "deploy").Select(Repository.Text).SelectMany(text => OptionPattern().Matches(text)).Select(match => match.Value).Distinct().ToList();
+        var used = Repository.Files(".yaml", "deploy").Select(Repository.Text).SelectMany(text => OptionPattern().Matches(text)).Select(
+            match => match.Value).Distinct().ToList();
         Assert.Contains("--migrate-only", used);
         Assert.All(used, option => Assert.Contains(option + " ", Help + " ", StringComparison.Ordinal));
     }
@@ -27,18 +28,22 @@ public sealed partial class DeployTests
     {
         Assert.Matches($@"{option} .*{port}", Help);
         Assert.Matches($@"EXPOSE .*\b{port}\b", Repository.Text("deploy/Dockerfile"));
-        Assert.Contains(int.Parse(port, CultureInfo.InvariantCulture), Values(Silo(), "containerPort").Select(v => int.Parse(v, CultureInfo.InvariantCulture)));
-        Assert.Contains(Values(Silo(), "args").Concat(Arguments()), argument => argument.StartsWith(option + "=", StringComparison.Ordinal) && argument.EndsWith(port, StringComparison.Ordinal));
+        Assert.Contains(int.Parse(port, CultureInfo.InvariantCulture),
+            Values(Silo(), "containerPort").Select(v => int.Parse(v, CultureInfo.InvariantCulture)));
+        Assert.Contains(Values(Silo(), "args").Concat(Arguments()), argument =>
+            argument.StartsWith(option + "=", StringComparison.Ordinal) && argument.EndsWith(port, StringComparison.Ordinal));
     }
 
     [Fact]
     public void Variables_are_those_that_the_program_reads()
     {
-        var named = Manifests().SelectMany(text => VariablePattern().Matches(text)).Select(match => match.Value).Distinct().Order().ToList();
+        var named = Manifests().SelectMany(text => VariablePattern().Matches(text)).Select(
+            match => match.Value).Distinct().Order().ToList();
         Assert.Equal(["ACTORS_POSTGRES", "ACTORS_WEBHOOK_SECRET"], named);
         Assert.All(named, variable => Assert.Contains(variable, Help, StringComparison.Ordinal));
         var set = Values(Silo(), "name").ToHashSet();
-        Assert.All(Manifests().SelectMany(text => ReferencePattern().Matches(text)).Select(match => match.Groups[1].Value), name => Assert.Contains(name, set));
+        Assert.All(Manifests().SelectMany(text => ReferencePattern().Matches(text)).Select(match => match.Groups[1].Value), name =>
+            Assert.Contains(name, set));
     }
 
     [Fact]
@@ -69,12 +74,14 @@ public sealed partial class DeployTests
         Assert.Single(Values(Silo(), "cpu")); // The request; a limit would be a second.
     }
 
-    private static IEnumerable<string> Manifests() => Repository.Files(".yaml", "deploy").Append("deploy/Dockerfile").Select(Repository.Text);
+    private static IEnumerable<string> Manifests() =>
+        Repository.Files(".yaml", "deploy").Append("deploy/Dockerfile").Select(Repository.Text);
 
     private static YamlStream Silo() => Load("deploy/kubernetes/silos.yaml");
 
     private static IEnumerable<string> Arguments() =>
-        Silo().Documents[0].AllNodes.OfType<YamlMappingNode>().Where(node => node.Children.ContainsKey("args")).SelectMany(node => (YamlSequenceNode)node["args"]).Select(node => node.ToString());
+        Silo().Documents[0].AllNodes.OfType<YamlMappingNode>().Where(node => node.Children.ContainsKey("args")).SelectMany(
+            node => (YamlSequenceNode)node["args"]).Select(node => node.ToString());
 
     private static YamlStream Load(string file)
     {
@@ -83,7 +90,8 @@ public sealed partial class DeployTests
         return stream;
     }
 
-    private static IEnumerable<string> Values(YamlStream stream, string key) => stream.Documents.SelectMany(document => document.AllNodes).OfType<YamlMappingNode>()
+    private static IEnumerable<string> Values(YamlStream stream, string key) =>
+        stream.Documents.SelectMany(document => document.AllNodes).OfType<YamlMappingNode>()
         .Where(node => node.Children.TryGetValue(key, out var value) && value is YamlScalarNode).Select(node => node[key].ToString());
 
     [GeneratedRegex(@"--[a-z][a-z-]+(?=[""=\s])")]

@@ -6,7 +6,8 @@ namespace Actors.Tidy;
 /// <summary>What the documents quote, name and link to is there.</summary>
 public sealed partial class DocumentTests
 {
-    public static TheoryData<string> Documents => [.. Repository.Files(".md").Where(file => !file.StartsWith("benchmarks/results/", StringComparison.Ordinal))];
+    public static TheoryData<string> Documents =>
+        [.. Repository.Files(".md").Where(file => !file.StartsWith("benchmarks/results/", StringComparison.Ordinal))];
 
     [Theory]
     [MemberData(nameof(Documents))]
@@ -14,8 +15,10 @@ public sealed partial class DocumentTests
     {
         var text = Repository.Text(document);
         Assert.All(QuotePattern().Matches(text), quote =>
-            Assert.Equal(Quoted(quote.Groups["file"].Value, quote.Groups["region"].Value), quote.Groups["code"].Value.ReplaceLineEndings("\n")));
-        Assert.Equal(CodePattern().Count(text), QuotePattern().Matches(text).Count(quote => quote.Groups["language"].Value == "csharp")); // No C# that is not quoted.
+            Assert.Equal(Quoted(quote.Groups["file"].Value, quote.Groups["region"].Value),
+                quote.Groups["code"].Value.ReplaceLineEndings("\n")));
+        // No C# that is not quoted.
+        Assert.Equal(CodePattern().Count(text), QuotePattern().Matches(text).Count(quote => quote.Groups["language"].Value == "csharp"));
     }
 
     [Theory]
@@ -46,11 +49,13 @@ public sealed partial class DocumentTests
     public void Every_setting_is_in_the_operations_guide()
     {
         var guide = Repository.Text("docs/OPERATIONS.md");
-        var settings = new[] { typeof(ExecutionOptions), typeof(OutboxOptions), typeof(ActorsClusterOptions) }.SelectMany(type => type.GetProperties());
+        var settings = new[] { typeof(ExecutionOptions), typeof(OutboxOptions), typeof(ActorsClusterOptions) }.SelectMany(
+            type => type.GetProperties());
         Assert.All(settings, property => Assert.Contains($"`{property.Name}`", guide, StringComparison.Ordinal));
     }
 
-    private static string Quoted(string file, string region) => region.Length > 0 ? Region(file, region) : Repository.Text(file).ReplaceLineEndings("\n").TrimEnd('\n');
+    private static string Quoted(string file, string region) =>
+        region.Length > 0 ? Region(file, region) : Repository.Text(file).ReplaceLineEndings("\n").TrimEnd('\n');
 
     private static string Region(string file, string name)
     {

@@ -42,5 +42,6 @@ public sealed class PackTests : IDisposable
         return (Value(metadata, "id"), metadata, archive.Entries.Select(entry => entry.FullName).ToHashSet());
     }
 
-    private static string Value(XElement metadata, string name) => metadata.Elements().Single(element => element.Name.LocalName == name).Value;
+    private static string Value(XElement metadata, string name) =>
+        metadata.Elements().Single(element => element.Name.LocalName == name).Value;
 }

@@ -22,14 +22,17 @@ public sealed partial class ReadmeTests(TestDatabase database) : IClassFixture<T
     [Fact]
     public async Task What_README_shows_compiles_runs_and_starts_anew_after_a_failure()
     {
-        var project = ProjectPattern().Match(Readme).Groups[1].Value.Replace("../actors/", Repository.Folder + "/", StringComparison.Ordinal);
+        var project = ProjectPattern().Match(Readme).Groups[1].Value.Replace(
+            "../actors/", Repository.Folder + "/", StringComparison.Ordinal);
         var shop = Build("Shop", project, "samples/Shop/ICheckout.cs", "samples/Shop/Checkout.cs", "samples/Shop/Program.cs");
-        var client = Build("ShopClient", project.Replace("Grains", "Client", StringComparison.Ordinal), "samples/Shop/ICheckout.cs", "samples/ShopClient/Program.cs");
+        var client = Build("ShopClient", project.Replace("Grains", "Client", StringComparison.Ordinal), "samples/Shop/ICheckout.cs",
+            "samples/ShopClient/Program.cs");
 
         using (var without = Start(shop))
         {
             var said = await ReadUntilAsync(without, "Receipt");
-            Assert.DoesNotContain("Receipt", said, StringComparison.Ordinal); // There is no table: the order fails, and so does the program.
+            // There is no table: the order fails, and so does the program.
+            Assert.DoesNotContain("Receipt", said, StringComparison.Ordinal);
         }
 
         await using (var table = database.DataSource.CreateCommand(Block("samples/Shop/checkouts.sql")))
@@ -57,7 +60,8 @@ public sealed partial class ReadmeTests(TestDatabase database) : IClassFixture<T
         {
             File.WriteAllText(Path.Combine(folder, Path.GetFileName(file)), Block(file).Replace(
                 "actors.AddWorkflow<Checkout>();",
-                $"actors.AddWorkflow<Checkout>(); (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = ({LoopbackPort.Free()}, {LoopbackPort.Free()});",
+                $"actors.AddWorkflow<Checkout>(); (actors.Cluster.SiloPort, actors.Cluster.GatewayPort) = ({LoopbackPort.Free()}, "
+                    + $"{LoopbackPort.Free()});",
                 StringComparison.Ordinal));
         }
 
@@ -67,7 +71,8 @@ public sealed partial class ReadmeTests(TestDatabase database) : IClassFixture<T
         return program;
     }
 
-    private Process Start(string program) => Process.Start(new ProcessStartInfo("dotnet", [program, database.ConnectionString]) { RedirectStandardOutput = true })!;
+    private Process Start(string program) =>
+        Process.Start(new ProcessStartInfo("dotnet", [program, database.ConnectionString]) { RedirectStandardOutput = true })!;
 
     /// <summary>What it prints until a line begins so, or to its end.</summary>
     private static async Task<string> ReadUntilAsync(Process process, string begin)

@@ -6,7 +6,8 @@ namespace Actors.Tidy;
 /// <summary>The tracked files of this clone.</summary>
 internal static class Repository
 {
-    private static readonly Lazy<string[]> Tracked = new(() => Run("git", "ls-files", "-co", "--exclude-standard").Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    private static readonly Lazy<string[]> Tracked = new(
+        () => Run("git", "ls-files", "-co", "--exclude-standard").Split('\n', StringSplitOptions.RemoveEmptyEntries));
 
     public static string Folder => TestPostgres.RepositoryFolder;
 

@@ -49,7 +49,8 @@ public sealed partial class RoomTests
 
     [Fact]
     public void Orleans_is_known_to_the_cluster_the_hosting_and_the_wire_alone() => Assert.Empty(
-        Repository.Files(".cs", "Grains/Authoring", "Grains/Programs", "Grains/Execution", "Grains/Storage", "Grains/Outbox", "Grains/Partitions")
+        Repository.Files(".cs", "Grains/Authoring", "Grains/Programs", "Grains/Execution", "Grains/Storage", "Grains/Outbox",
+            "Grains/Partitions")
             .Where(file => OrleansPattern().IsMatch(Repository.Text(file))));
 
     [Fact]
@@ -57,16 +58,19 @@ public sealed partial class RoomTests
     {
         // The rooms that only pass parameters to Storage are listed: the list may get shorter, not longer.
         string[] known = ["Grains/Authoring/TransactionContext.cs"];
-        Assert.Empty(Repository.Files(".cs", "Grains/Authoring", "Grains/Programs", "Grains/Execution", "Grains.Interfaces").Except(known).Where(file => Repository.Text(file).Contains("using Npgsql", StringComparison.Ordinal)));
+        Assert.Empty(Repository.Files(".cs", "Grains/Authoring", "Grains/Programs", "Grains/Execution", "Grains.Interfaces").Except(
+            known).Where(file => Repository.Text(file).Contains("using Npgsql", StringComparison.Ordinal)));
     }
 
     [Fact]
     public void Every_pool_and_connection_of_the_product_stays_out_of_its_callers_transactions()
     {
-        var makers = Repository.Files(".cs", "Grains", "Grains.Interfaces", "Client", "Silo").Select(file => (File: file, Text: Repository.Text(file)))
+        var makers = Repository.Files(".cs", "Grains", "Grains.Interfaces", "Client", "Silo").Select(
+            file => (File: file, Text: Repository.Text(file)))
             .Where(file => ConnectionPattern().IsMatch(file.Text)).ToList();
         Assert.All(makers, maker => Assert.True(
-            ConnectionPattern().Count(maker.Text) == EnlistPattern().Count(maker.Text), $"{maker.File}: each pool and connection says Enlist=false"));
+            ConnectionPattern().Count(maker.Text) == EnlistPattern().Count(maker.Text),
+            $"{maker.File}: each pool and connection says Enlist=false"));
         Assert.NotEmpty(makers);
     }
 
@@ -82,7 +86,9 @@ public sealed partial class RoomTests
         Assert.All(files, file => Assert.StartsWith("-- ", Repository.Text(file), StringComparison.Ordinal));
         Assert.All(files, file => Assert.DoesNotMatch(@";\s*\S", CommentPattern().Replace(Repository.Text(file), "")));
         // Hosting asks an embedded server about its databases before there is a schema.
-        Assert.Empty(Repository.Files(".cs", "Grains").Where(file => !file.StartsWith("Grains/Hosting/Postgres/", StringComparison.Ordinal)).Where(file => SqlPattern().IsMatch(Repository.Text(file))));
+        Assert.Empty(Repository.Files(".cs", "Grains").Where(
+            file => !file.StartsWith("Grains/Hosting/Postgres/", StringComparison.Ordinal)).Where(
+            file => SqlPattern().IsMatch(Repository.Text(file))));
     }
 
     [Fact]
@@ -93,7 +99,8 @@ public sealed partial class RoomTests
 
     [Fact]
     public void Files_have_one_subject() => Assert.Empty(
-        Repository.Files(".cs").Where(file => Repository.Text(file).Count(c => c == '\n') > 400).Select(file => $"{file} is long: does it mix subjects?"));
+        Repository.Files(".cs").Where(file => Repository.Text(file).Count(c => c == '\n') > 400).Select(
+            file => $"{file} is long: does it mix subjects?"));
 
     [Fact]
     public void No_room_is_for_odds_and_ends() => Assert.Empty(

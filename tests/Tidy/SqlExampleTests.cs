@@ -11,7 +11,9 @@ namespace Actors.Tidy;
 /// </summary>
 public sealed partial class SqlExampleTests(TestDatabase database) : IClassFixture<TestDatabase>
 {
-    public static TheoryData<string> Documents => [.. DocumentTests.Documents.Where(document => SqlPattern().IsMatch(Repository.Text(document.Data))).Select(document => document.Data)];
+    public static TheoryData<string> Documents =>
+        [.. DocumentTests.Documents.Where(document => SqlPattern().IsMatch(Repository.Text(document.Data))).Select(
+        document => document.Data)];
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -24,16 +26,19 @@ public sealed partial class SqlExampleTests(TestDatabase database) : IClassFixtu
         await Assert.ThrowsAsync<WorkflowSetAsideException>(() => engine.ResultAsync<int>("set aside"));
         var instance = await ScalarAsync("select instance from actors.workflows where id = 'set aside'");
 
-        await ScalarAsync($"insert into actors.inbox (instance, at, code, undelivered, message_id, name, reason) values ({instance}, now(), 1, true, 'm', 'Ship', 'late') on conflict do nothing");
+        await ScalarAsync($"insert into actors.inbox (instance, at, code, undelivered, message_id, name, reason) values ({instance}, "
+            + $"now(), 1, true, 'm', 'Ship', 'late') on conflict do nothing");
         await ScalarAsync(
             "insert into actors.dead_letters (id, instance, at, died_at, ordinal, attempts, destination, topic, key, reason) "
             + $"values (1, {instance}, now(), now(), 1, 16, 'shop', 'orders', '', '503') on conflict do nothing");
 
-        var examples = SqlPattern().Matches(Repository.Text(document)).SelectMany(block => StatementPattern().Matches(block.Groups[1].Value)).Select(match => match.Value.Trim());
+        var examples = SqlPattern().Matches(Repository.Text(document)).SelectMany(
+            block => StatementPattern().Matches(block.Groups[1].Value)).Select(match => match.Value.Trim());
         foreach (var example in examples)
         {
             var value = await ScalarAsync(example.Replace("instance = …", $"instance = {instance}", StringComparison.Ordinal));
-            Assert.True(!example.StartsWith("select", StringComparison.Ordinal) || value is not (null or DBNull or false), $"{document}: shows nothing: {example}");
+            Assert.True(!example.StartsWith("select", StringComparison.Ordinal)
+                || value is not (null or DBNull or false), $"{document}: shows nothing: {example}");
         }
     }
 

@@ -32,7 +32,8 @@ public sealed class WordTests
     {
         var pattern = new Regex($@"\b({string.Join('|', Retired.Keys)})\b");
         var found = Repository.Files(".cs").Concat(Repository.Files(".sql")).Concat(Repository.Files(".md"))
-            .Where(file => !file.EndsWith("WordTests.cs", StringComparison.Ordinal) && !file.StartsWith("benchmarks/results/", StringComparison.Ordinal))
+            .Where(file => !file.EndsWith("WordTests.cs", StringComparison.Ordinal)
+                && !file.StartsWith("benchmarks/results/", StringComparison.Ordinal))
             .SelectMany(file => pattern.Matches(Repository.Text(file)).Select(match => $"{file}: {match.Value} is {Retired[match.Value]}"));
         Assert.Empty(found);
     }

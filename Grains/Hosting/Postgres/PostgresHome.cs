@@ -11,7 +11,8 @@ internal sealed record PostgresHome(string Folder, string? User)
 
     /// <summary>The folder exists and the server's user can reach it when this returns.</summary>
     /// <param name="create">False: a folder that is missing stays so, since no server can be there.</param>
-    internal static async Task<PostgresHome> ChooseAsync(string rootFolder, Action<string> say, CancellationToken cancellation, bool create = true)
+    internal static async Task<PostgresHome> ChooseAsync(
+        string rootFolder, Action<string> say, CancellationToken cancellation, bool create = true)
     {
         var folder = Path.Combine(Path.GetFullPath(rootFolder), ".actors");
         if (OperatingSystem.IsWindows() || !Environment.IsPrivilegedProcess)

@@ -31,7 +31,9 @@ public sealed class AmbientTests(AmbientTests.OneHost host) : IClassFixture<Ambi
         }
 
         Assert.Equal(41, await host.Database.ScalarAsync<int>("select count(*) from actors.workflows where id like 'lost-%'"));
-        Assert.Equal(1, await host.Database.ScalarAsync<int>($"select count(*) from actors.journal where kind = {(int)JournalKind.Signal} and instance = (select instance from actors.workflows where id = 'lost-s')"));
+        Assert.Equal(1, await host.Database.ScalarAsync<int>(
+            $"select count(*) from actors.journal where kind = {(int)JournalKind.Signal} and instance = (select instance from "
+            + $"actors.workflows where id = 'lost-s')"));
     }
 
     [Theory]
@@ -54,7 +56,8 @@ public sealed class AmbientTests(AmbientTests.OneHost host) : IClassFixture<Ambi
         foreach (var (call, make) in calls)
         {
             await SeeAsync(Surrounding.Kinds[kind], workflows.Get<ISeeing>($"{kind}-{call}"), make, rest: null);
-            await SeeAsync(Surrounding.Kinds[kind], workflows.Get<ISeeing>($"{kind}-{call}-rests"), make, rest: id => engine.ReleaseAsync(id));
+            await SeeAsync(Surrounding.Kinds[kind], workflows.Get<ISeeing>($"{kind}-{call}-rests"), make, rest: id =>
+                engine.ReleaseAsync(id));
         }
     }
 
@@ -83,7 +86,9 @@ public sealed class AmbientTests(AmbientTests.OneHost host) : IClassFixture<Ambi
         Assert.All(left, Assert.Null); // The threads are the whole process's.
     }
 
-    private static async Task SeeAsync(Func<Func<Task>, Task> around, IWorkflowHandle<ISeeing> handle, Func<IWorkflowHandle<ISeeing>, Task> call, Func<WorkflowId, Task>? rest)
+    private static async Task SeeAsync(
+        Func<Func<Task>, Task> around, IWorkflowHandle<ISeeing> handle, Func<IWorkflowHandle<ISeeing>, Task> call, Func<WorkflowId,
+        Task>? rest)
     {
         Seeing.Sightings.Clear();
         await around(() => handle.StartAsync(true));
@@ -169,7 +174,9 @@ internal static class Surrounding
             await call();
         },
         ["scheduler"] = call =>
-            Task.Factory.StartNew(call, CancellationToken.None, TaskCreationOptions.None, new ConcurrentExclusiveSchedulerPair().ConcurrentScheduler).Unwrap(),
+            Task.Factory.StartNew(
+                call, CancellationToken.None, TaskCreationOptions.None,
+                new ConcurrentExclusiveSchedulerPair().ConcurrentScheduler).Unwrap(),
         ["context"] = call => OnThreadAsync(() =>
         {
             SynchronizationContext.SetSynchronizationContext(new SynchronizationContext());
@@ -254,7 +261,8 @@ public sealed class Seeing : Workflow<bool, int>, ISeeing
         Sightings.Enqueue($"{place}:"
             + (System.Transactions.Transaction.Current is null ? "" : " transaction")
             + (Surrounding.Local.Value is null ? "" : " local")
-            + (CultureInfo.CurrentCulture.NumberFormat.NumberDecimalSeparator == "." && CultureInfo.CurrentUICulture.NumberFormat.NumberDecimalSeparator == "." ? "" : " culture")
+            + (CultureInfo.CurrentCulture.NumberFormat.NumberDecimalSeparator == "."
+                && CultureInfo.CurrentUICulture.NumberFormat.NumberDecimalSeparator == "." ? "" : " culture")
             + (RequestContext.Get("caller") is null ? "" : " request")
             + (Activity.Current is null ? "" : " trace")
             + (TaskScheduler.Current == TaskScheduler.Default ? "" : " scheduler")

@@ -91,7 +91,9 @@ public sealed class CallTests
             await Assert.ThrowsAsync<ArgumentException>(() => Handle().SendAsync("topic", "a", id)),
             Assert.Throws<ArgumentException>(() => Handle().WithSignal(w => w.Note("a"), id)),
         };
-        Assert.All(errors, error => Assert.StartsWith("A message id is 1 to 200 characters, well-formed and without control characters; this one ", error.Message, StringComparison.Ordinal));
+        Assert.All(errors, error =>
+            Assert.StartsWith("A message id is 1 to 200 characters, well-formed and without control characters; this one ", error.Message,
+            StringComparison.Ordinal));
         Assert.Empty(_sent);
     }
 
@@ -109,6 +111,7 @@ public sealed class CallTests
             _sent.Add(arguments![0]!.GetType().Name);
             return Task.FromResult(arguments[0] is QueryCall ? new ValueReply(null, new Payload("7"u8.ToArray())) : new CallReply(null));
         });
-        return new WorkflowClient(UnreachableTests.Fake<IGrainFactory>(_ => grain), new PayloadSerializer(), TimeSpan.FromSeconds(1)).Get<INotes>("n");
+        return new WorkflowClient(
+            UnreachableTests.Fake<IGrainFactory>(_ => grain), new PayloadSerializer(), TimeSpan.FromSeconds(1)).Get<INotes>("n");
     }
 }

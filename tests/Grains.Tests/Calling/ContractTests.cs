@@ -30,8 +30,12 @@ public sealed class ContractTests
         { typeof(IBoth), typeof(Both), "IBoth.Take is marked [Signal] and [Query]" },
         { typeof(IUnmarked), typeof(Unmarked), "IUnmarked.Take is marked neither [Signal] nor [Query]" },
         { typeof(IExtending), typeof(Extending), "INamed.Name is marked neither [Signal] nor [Query]" },
-        { typeof(BesideContract), typeof(BesideContract), "BesideContract implements IPausable, whose Pause is marked, and callers know its contract alone: let IPlain extend IPausable." },
-        { typeof(BesideNone), typeof(BesideNone), "BesideNone implements IPausable, whose Pause is marked, and callers know its contract alone: let IPausable extend IWorkflow<Int32, Int32>." },
+        { typeof(BesideContract), typeof(BesideContract),
+            "BesideContract implements IPausable, whose Pause is marked, and callers know its contract alone: let IPlain extend "
+            + "IPausable." },
+        { typeof(BesideNone), typeof(BesideNone),
+            "BesideNone implements IPausable, whose Pause is marked, and callers know its contract alone: let IPausable extend "
+            + "IWorkflow<Int32, Int32>." },
         { typeof(IProperty), typeof(Property), "IProperty.get_Count is an accessor" },
         { typeof(IStatic), typeof(Static), "IStatic.Count is static" },
         { typeof(IHidden), typeof(Hidden), "IHidden.Count is not public" },
@@ -39,14 +43,22 @@ public sealed class ContractTests
         { typeof(IGeneric<int>), typeof(Generic), "IGeneric`1 is generic" },
         { typeof(IUntyped), typeof(Untyped), "IUntyped extends IWorkflow<TInput, TResult> 0 times" },
         { typeof(ITupleInput), typeof(TupleInput), "ITupleInput: its input is a tuple" },
-        { typeof(INul), typeof(Nul), "The stored name of INul is 1 to 200 characters, well-formed and without control characters; this one holds U+0000 at index 1." },
-        { typeof(ILong), typeof(Long), "The stored name of ILong is 1 to 200 characters, well-formed and without control characters; this one has 201." },
-        { typeof(IEmpty), typeof(Empty), "The stored name of IEmpty is 1 to 200 characters, well-formed and without control characters; this one has 0." },
+        { typeof(INul), typeof(Nul),
+            "The stored name of INul is 1 to 200 characters, well-formed and without control characters; this one holds U+0000 at index "
+            + "1." },
+        { typeof(ILong), typeof(Long),
+            "The stored name of ILong is 1 to 200 characters, well-formed and without control characters; this one has 201." },
+        { typeof(IEmpty), typeof(Empty),
+            "The stored name of IEmpty is 1 to 200 characters, well-formed and without control characters; this one has 0." },
         { typeof(IAssembly), typeof(InAssembly), "An earlier full name of IAssembly names an assembly" },
-        { typeof(ClassMark), typeof(ClassMark), "ClassMark.Take is marked on the class, and callers know its contract alone: declare and mark it in an interface that extends IWorkflow<Int32, Int32>." },
-        { typeof(AloneMark), typeof(AloneMark), "AloneMark.Take is marked on the class, and callers know its contract alone: declare and mark it in IPlain." },
+        { typeof(ClassMark), typeof(ClassMark),
+            "ClassMark.Take is marked on the class, and callers know its contract alone: declare and mark it in an interface that extends "
+            + "IWorkflow<Int32, Int32>." },
+        { typeof(AloneMark), typeof(AloneMark),
+            "AloneMark.Take is marked on the class, and callers know its contract alone: declare and mark it in IPlain." },
         { typeof(OtherMark), typeof(OtherMark), "OtherMark.Count is marked on the class" },
-        { typeof(ClassName), typeof(ClassName), "ClassName bears a [WorkflowName], and callers know its contract alone: put it on IPlain." },
+        { typeof(ClassName), typeof(ClassName),
+            "ClassName bears a [WorkflowName], and callers know its contract alone: put it on IPlain." },
         { typeof(OtherTypes), typeof(OtherTypes), "OtherTypes extends IWorkflow<TInput, TResult> 2 times" },
         { typeof(Two), typeof(Two), "Two implements 2 contracts (IFine, IPlain): a workflow has one." },
         { typeof(Abstract), typeof(Abstract), "Abstract is not a concrete class" },
@@ -58,8 +70,11 @@ public sealed class ContractTests
     {
         var client = new WorkflowClient(UnreachableTests.Fake<IGrainFactory>(_ => null), new PayloadSerializer(), TimeSpan.FromSeconds(1));
         var called = Refusal(() => Call(client, nameof(WorkflowClient.Get), [contract], "id", WorkflowId.DefaultNamespace));
-        var started = Refusal(() => Call(client, nameof(WorkflowClient.StartManyAsync), [contract, typeof(int)], null, null, WorkflowId.DefaultNamespace, CancellationToken.None));
-        var registered = Refusal(() => Call(new ActorsBuilder(new ServiceCollection()), nameof(ActorsBuilder.AddWorkflow), [implementation]));
+        var started = Refusal(
+            () => Call(client, nameof(WorkflowClient.StartManyAsync), [contract, typeof(int)], null, null, WorkflowId.DefaultNamespace,
+            CancellationToken.None));
+        var registered = Refusal(
+            () => Call(new ActorsBuilder(new ServiceCollection()), nameof(ActorsBuilder.AddWorkflow), [implementation]));
 
         Assert.StartsWith(sentence, registered, StringComparison.Ordinal);
         Assert.Equal((registered, registered), (called, started));
@@ -75,7 +90,8 @@ public sealed class ContractTests
         Assert.Equal(["Pause", "Ship"], contract.Signals.Keys.Order());
         Assert.Equal(["Where"], contract.Queries.Keys);
         Assert.Equal(
-            "System.Int32 -> System.Collections.Generic.List`1<System.String>; query Where(System.String[]) -> System.Nullable`1<System.Int32>; "
+            "System.Int32 -> System.Collections.Generic.List`1<System.String>; query Where(System.String[]) -> "
+                + "System.Nullable`1<System.Int32>; "
             + "signal Pause() -> System.Threading.Tasks.Task; signal Ship(System.String, System.String?) -> System.Threading.Tasks.Task",
             contract.Shape);
         Assert.Equal(("Plain", "NoContract"), (Contract.Of(typeof(Plain)).Name, Contract.Of(typeof(NoContract)).Name));
@@ -98,7 +114,8 @@ public sealed class ContractTests
         Assert.Equal("Fine is a class, and calls go by an interface: take the handle by its contract, Get<IFine>.", error.Message);
     }
 
-    private static void Call(object on, string method, Type[] types, params object?[] arguments) => on.GetType().GetMethod(method)!.MakeGenericMethod(types).Invoke(on, arguments);
+    private static void Call(object on, string method, Type[] types, params object?[] arguments) =>
+        on.GetType().GetMethod(method)!.MakeGenericMethod(types).Invoke(on, arguments);
 
     private static string Refusal(Action call) =>
         Assert.IsType<ArgumentException>(Assert.IsType<TargetInvocationException>(Record.Exception(call)).InnerException).Message;
@@ -172,7 +189,8 @@ public sealed class ContractTests
     public sealed class Hidden : Zero, IHidden;
     public sealed class Generic : Zero, IGeneric<int> { public int Count() => 0; }
     public sealed class Untyped : Zero, IUntyped { public int Count() => 0; }
-    public sealed class TupleInput : Workflow<(int, int), int>, ITupleInput { protected override Task<int> RunAsync((int, int) input) => Task.FromResult(0); }
+    public sealed class TupleInput : Workflow<(int, int), int>,
+    ITupleInput { protected override Task<int> RunAsync((int, int) input) => Task.FromResult(0); }
     public sealed class Nul : Zero, INul;
     public sealed class Long : Zero, ILong;
     public sealed class Empty : Zero, IEmpty;
@@ -183,7 +201,8 @@ public sealed class ContractTests
     public sealed class AloneMark : Zero, IPlain { public int Count() => 0; [Signal] public Task Take() => Task.CompletedTask; }
     public sealed class OtherMark : Zero, IPlain { [Signal] public int Count() => 0; }
     [WorkflowName("Elsewhere")] public sealed class ClassName : Zero, IPlain { public int Count() => 0; }
-    public sealed class OtherTypes : Workflow<string, int>, IPlain { public int Count() => 0; protected override Task<int> RunAsync(string input) => Task.FromResult(0); }
+    public sealed class OtherTypes : Workflow<string, int>,
+    IPlain { public int Count() => 0; protected override Task<int> RunAsync(string input) => Task.FromResult(0); }
     public sealed class Two : FineBase, IPlain { public int Count() => 0; }
     public abstract class Abstract : Zero, IPlain { [Query] public abstract int Count(); }
     public sealed class Fine : FineBase;

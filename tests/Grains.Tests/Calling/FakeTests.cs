@@ -47,7 +47,8 @@ public sealed class FakeTests
             where TContract : class, IWorkflow => new FakeHandle<TContract>(new WorkflowId(id, @namespace), Calls);
 
         public Task<long> StartManyAsync<TContract, TInput>(
-            IEnumerable<KeyValuePair<string, TInput>> inputs, DbTransaction transaction, string @namespace = "default", CancellationToken cancellation = default)
+            IEnumerable<KeyValuePair<string, TInput>> inputs, DbTransaction transaction, string @namespace = "default",
+            CancellationToken cancellation = default)
             where TContract : class, IWorkflow => Task.FromResult(inputs.LongCount());
     }
 
@@ -65,9 +66,11 @@ public sealed class FakeTests
             return Task.CompletedTask;
         }
 
-        public Task SendAsync<TMessage>(string topic, TMessage message, string? messageId = null, CancellationToken cancellation = default) => Task.CompletedTask;
+        public Task SendAsync<TMessage>(
+            string topic, TMessage message, string? messageId = null, CancellationToken cancellation = default) => Task.CompletedTask;
 
-        public Task<TValue> QueryAsync<TValue>(Func<TContract, TValue> query, CancellationToken cancellation = default) => Task.FromResult(default(TValue)!);
+        public Task<TValue> QueryAsync<TValue>(Func<TContract, TValue> query, CancellationToken cancellation = default) =>
+            Task.FromResult(default(TValue)!);
 
         public Task<WorkflowView?> StatusAsync(CancellationToken cancellation = default) => Task.FromResult<WorkflowView?>(null);
 
@@ -86,7 +89,8 @@ public sealed class FakeTests
             return Task.FromResult(new StartedRun(Guid.Empty, true));
         }
 
-        public Task StartUntypedAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation) => Task.CompletedTask;
+        public Task StartUntypedAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation) =>
+            Task.CompletedTask;
 
         public Task<TResult> ResultUntypedAsync<TResult>(CancellationToken cancellation)
         {

@@ -15,7 +15,8 @@ public sealed class NameRuleTests(TestDatabase database, ITestOutputHelper outpu
 {
     private const string Rule = "characters, well-formed and without control characters; this one ";
 
-    public static TheoryData<string> BadNames => ["ab😀"[..3], "\ude00b", "", "tab\t", "zero\0", "next\u0085", new string('x', 201), string.Concat(Enumerable.Repeat("😀", 201))];
+    public static TheoryData<string> BadNames =>
+        ["ab😀"[..3], "\ude00b", "", "tab\t", "zero\0", "next\u0085", new string('x', 201), string.Concat(Enumerable.Repeat("😀", 201))];
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -33,7 +34,8 @@ public sealed class NameRuleTests(TestDatabase database, ITestOutputHelper outpu
             var length = random.Next(4) switch { 0 => 200, 1 => 201, _ => random.Next(0, 205) };
             var name = string.Concat(Enumerable.Range(0, length).Select(_ => parts[random.Next(parts.Length)]));
             name = random.Next(4) == 0 ? name.Insert(0, controls[random.Next(controls.Length)]) : name;
-            await using var command = database.DataSource.CreateCommand("select actors.require_name('message id', $1, length($1), 200), actors.require_name('topic', $1, length($1), 200)");
+            await using var command = database.DataSource.CreateCommand(
+                "select actors.require_name('message id', $1, length($1), 200), actors.require_name('topic', $1, length($1), 200)");
             command.Parameters.Add(new NpgsqlParameter { Value = name });
             var error = await Record.ExceptionAsync(() => command.ExecuteScalarAsync(Cancel));
             Assert.Equal((NameRule.Broken(name, "A name"), name) is (null, _), error is null);
@@ -79,7 +81,8 @@ public sealed class NameRuleTests(TestDatabase database, ITestOutputHelper outpu
             await RefusedAsync<UnknownMethodException>(() => engine.Engine.SignalAsync(id, new SignalCall(name, false, one, "m")));
             await RefusedAsync<UnknownMethodException>(() => engine.Engine.SignalAsync(id, new SignalCall(name, true, one, "m")));
             await RefusedAsync<UnknownMethodException>(() => engine.Engine.QueryAsync(id, new QueryCall(name, none)));
-            await RefusedAsync<UnknownWorkflowTypeException>(() => engine.Engine.StartAsync(fresh, new StartCall(name, none, StartPolicy.Attach, null)));
+            await RefusedAsync<UnknownWorkflowTypeException>(
+                () => engine.Engine.StartAsync(fresh, new StartCall(name, none, StartPolicy.Attach, null)));
             await RefusedAsync<UnknownMethodException>(() => engine.Engine.StartAsync(
                 fresh, new StartCall(Scripted.Name, none, StartPolicy.Attach, new SignalCall("Poke", false, one, name))));
         }
@@ -101,7 +104,8 @@ public sealed class NameRuleTests(TestDatabase database, ITestOutputHelper outpu
             ["topic"] = w => Told(() => w.Publish(bad, "k", 0)),
             ["key"] = w => Told(() => w.Publish("topic", bad.Length == 0 ? "\t" : bad, 0)),
             ["step's topic"] = w => w.Step("s", s => Told(() => s.Publish(bad, "k", 0)), Retry.None),
-            ["transaction's topic"] = w => w.Transaction("t", t => Told(() => t.Publish(bad, "k", 0)), new TransactionOptions { Retry = Retry.None }),
+            ["transaction's topic"] = w =>
+                w.Transaction("t", t => Told(() => t.Publish(bad, "k", 0)), new TransactionOptions { Retry = Retry.None }),
         };
         await using var engine = await database.ScriptAsync(async w =>
         {
@@ -130,9 +134,12 @@ public sealed class NameRuleTests(TestDatabase database, ITestOutputHelper outpu
         var sink = new HandlerSink((_, _) => Task.CompletedTask);
         Refused<ArgumentException>(() => new OutboxRoutes().Add(bad, sink, "*"));
         Refused<ArgumentException>(() => new OutboxRoutes().Add("a", sink, "*", bad));
-        Refused<ValidationException>(() => Host.CreateApplicationBuilder().AddActors(database.ConnectionString, actors => actors.Cluster.ClusterId = bad));
-        Refused<ValidationException>(() => Host.CreateApplicationBuilder().AddActors(database.ConnectionString, actors => actors.Cluster.SiloName = bad));
-        Refused<ValidationException>(() => Host.CreateApplicationBuilder().AddActorsClient(database.ConnectionString, client => client.ClusterId = bad));
+        Refused<ValidationException>(
+            () => Host.CreateApplicationBuilder().AddActors(database.ConnectionString, actors => actors.Cluster.ClusterId = bad));
+        Refused<ValidationException>(
+            () => Host.CreateApplicationBuilder().AddActors(database.ConnectionString, actors => actors.Cluster.SiloName = bad));
+        Refused<ValidationException>(
+            () => Host.CreateApplicationBuilder().AddActorsClient(database.ConnectionString, client => client.ClusterId = bad));
     }
 
     [Fact]

@@ -17,7 +17,8 @@ public sealed class UnreachableTests
         var workflow = Handle();
         _answers.Enqueue(new OperationCanceledException("Message expired before placement could complete."));
         _answers.Enqueue(new TimeoutException());
-        _answers.Enqueue(new Orleans.Serialization.CodecNotFoundException("Could not find a codec for type Polly.Timeout.TimeoutRejectedException."));
+        _answers.Enqueue(new Orleans.Serialization.CodecNotFoundException(
+            "Could not find a codec for type Polly.Timeout.TimeoutRejectedException."));
         _answers.Enqueue(null);
 
         Assert.Equal(7, await workflow.ResultAsync(TestContext.Current.CancellationToken));
@@ -30,9 +31,11 @@ public sealed class UnreachableTests
     [Fact]
     public async Task Any_other_call_is_tried_again_for_a_while_and_then_unavailable()
     {
-        Enumerable.Range(0, 1000).ToList().ForEach(_ => _answers.Enqueue(new OperationCanceledException("Message expired before placement could complete.")));
+        Enumerable.Range(0, 1000).ToList().ForEach(
+            _ => _answers.Enqueue(new OperationCanceledException("Message expired before placement could complete.")));
 
-        var error = await Assert.ThrowsAsync<WorkflowUnavailableException>(() => Handle().StatusAsync(TestContext.Current.CancellationToken));
+        var error = await Assert.ThrowsAsync<WorkflowUnavailableException>(
+            () => Handle().StatusAsync(TestContext.Current.CancellationToken));
 
         Assert.True(error.IsTransient);
         Assert.True(_answers.Count < 999);

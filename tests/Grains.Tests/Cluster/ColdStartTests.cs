@@ -28,7 +28,8 @@ public sealed class ColdStartTests(TestDatabase database) : IClassFixture<TestDa
 
         var error = await Assert.ThrowsAsync<ValidationException>(() => start);
         Assert.Equal(
-            "AdvertisedAddress: another silo is alive at 127.0.0.1:11111, on another machine. Give each an address that the others reach it at.", error.Message);
+            "AdvertisedAddress: another silo is alive at 127.0.0.1:11111, on another machine. Give each an address that the others reach "
+                + "it at.", error.Message);
         Assert.Equal(3, await database.ScalarAsync<int>("select status from actors.orleans_membership where deployment_id = 'other'"));
     }
 
@@ -43,7 +44,8 @@ public sealed class ColdStartTests(TestDatabase database) : IClassFixture<TestDa
     }
 
     private static Task Start(TestEngine engine, string cluster) =>
-        new ColdStart(engine.Engine.Context.Database, cluster, TimeSpan.FromMilliseconds(100), NullLogger<ColdStart>.Instance).RetireDeadMembersAsync(Here, Cancel);
+        new ColdStart(engine.Engine.Context.Database, cluster, TimeSpan.FromMilliseconds(100),
+            NullLogger<ColdStart>.Instance).RetireDeadMembersAsync(Here, Cancel);
 
     private async Task<TestEngine> MemberAsync(string cluster, string host)
     {

@@ -25,16 +25,20 @@ public sealed class MembershipWatchTests(TestDatabase database) : IClassFixture<
         string[] addresses = ["127.0.0.1:1@1", "127.0.0.1:2@2"];
         foreach (var address in addresses)
         {
-            await database.ExecuteAsync($"insert into actors.silos (id, started_at, alive_until, name, address) values (gen_random_uuid(), now(), now() + interval '1 hour', 's', '{address}')");
+            await database.ExecuteAsync(
+                $"insert into actors.silos (id, started_at, alive_until, name, address) values (gen_random_uuid(), now(), now() + interval "
+                + $"'1 hour', 's', '{address}')");
         }
 
         var (members, lines) = (new Members(), new LogLines());
         using var logging = new LoggerFactory([lines]);
         var connections = engine.Engine.Context.Database;
         var sweeper = new Sweeper(
-            connections, new PartitionSet(), engine.Engine.Context.Codes, new SweepSettings(TimeSpan.FromHours(1), TimeSpan.FromHours(1), TimeSpan.Zero), _ => Task.CompletedTask,
+            connections, new PartitionSet(), engine.Engine.Context.Codes,
+            new SweepSettings(TimeSpan.FromHours(1), TimeSpan.FromHours(1), TimeSpan.Zero), _ => Task.CompletedTask,
             () => 0, () => [], _ => { }, () => { }, NullLogger<Sweeper>.Instance);
-        var watch = new MembershipWatch(members, UnreachableTests.Fake<IGrainFactory>(_ => null), connections, sweeper, logging.CreateLogger<MembershipWatch>());
+        var watch = new MembershipWatch(
+            members, UnreachableTests.Fake<IGrainFactory>(_ => null), connections, sweeper, logging.CreateLogger<MembershipWatch>());
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
         var watching = watch.RunAsync(stop.Token);
 
@@ -45,7 +49,8 @@ public sealed class MembershipWatchTests(TestDatabase database) : IClassFixture<
             command.CommandText = "lock table actors.silos";
             await command.ExecuteNonQueryAsync(Cancel);
             members.Die(addresses[0]);
-            while (!lines.Of(typeof(MembershipWatch).FullName!).Any(line => line.Contains("cannot be declared dead now", StringComparison.Ordinal)))
+            while (!lines.Of(typeof(MembershipWatch).FullName!).Any(
+                line => line.Contains("cannot be declared dead now", StringComparison.Ordinal)))
             {
                 await Task.Delay(20, Cancel);
             }

@@ -81,7 +81,8 @@ public sealed class PlacementTests : IAsyncLifetime
         var client = _cluster!.Client;
         await AllAnswerWhereTheyAreAsync(client, handles, owners);
         var results = handles.Select(handle => client.Get<ICounting>(handle.Id.Id).ResultAsync(Cancel)).ToList();
-        await Task.WhenAll(handles.Select(handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(98), cancellation: Cancel)));
+        await Task.WhenAll(handles.Select(
+            handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(98), cancellation: Cancel)));
         Assert.All(await Task.WhenAll(results), result => Assert.Equal(100, result));
         Assert.Equal(1, await EpochMaxAsync());
     }
@@ -101,13 +102,15 @@ public sealed class PlacementTests : IAsyncLifetime
         var (one, other) = await StartTwoAsync();
         var handles = await StartRunsAsync(Client(one));
         var owners = await OwnersAsync();
-        await Task.WhenAll(handles.Select(handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(1), cancellation: Cancel)));
+        await Task.WhenAll(handles.Select(
+            handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(1), cancellation: Cancel)));
         var there = other.GetRequiredService<WorkflowEngine>().Context.Database.Silo;
         Assert.InRange(await GrainsAsync(one), Math.Max(1, owners.Values.Count(owner => owner != there)), Runs);
         await Management(one).ForceActivationCollection(TimeSpan.Zero);
         await UntilAsync(async () => await GrainsAsync(one) == 0);
         Assert.Equal(owners, await OwnersAsync());
-        await Task.WhenAll(handles.Select(handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(98), cancellation: Cancel)));
+        await Task.WhenAll(handles.Select(
+            handle => Client(other).Get<ICounting>(handle.Id.Id).SignalAsync(w => w.Add(98), cancellation: Cancel)));
         Assert.All(await Task.WhenAll(handles.Select(handle => handle.ResultAsync(Cancel))), result => Assert.Equal(100, result));
     }
 
@@ -118,7 +121,8 @@ public sealed class PlacementTests : IAsyncLifetime
         var handles = await StartRunsAsync(Client(silo));
         await Task.WhenAll(handles.Select(handle => handle.SignalAsync(w => w.Add(99), cancellation: Cancel)));
         Assert.All(await Task.WhenAll(handles.Select(handle => handle.ResultAsync(Cancel))), result => Assert.Equal(100, result));
-        Assert.All(await Task.WhenAll(handles.Select(handle => handle.StatusAsync(Cancel))), status => Assert.Equal(WorkflowStatus.Completed, status!.Status));
+        Assert.All(await Task.WhenAll(handles.Select(handle => handle.StatusAsync(Cancel))), status =>
+            Assert.Equal(WorkflowStatus.Completed, status!.Status));
         await UntilAsync(async () => await GrainsAsync(silo) == 0);
     }
 
@@ -175,7 +179,8 @@ public sealed class PlacementTests : IAsyncLifetime
         var (here, there) = (SiloAddress.FromParsableString("127.0.0.1:1@1"), SiloAddress.FromParsableString("127.0.0.1:2@2"));
         var starts = new StartsHere();
         var director = new WithItsRunDirector(engine.Engine, starts, UnreachableTests.Fake<IPlacementDirector>(_ => Task.FromResult(here)));
-        var context = UnreachableTests.Fake<IPlacementContext>(method => method.Name == nameof(IPlacementContext.GetCompatibleSilos) ? new[] { here, there } : here);
+        var context = UnreachableTests.Fake<IPlacementContext>(
+            method => method.Name == nameof(IPlacementContext.GetCompatibleSilos) ? new[] { here, there } : here);
         await proxy.DisposeAsync();
         var target = new PlacementTarget(GrainId.Create("workflow", "default/c-1"), [], default, 0);
         Assert.Equal(here, await director.OnAddActivation(new WithItsRun(), target, context));
@@ -195,10 +200,12 @@ public sealed class PlacementTests : IAsyncLifetime
 
     private static IWorkflowClient Client(IServiceProvider silo) => silo.GetRequiredService<IWorkflowClient>();
 
-    private static IManagementGrain Management(IServiceProvider silo) => silo.GetRequiredService<IGrainFactory>().GetGrain<IManagementGrain>(0);
+    private static IManagementGrain Management(IServiceProvider silo) =>
+        silo.GetRequiredService<IGrainFactory>().GetGrain<IManagementGrain>(0);
 
     private static async Task<int> GrainsAsync(IServiceProvider silo) =>
-        (await Management(silo).GetSimpleGrainStatistics()).Where(grain => grain.GrainType.Contains(nameof(WorkflowGrain), StringComparison.Ordinal)).Sum(grain => grain.ActivationCount);
+        (await Management(silo).GetSimpleGrainStatistics()).Where(
+            grain => grain.GrainType.Contains(nameof(WorkflowGrain), StringComparison.Ordinal)).Sum(grain => grain.ActivationCount);
 
     private static async Task UntilAsync(Func<Task<bool>> look)
     {
@@ -220,7 +227,8 @@ public sealed class PlacementTests : IAsyncLifetime
         return handles;
     }
 
-    private async Task AllAnswerWhereTheyAreAsync(IWorkflowClient client, List<IWorkflowHandle<ICounting>> runs, Dictionary<string, Guid?> owners)
+    private async Task AllAnswerWhereTheyAreAsync(
+        IWorkflowClient client, List<IWorkflowHandle<ICounting>> runs, Dictionary<string, Guid?> owners)
     {
         foreach (var id in runs.Select(run => run.Id.Id))
         {

@@ -115,19 +115,25 @@ public sealed class SiloTests(SiloTests.OneSilo silo, ITestOutputHelper output) 
 
     /// <summary>A standby that is not promoted yet, and a disk that is full.</summary>
     [Theory]
-    [InlineData("read-only", "alter database {0} set default_transaction_read_only = on", "alter database {0} reset default_transaction_read_only")]
+    [InlineData("read-only", "alter database {0} set default_transaction_read_only = on",
+        "alter database {0} reset default_transaction_read_only")]
     [InlineData(
         "full",
-        "create function full_disk() returns trigger language plpgsql as $$ begin raise exception 'no space' using errcode = '53100'; end $$; create trigger full_disk before update on actors.workflows for each row execute function full_disk()",
+        "create function full_disk() returns trigger language plpgsql as $$ begin raise exception 'no space' using errcode = '53100'; end "
+            + "$$; create trigger full_disk before update on actors.workflows for each row execute function full_disk()",
         "drop trigger full_disk on actors.workflows")]
-    public async Task A_database_that_takes_nothing_for_now_makes_calls_unavailable_and_then_they_take_effect_once(string id, string harm, string heal)
+    public async Task A_database_that_takes_nothing_for_now_makes_calls_unavailable_and_then_they_take_effect_once(
+        string id, string harm, string heal)
     {
         var handle = Workflows.Get<ICounting>(id);
         var name = new Npgsql.NpgsqlConnectionStringBuilder(silo.Database.ConnectionString).Database!;
-        var endSessions = $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and application_name like 'actors %' and application_name <> 'actors orleans'";
+        var endSessions = $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and application_name like "
+            + $"'actors %' and application_name <> 'actors orleans'";
         await silo.Database.ExecuteAsync(harm.Replace("{0}", name, StringComparison.Ordinal));
         await silo.Database.ExecuteAsync(endSessions);
-        await silo.Database.ExecuteAsync($"set default_transaction_read_only = off; select actors.start_workflow('default', '{id}', 'Counting', '1'); reset default_transaction_read_only");
+        await silo.Database.ExecuteAsync(
+            $"set default_transaction_read_only = off; select actors.start_workflow('default', '{id}', 'Counting', '1'); reset "
+            + $"default_transaction_read_only");
         await Assert.ThrowsAsync<WorkflowUnavailableException>(() => handle.SignalAsync(w => w.Add(99), "once"));
         await silo.Database.ExecuteAsync("set default_transaction_read_only = off; " + heal.Replace("{0}", name, StringComparison.Ordinal));
         await silo.Database.ExecuteAsync(endSessions);
@@ -148,7 +154,8 @@ public sealed class SiloTests(SiloTests.OneSilo silo, ITestOutputHelper output) 
             with run as (update actors.workflows set position = 1 where id = 'queried' returning instance)
             insert into actors.journal (instance, at, position, seq, kind, name) select instance, now(), 1, 1, {(int)JournalKind.StepCompleted}, 'unknown' from run
             """);
-        Assert.Contains("has not asked for", (await Assert.ThrowsAsync<WorkflowCodeException>(() => handle.QueryAsync(w => w.Total()))).Message, StringComparison.Ordinal);
+        Assert.Contains("has not asked for",
+            (await Assert.ThrowsAsync<WorkflowCodeException>(() => handle.QueryAsync(w => w.Total()))).Message, StringComparison.Ordinal);
     }
 
     private static async Task SignalAsync(IWorkflowHandle<ICounting> handle, int amount)

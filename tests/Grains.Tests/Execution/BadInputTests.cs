@@ -15,12 +15,15 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
 {
     private static readonly string[] Whole =
     [
-        "null", "1", "\"\"", "[]", "{}", "[null]", "[1]", "[\"a\"]", "[\"a\", \"b\"]", "[[\"a\"]]", "[{\"a\": 1, \"a\": 2}]", "[1e999]", "[\"\\ud800\"]", "[\"\\\\u0000\"]", "[true] ",
-        new string('[', 63) + new string(']', 63), new string('[', 65) + new string(']', 65), new string('[', 100_000), "[\"" + new string('x', 100_000) + "\"]",
+        "null", "1", "\"\"", "[]", "{}", "[null]", "[1]", "[\"a\"]", "[\"a\", \"b\"]", "[[\"a\"]]", "[{\"a\": 1, \"a\": 2}]", "[1e999]",
+        "[\"\\ud800\"]", "[\"\\\\u0000\"]", "[true] ",
+        new string('[', 63) + new string(']', 63), new string('[', 65) + new string(']', 65), new string('[', 100_000),
+        "[\"" + new string('x', 100_000) + "\"]",
     ];
 
     private static readonly byte[][] Broken =
-        [[], [0], "\ufeff[\"a\"]"u8.ToArray(), "[\"\\u0000\"]"u8.ToArray(), [(byte)'[', (byte)'"', 0xff, (byte)'"', (byte)']'], [(byte)'"', 0xc0, 0x80, (byte)'"'], "{"u8.ToArray(), "[\"a\",]"u8.ToArray()];
+        [[], [0], "\ufeff[\"a\"]"u8.ToArray(), "[\"\\u0000\"]"u8.ToArray(), [(byte)'[', (byte)'"', 0xff, (byte)'"', (byte)']'],
+            [(byte)'"', 0xc0, 0x80, (byte)'"'], "{"u8.ToArray(), "[\"a\",]"u8.ToArray()];
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -67,13 +70,16 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
         var sent = 0;
         for (var i = 0; i < 400; i++)
         {
-            sent += await SendAsync("mailed", $"m{i}", random.Next(2) == 0 ? "Poke" : "unread", random.Next(8) == 0 ? null : Any(random)) ? 1 : 0;
+            sent += await SendAsync("mailed", $"m{i}", random.Next(2) == 0 ? "Poke" : "unread", random.Next(8) == 0 ? null : Any(random))
+                ? 1 : 0;
         }
 
         Assert.True(await SendAsync("mailed", "last", "Poke", new Payload("[\"enough\"]"u8.ToArray())));
         await engine.WakeAsync("mailed");
         Assert.Equal("enough", await engine.ResultAsync<string>("mailed"));
-        var journaled = await database.ScalarAsync<int>("select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'mailed' and j.message_id is not null");
+        var journaled = await database.ScalarAsync<int>(
+            "select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'mailed' and j.message_id is not "
+            + "null");
         var undelivered = await database.CountAsync("inbox", "mailed");
         output.WriteLine($"{sent} sent: {journaled} delivered, {undelivered} kept");
         Assert.Equal(sent + 1, journaled + undelivered);
@@ -111,7 +117,8 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
             }
 
             var status = await engine.StatusAsync(id);
-            Assert.True((WorkflowStatus)status.Status != WorkflowStatus.Running, $"Row {position} of '{id}' left it running: {string.Join('\n', await database.JournalAsync(id))}");
+            Assert.True((WorkflowStatus)status.Status != WorkflowStatus.Running,
+                $"Row {position} of '{id}' left it running: {string.Join('\n', await database.JournalAsync(id))}");
             Assert.DoesNotContain("engine failed", status.Problem ?? "", StringComparison.Ordinal);
         }
     }
@@ -123,7 +130,9 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
         await engine.StartAsync("harmed refusal");
         await engine.SendAsync("harmed refusal", "read", 1);
         await engine.RestAsync("harmed refusal");
-        await database.ExecuteAsync("update actors.journal j set payload = '\"?\"' from actors.workflows w where w.instance = j.instance and w.id = 'harmed refusal' and j.kind = 15");
+        await database.ExecuteAsync(
+            "update actors.journal j set payload = '\"?\"' from actors.workflows w where w.instance = j.instance and w.id = 'harmed "
+            + "refusal' and j.kind = 15");
         await engine.WakeAsync("harmed refusal");
         Assert.Contains("Refusal at position 2", await engine.SetAsideAsync("harmed refusal"), StringComparison.Ordinal);
     }
@@ -134,7 +143,8 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
     public async Task Whatever_a_stored_outcome_holds_who_asks_is_told_with_a_typed_error(string input)
     {
         var random = Seeded();
-        await using var engine = await database.ScriptAsync(w => w.Input == "" ? Task.FromResult("fine") : throw new InvalidOperationException("as it must"));
+        await using var engine = await database.ScriptAsync(
+            w => w.Input == "" ? Task.FromResult("fine") : throw new InvalidOperationException("as it must"));
         var id = $"outcome-{input}";
         await engine.StartAsync(id, input);
         await engine.LeftAsync(id);
@@ -216,7 +226,8 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
     private async Task HarmAsync(string id, int position, Payload payload)
     {
         await using var command = database.DataSource.CreateCommand(
-            "update actors.journal set payload = $3::json, bytes = $4 where position = $2 and instance = (select instance from actors.workflows where id = $1)");
+            "update actors.journal set payload = $3::json, bytes = $4 where position = $2 and instance = (select instance from "
+                + "actors.workflows where id = $1)");
         command.Parameters.Add(new NpgsqlParameter { Value = id });
         command.Parameters.Add(new NpgsqlParameter { Value = position });
         Add(command, payload);

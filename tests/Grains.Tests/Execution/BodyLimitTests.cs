@@ -42,7 +42,8 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
         Assert.Contains("runs since ", problem, StringComparison.Ordinal);
         Assert.Contains("06:00:00", problem, StringComparison.Ordinal);
         time.Pass(TimeSpan.FromHours(6));
-        Assert.EndsWith("of workflow 'hangs' did not end within 06:00:00 (attempt 1).", await engine.ResultAsync<string>("hangs"), StringComparison.Ordinal);
+        Assert.EndsWith("of workflow 'hangs' did not end within 06:00:00 (attempt 1).", await engine.ResultAsync<string>("hangs"),
+            StringComparison.Ordinal);
         hangs.SetResult();
     }
 
@@ -56,9 +57,13 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
             await w.Step("longest limit", _ => Task.CompletedTask, Retry.None.WithAttemptTimeout(TimeSpan.MaxValue));
             await w.Sleep(TimeSpan.MinValue);
             await w.SleepUntil(DateTimeOffset.MinValue);
-            var passed = new[] { await w.WaitUntil(() => false, TimeSpan.FromMilliseconds(-1)), await w.WaitUntil(() => false, TimeSpan.MinValue), await w.WaitUntil(() => false, TimeSpan.Zero) };
-            var far = new[] { w.Sleep(TimeSpan.MaxValue), w.SleepUntil(DateTimeOffset.MaxValue), w.WaitUntil(() => false, TimeSpan.MaxValue) };
-            var fails = w.Step("fails", () => { calls++; return calls > 1 ? 0 : throw new IOException(); }, Retry.Exponential(5, TimeSpan.FromDays(3_650_000), cap: TimeSpan.MaxValue));
+            var passed = new[] { await w.WaitUntil(() => false, TimeSpan.FromMilliseconds(-1)),
+                await w.WaitUntil(() => false, TimeSpan.MinValue), await w.WaitUntil(() => false, TimeSpan.Zero) };
+            var far = new[] { w.Sleep(TimeSpan.MaxValue), w.SleepUntil(DateTimeOffset.MaxValue),
+                w.WaitUntil(() => false, TimeSpan.MaxValue) };
+            var fails = w.Step("fails", () =>
+                { calls++; return calls > 1 ? 0 : throw new IOException(); },
+                Retry.Exponential(5, TimeSpan.FromDays(3_650_000), cap: TimeSpan.MaxValue));
             w.Heard.Add($"{string.Join(",", passed)}");
             await Task.WhenAny([.. far, fails]);
             return "never";
@@ -72,7 +77,9 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
         Assert.Equal("False,False,False", await engine.LookAsync("durations"));
         Assert.Equal(1, calls);
         Assert.Equal(
-            4, await database.ScalarAsync<int>("select count(*) from actors.timers join actors.workflows using (instance) where id = 'durations' and extract(year from due_at) = 9999"));
+            4, await database.ScalarAsync<int>(
+                "select count(*) from actors.timers join actors.workflows using (instance) where id = 'durations' and extract(year from "
+                + "due_at) = 9999"));
     }
 
     [Theory]
@@ -93,7 +100,8 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
             return "partial";
         }
 
-        Task<string> Code(Scripted w) => kind == "step" ? w.Step("cut", step => Body(step.Cancellation)) : w.Transaction("cut", tx => Body(tx.Cancellation));
+        Task<string> Code(Scripted w) =>
+            kind == "step" ? w.Step("cut", step => Body(step.Cancellation)) : w.Transaction("cut", tx => Body(tx.Cancellation));
         await using var first = await database.ScriptAsync(Code);
         await using var second = await database.ScriptAsync(Code);
         await first.StartAsync($"cut {kind}");
@@ -140,7 +148,8 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
                     await RunAsync(tx, "select 'mine'");
                 }
 
-                await using var count = new NpgsqlCommand("select count(*)::int from pg_prepared_statements where statement = 'select ''mine'''", tx.Connection);
+                await using var count = new NpgsqlCommand(
+                    "select count(*)::int from pg_prepared_statements where statement = 'select ''mine'''", tx.Connection);
                 return $"{await count.ExecuteScalarAsync()}";
             })));
             builder.AddWorkflow<Scripted>();
@@ -245,11 +254,14 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
             },
             logging: log => log.AddProvider(lines));
         await engine.StartAsync("mail");
-        engine.Probe.Before = name => name == "read mail" && Interlocked.Decrement(ref fails) >= 0 ? throw new InvalidOperationException("a reader") : Task.CompletedTask;
+        engine.Probe.Before = name =>
+            name == "read mail" && Interlocked.Decrement(ref fails) >= 0 ? throw new InvalidOperationException("a reader")
+            : Task.CompletedTask;
         await database.ExecuteAsync("select actors.send('default', 'mail', 'm', 'Poke', '[\"heard\"]')");
         await engine.WakeAsync("mail");
         Assert.Equal("heard", await engine.ResultAsync<string>("mail"));
-        Assert.Equal(2, lines.Of("Actors.Workflow.Scripted").Count(line => line.Contains("its inbox cannot be read", StringComparison.Ordinal)));
+        Assert.Equal(2, lines.Of("Actors.Workflow.Scripted").Count(
+            line => line.Contains("its inbox cannot be read", StringComparison.Ordinal)));
     }
 
     public interface IServed : IWorkflow<int, int>

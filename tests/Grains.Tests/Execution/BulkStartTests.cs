@@ -37,7 +37,9 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
             await (commits ? transaction.CommitAsync(Cancel) : transaction.RollbackAsync(Cancel));
         }
 
-        Assert.Equal(commits ? 25_001 : 0, await CountAsync($"actors.workflows w join actors.journal j using (instance) where w.namespace = '{name}' and j.payload is not null"));
+        Assert.Equal(commits ? 25_001
+            : 0, await CountAsync(
+            $"actors.workflows w join actors.journal j using (instance) where w.namespace = '{name}' and j.payload is not null"));
         Assert.Equal(commits ? 1 : 0, await CountAsync($"pg_class where relname = lower('{name}')"));
     }
 
@@ -55,8 +57,11 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         var handle = Client.Get<IBulk>("refused", "ended");
         foreach (var ended in new[] { committed, disposed, closed })
         {
-            Assert.Contains("has ended", (await Assert.ThrowsAsync<ArgumentException>(() => handle.StartAsync(1, ended, Cancel))).Message, StringComparison.Ordinal);
-            Assert.Contains("has ended", (await Assert.ThrowsAsync<ArgumentException>(() => Client.StartManyAsync<IBulk, int>([new("a", 1)], ended, "ended", Cancel))).Message, StringComparison.Ordinal);
+            Assert.Contains("has ended", (await Assert.ThrowsAsync<ArgumentException>(() => handle.StartAsync(1, ended, Cancel))).Message,
+                StringComparison.Ordinal);
+            Assert.Contains("has ended",
+                (await Assert.ThrowsAsync<ArgumentException>(
+                () => Client.StartManyAsync<IBulk, int>([new("a", 1)], ended, "ended", Cancel))).Message, StringComparison.Ordinal);
         }
 
         await Assert.ThrowsAsync<ArgumentNullException>(() => handle.StartAsync(1, (NpgsqlTransaction)null!, Cancel));
@@ -79,7 +84,8 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         }
 
         Assert.Equal(16, await CountAsync("actors.workflows w join actors.journal j using (instance) where w.namespace = 'again'"));
-        Assert.Equal(1, await CountAsync("actors.workflows w join actors.journal j using (instance) where w.id = 'twice' and j.payload::text = '1'"));
+        Assert.Equal(1, await CountAsync(
+            "actors.workflows w join actors.journal j using (instance) where w.id = 'twice' and j.payload::text = '1'"));
 
         await using var refused = await connection.BeginTransactionAsync(Cancel);
         await using var other = new NpgsqlCommand("select actors.start_workflow('again', 'foreign', 'Foreign', '1')", connection);
@@ -97,13 +103,16 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
     {
         await using var connection = await database.DataSource.OpenConnectionAsync(Cancel);
         await using var transaction = await connection.BeginTransactionAsync(Cancel);
-        await Assert.ThrowsAsync<InvalidWorkflowIdException>(() => Client.StartManyAsync<IBulk, int>([new("", 1)], transaction, cancellation: Cancel));
-        await Assert.ThrowsAsync<ArgumentException>(() => Client.StartManyAsync<IBulk, string>([new("x", "y")], transaction, cancellation: Cancel));
+        await Assert.ThrowsAsync<InvalidWorkflowIdException>(
+            () => Client.StartManyAsync<IBulk, int>([new("", 1)], transaction, cancellation: Cancel));
+        await Assert.ThrowsAsync<ArgumentException>(
+            () => Client.StartManyAsync<IBulk, string>([new("x", "y")], transaction, cancellation: Cancel));
         Assert.Equal(0, await Client.StartManyAsync<IBulk, int>([], transaction, cancellation: Cancel));
         const string Two = "array['1', '2']::json[]";
         foreach (var (sql, payloads) in new[]
         {
-            ("array['', 'a']", Two), ("array['a', null]", Two), ("array[E'\\u0007', 'a']", Two), ("array['a']", Two), ("array['a', 'b', 'c']", Two),
+            ("array['', 'a']", Two), ("array['a', null]", Two), ("array[E'\\u0007', 'a']", Two), ("array['a']", Two),
+            ("array['a', 'b', 'c']", Two),
             ("array['a', 'b']", Two + ", array[null]::bytea[]"),
         })
         {
@@ -137,7 +146,8 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         await stop.CancelAsync();
         await sweeping;
         Assert.Equal(1_000, await CountAsync(
-            "actors.workflows w join actors.journal j on j.instance = w.instance and j.kind = 11 where w.namespace = 'runs' and j.payload::text = (2 * w.id::int)::text"));
+            "actors.workflows w join actors.journal j on j.instance = w.instance and j.kind = 11 where w.namespace = 'runs' and "
+                + "j.payload::text = (2 * w.id::int)::text"));
         Assert.InRange(residents, 1, 500);
 
         int Room()
@@ -156,7 +166,8 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         var lost = 0;
         var probe = new StatementProbe
         {
-            After = name => name == "claim" && Interlocked.Increment(ref lost) == 1 ? throw new IOException("The answer was lost.") : Task.CompletedTask,
+            After = name => name == "claim" && Interlocked.Increment(ref lost) == 1 ? throw new IOException("The answer was lost.")
+                : Task.CompletedTask,
         };
         await using (var command = database.DataSource.CreateCommand($"select actors.start_workflow('lost', '{what}', 'Bulk', '21')"))
         {
@@ -172,7 +183,8 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
             await rests.ExecuteNonQueryAsync(Cancel);
         }
 
-        await using var engine = await TestEngine.StartAsync(database.ConnectionString, builder => builder.AddWorkflow<Bulk>(), probe: probe);
+        await using var engine = await TestEngine.StartAsync(
+            database.ConnectionString, builder => builder.AddWorkflow<Bulk>(), probe: probe);
         using var stop = new CancellationTokenSource();
         var sweeping = Sweeper(engine, () => 100).RunAsync(stop.Token);
         while (await CountAsync($"actors.workflows where id = '{what}' and status = 1") == 0)
@@ -192,14 +204,16 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         var context = engine.Engine.Context;
         Enumerable.Range(0, PartitionSet.RangeCount).ToList().ForEach(range => partitions.Hold(range, engine));
         return new Sweeper(
-            context.Database, partitions, context.Codes, new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
+            context.Database, partitions, context.Codes,
+            new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
             engine.Engine.WakeAsync, room, () => engine.Engine.Unsure, context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance);
     }
 
     private static WorkflowClient Client => new(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1));
 
     private static Task<long> StartAsync(NpgsqlTransaction transaction, string space, int count) =>
-        Client.StartManyAsync<IBulk, int>(Enumerable.Range(0, count).Select(n => KeyValuePair.Create($"{n}", n)), transaction, space, Cancel);
+        Client.StartManyAsync<IBulk,
+        int>(Enumerable.Range(0, count).Select(n => KeyValuePair.Create($"{n}", n)), transaction, space, Cancel);
 
     private async Task<long> CountAsync(string what)
     {

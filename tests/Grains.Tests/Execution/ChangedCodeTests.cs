@@ -21,7 +21,8 @@ public sealed class ChangedCodeTests(TestDatabase database) : IClassFixture<Test
     private static readonly Dictionary<string, Func<Scripted, Task<string>>> Changes = new()
     {
         ["other name"] = async w => { await w.Step("reserve", () => 0); await w.Step("bill", () => 0); return ""; },
-        ["other kind"] = async w => { await w.Step("reserve", () => 0); await w.Transaction("charge", _ => Task.CompletedTask); return ""; },
+        ["other kind"] = async w =>
+            { await w.Step("reserve", () => 0); await w.Transaction("charge", _ => Task.CompletedTask); return ""; },
         ["sleep for step"] = async w => { await w.Sleep(TimeSpan.FromHours(1)); return ""; },
         ["more commands"] = async w => { await w.Step("check", () => 0); return await Original(w); },
         ["fewer commands"] = async w => { await w.Step("reserve", () => 0); await w.WaitUntil(() => w.Heard.Count > 0); return ""; },
@@ -85,7 +86,8 @@ public sealed class ChangedCodeTests(TestDatabase database) : IClassFixture<Test
     public async Task Resuming_an_id_without_a_workflow_is_an_error()
     {
         await using var engine = await database.ScriptAsync(Original);
-        await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.Engine.ResumeAsync(new WorkflowId("none"), new ResumeCall($"{Guid.NewGuid()}")));
+        await Assert.ThrowsAsync<WorkflowNotFoundException>(
+            () => engine.Engine.ResumeAsync(new WorkflowId("none"), new ResumeCall($"{Guid.NewGuid()}")));
     }
 
     [Fact]

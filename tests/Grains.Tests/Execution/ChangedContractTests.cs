@@ -13,7 +13,8 @@ public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<
     private const string Name = "Shipping";
     private const string Defaults = "(-,Red,Slow,00000000-0000-0000-0000-000000000000,1.5,0)";
 
-    private static string[] Log(LogLines lines) => [.. lines.Of($"Actors.Workflow.{Name}").Where(line => line.Contains("left out", StringComparison.Ordinal))];
+    private static string[] Log(LogLines lines) =>
+        [.. lines.Of($"Actors.Workflow.{Name}").Where(line => line.Contains("left out", StringComparison.Ordinal))];
 
     [Fact]
     public async Task Arguments_that_are_missing_take_their_defaults_live_in_replay_and_from_SQL()
@@ -23,13 +24,15 @@ public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<
         await old.StartWorkflowAsync("longer", Name, 4);
         await old.SignalAsync("longer", "Ship", ["a"]);
         await old.RestAsync("longer");
-        Assert.Equal($"a{Defaults}", await fresh.QueryAsync<string>("longer", "Where")); // Replayed for the query, which an old caller asks.
+        // Replayed for the query, which an old caller asks.
+        Assert.Equal($"a{Defaults}", await fresh.QueryAsync<string>("longer", "Where"));
         await fresh.SignalAsync("longer", "Ship", ["b"]);
         await database.ExecuteAsync("select actors.send('default', 'longer', 'by SQL', 'Ship', '[\"c\"]')");
         await fresh.WakeAsync("longer");
         for (var watch = System.Diagnostics.Stopwatch.StartNew(); await database.CountAsync("inbox", "longer") > 0;)
         {
-            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), "The message by SQL was not taken."); // What comes by another door may overtake it.
+            // What comes by another door may overtake it.
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), "The message by SQL was not taken.");
         }
 
         await fresh.SignalAsync("longer", "Ship", ["d", "note", "Blue", "Fast", Guid.Empty, 2, new[] { "x", "y" }]);
@@ -42,7 +45,8 @@ public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<
     public async Task Arguments_that_are_too_many_are_left_out_live_in_replay_and_from_SQL_and_that_is_said_once()
     {
         var lines = new LogLines();
-        await using var old = await TestEngine.StartAsync(database.ConnectionString, builder => builder.AddWorkflow<OldShipping>(), logging => logging.AddProvider(lines));
+        await using var old = await TestEngine.StartAsync(
+            database.ConnectionString, builder => builder.AddWorkflow<OldShipping>(), logging => logging.AddProvider(lines));
         await using var fresh = await TestEngine.StartAsync(database.ConnectionString, builder => builder.AddWorkflow<Shipping>());
         await fresh.StartWorkflowAsync("shorter", Name, 3);
         await fresh.SignalAsync("shorter", "Ship", ["a", "secret"]);
@@ -54,8 +58,10 @@ public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<
 
         Assert.Equal("a b c", await old.ResultAsync<string>("shorter"));
         Assert.Equal(
-            ["Workflow 'shorter' was called with 1 argument(s) more than Shipping.Ship takes here; they are left out. Said once: callers know a later contract.",
-                "Workflow 'shorter' was called with 1 argument(s) more than Shipping.Where takes here; they are left out. Said once: callers know a later contract."],
+            ["Workflow 'shorter' was called with 1 argument(s) more than Shipping.Ship takes here; they are left out. Said once: callers "
+                + "know a later contract.",
+                "Workflow 'shorter' was called with 1 argument(s) more than Shipping.Where takes here; they are left out. Said once: "
+                    + "callers know a later contract."],
             Log(lines));
     }
 
@@ -70,7 +76,8 @@ public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<
     }
 
     private static async Task<string> WhereAsync(TestEngine engine, string id, bool upper) => engine.Engine.Context.Payloads.Read<string>(
-        await engine.Engine.QueryAsync(new WorkflowId(id), new QueryCall("Where", engine.Engine.Context.Payloads.Write(new[] { upper }, $"arguments"))), $"value");
+        await engine.Engine.QueryAsync(
+            new WorkflowId(id), new QueryCall("Where", engine.Engine.Context.Payloads.Write(new[] { upper }, $"arguments"))), $"value");
 
     [Fact]
     public async Task A_message_of_a_topic_stays_one_when_a_later_contract_has_a_signal_of_its_name()
@@ -90,7 +97,8 @@ public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<
         await using var fresh = await TestEngine.StartAsync(database.ConnectionString, builder => builder.AddWorkflow<OrdersWithSignal>());
         await fresh.SendAsync("topic", "end", "two");
         Assert.Equal("one two", await fresh.ResultAsync<string>("topic"));
-        Assert.Equal(1, await database.ScalarAsync<int>("select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'topic' and kind = 16"));
+        Assert.Equal(1, await database.ScalarAsync<int>(
+            "select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'topic' and kind = 16"));
     }
 
     [WorkflowName("Ordering", Formerly = ["Actors.Grains.Tests.Execution.ChangedContractTests+IOrdersWithSignal"])]
@@ -141,7 +149,8 @@ public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<
     {
         [Signal]
         Task Ship(
-            string number, string? note = null, Color? color = Color.Red, TransportKind kind = TransportKind.Slow, Guid of = default, decimal weight = 1.5m, params string[] tags);
+            string number, string? note = null, Color? color = Color.Red, TransportKind kind = TransportKind.Slow, Guid of = default,
+            decimal weight = 1.5m, params string[] tags);
 
         [Query]
         string Where(bool upper = false);

@@ -84,7 +84,8 @@ public sealed class CodeErrorTests(TestDatabase database) : IClassFixture<TestDa
         var never = new Gate();
         await using var engine = await database.ScriptAsync(async w =>
         {
-            await Task.WhenAny(w.Step("loses", _ => never.PassAsync()), w.Sleep(TimeSpan.FromHours(1)), w.WaitUntil(() => false), w.Receive<int>("x"), w.Step("wins", () => 0));
+            await Task.WhenAny(w.Step("loses", _ => never.PassAsync()), w.Sleep(TimeSpan.FromHours(1)), w.WaitUntil(() => false),
+                w.Receive<int>("x"), w.Step("wins", () => 0));
             var ends = w.Step("ends by itself", () => 0);
             await Task.WhenAny(Task.CompletedTask, w.Sleep(TimeSpan.FromHours(1))); // Not even looked at.
             await w.WaitUntil(() => ends.IsCompleted);
@@ -130,7 +131,8 @@ public sealed class CodeErrorTests(TestDatabase database) : IClassFixture<TestDa
             return "";
         });
         release.Set();
-        Assert.Contains(what == "ConfigureAwait(false)" ? "after step 'plain' (seq 2, CodeErrorTests.cs:" : "after step 'before' (seq 1, CodeErrorTests.cs:", reason, StringComparison.Ordinal);
+        Assert.Contains(what == "ConfigureAwait(false)" ? "after step 'plain' (seq 2, CodeErrorTests.cs:"
+            : "after step 'before' (seq 1, CodeErrorTests.cs:", reason, StringComparison.Ordinal);
         Assert.Contains("Move that work into a Step", reason, StringComparison.Ordinal);
     }
 
@@ -151,7 +153,8 @@ public sealed class CodeErrorTests(TestDatabase database) : IClassFixture<TestDa
                 Assert.Equal("", await engine.LookAsync("outside")); // It waits.
                 outside.SetResult();
             });
-        Assert.Contains("A continuation came from outside the workflow's scheduler after sleep 'sleep' (seq 1, CodeErrorTests.cs:", reason, StringComparison.Ordinal);
+        Assert.Contains("A continuation came from outside the workflow's scheduler after sleep 'sleep' (seq 1, CodeErrorTests.cs:", reason,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -169,7 +172,8 @@ public sealed class CodeErrorTests(TestDatabase database) : IClassFixture<TestDa
             {
                 "body" => w.Step("outer", _ => Command(), Retry.None),
                 "ContinueWith" => Task.WhenAll(
-                    w.Step("outer", () => 0).ContinueWith(_ => Command(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).Unwrap(),
+                    w.Step("outer", () => 0).ContinueWith(
+                        _ => Command(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).Unwrap(),
                     w.Sleep(TimeSpan.FromHours(1))),
                 _ => Task.WhenAll(Task.Run(Command), w.Sleep(TimeSpan.FromHours(1))),
             });
@@ -212,7 +216,8 @@ public sealed class CodeErrorTests(TestDatabase database) : IClassFixture<TestDa
             await Task.Yield();
         }
 
-        Assert.Contains("blocked a thread for more than 2 s after step 'before' (seq 1, CodeErrorTests.cs:", problem, StringComparison.Ordinal);
+        Assert.Contains("blocked a thread for more than 2 s after step 'before' (seq 1, CodeErrorTests.cs:", problem,
+            StringComparison.Ordinal);
         Assert.Contains(lines.Of(typeof(TurnWatch).FullName!), line => line.Contains("'blocks'", StringComparison.Ordinal));
         block.Set();
         Assert.Equal("ended", await engine.ResultAsync<string>("blocks"));

@@ -38,7 +38,8 @@ public sealed class DeterminismTests(TestDatabase database) : IClassFixture<Test
         random.NextBytes(bytes);
         Assert.Equal("156F441AD3A54DACF90B", Convert.ToHexString(bytes));
         Assert.Equal((0, 7), (random.Next(0), random.Next(7, 7)));
-        Assert.All(Enumerable.Range(0, 1_000), _ => Assert.InRange(random.Next(int.MinValue, int.MaxValue), int.MinValue, int.MaxValue - 1));
+        Assert.All(Enumerable.Range(0, 1_000), _ =>
+            Assert.InRange(random.Next(int.MinValue, int.MaxValue), int.MinValue, int.MaxValue - 1));
         Assert.Throws<ArgumentOutOfRangeException>(() => random.Next(2, 1));
         Assert.Throws<ArgumentOutOfRangeException>(() => random.Next(-1));
     }
@@ -153,7 +154,9 @@ public sealed class DeterminismTests(TestDatabase database) : IClassFixture<Test
         });
         var now = await engine.RunAsync("at");
         Assert.Equal(
-            (await database.ScalarAsync<DateTime>("select at from actors.journal j join actors.workflows w using (instance) where w.id = 'at' and j.position = 1")).ToUniversalTime(),
+            (await database.ScalarAsync<DateTime>(
+                "select at from actors.journal j join actors.workflows w using (instance) where w.id = 'at' and j.position = "
+                + "1")).ToUniversalTime(),
             DateTimeOffset.Parse(now, System.Globalization.CultureInfo.InvariantCulture).UtcDateTime);
         await clock.MoveAsync(TimeSpan.FromDays(-400));
     }
@@ -231,7 +234,9 @@ internal sealed class AwaitingLogger : ILoggerProvider, ILogger
 
     public bool IsEnabled(LogLevel logLevel) => true;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => _ = Awaiting.LaterAsync();
+    public void Log<TState>(
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        _ = Awaiting.LaterAsync();
 
     public void Dispose()
     {
@@ -258,7 +263,8 @@ internal sealed class LogLines : ILoggerProvider
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
             lines._lines.Enqueue((category, formatter(state, exception)));
     }
 }

@@ -60,7 +60,8 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
         var results = await Task.WhenAll(Enumerable.Range(0, 100).Select(async i =>
         {
             var id = $"mixed {i}";
-            await (i % 3 == 0 ? engine.StartAsync(id) : StartAsync(engine, id, $"m-{i}", i % 3 == 1 ? StartPolicy.StartNew : StartPolicy.Attach));
+            await (i % 3 == 0 ? engine.StartAsync(id)
+                : StartAsync(engine, id, $"m-{i}", i % 3 == 1 ? StartPolicy.StartNew : StartPolicy.Attach));
             return (i % 3 == 0 ? "" : "hello") == await engine.ResultAsync<string>(id);
         }));
         Assert.All(results, Assert.True);
@@ -71,8 +72,10 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
     {
         await using var engine = await database.ScriptAsync(Looks());
         var payloads = engine.Engine.Context.Payloads;
-        await Assert.ThrowsAsync<PayloadException>(() => StartAsync(engine, "refused", new SignalCall("Poke", false, payloads.Write(new[] { 1 }, $"test"), "m")));
-        await Assert.ThrowsAsync<UnknownMethodException>(() => StartAsync(engine, "refused", new SignalCall("Prod", false, payloads.Write(Array.Empty<int>(), $"test"), "m")));
+        await Assert.ThrowsAsync<PayloadException>(
+            () => StartAsync(engine, "refused", new SignalCall("Poke", false, payloads.Write(new[] { 1 }, $"test"), "m")));
+        await Assert.ThrowsAsync<UnknownMethodException>(
+            () => StartAsync(engine, "refused", new SignalCall("Prod", false, payloads.Write(Array.Empty<int>(), $"test"), "m")));
         Assert.Null((await engine.Engine.OpenAsync(new WorkflowId("refused"))).Row);
     }
 
@@ -101,7 +104,8 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
         await engine.WakeAsync("sql");
         Assert.Equal("one,two 3", await engine.ResultAsync<string>("sql"));
         Assert.Equal(3, await database.CountAsync("message_ids", "sql"));
-        Assert.Equal("Letter,Letter,Letter,Started", string.Join(',', (await database.JournalAsync("sql")).Take(4).Select(row => row.Split(' ')[1])));
+        Assert.Equal("Letter,Letter,Letter,Started",
+            string.Join(',', (await database.JournalAsync("sql")).Take(4).Select(row => row.Split(' ')[1])));
     }
 
     [Fact]
@@ -123,7 +127,8 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
     public async Task A_handle_does_the_same_in_the_callers_transaction()
     {
         await using var engine = await database.ScriptAsync(Looks());
-        var workflow = new WorkflowClient(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1)).Get<IScripted>("handle").WithSignal(w => w.Poke("hello"), "m");
+        var workflow = new WorkflowClient(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1)).Get<IScripted>("handle").WithSignal(
+            w => w.Poke("hello"), "m");
         await using (var connection = await database.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken))
         await using (var transaction = await connection.BeginTransactionAsync(TestContext.Current.CancellationToken))
         {
@@ -152,7 +157,8 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
         if (fromSql)
         {
             await database.ExecuteAsync(
-                $"begin; select actors.start_workflow('default', '{id}', 'Scripted', '\"\"'); select actors.send('default', '{id}', 'm', 'Poke', '[\"hello\"]'); commit");
+                $"begin; select actors.start_workflow('default', '{id}', 'Scripted', '\"\"'); select actors.send('default', '{id}', 'm', "
+                    + $"'Poke', '[\"hello\"]'); commit");
             await first.WakeAsync(id);
         }
         else
@@ -204,14 +210,17 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
                 CallReply reply;
                 do
                 {
-                    reply = await calls.CallAsync(new WorkflowId("race"), new StartCall(Scripted.Name, new Payload("\"\""u8.ToArray()), StartPolicy.StartNew, signal, id));
+                    reply = await calls.CallAsync(
+                        new WorkflowId("race"),
+                        new StartCall(Scripted.Name, new Payload("\"\""u8.ToArray()), StartPolicy.StartNew, signal, id));
                 }
                 while (reply.Error?.ToException() is WorkflowUnavailableException);
                 Assert.Null(reply.Error);
             }
         }));
         Assert.Equal(160, await database.ScalarAsync<int>(
-            "select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'race' and j.message_id is not null"));
+            "select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'race' and j.message_id is not "
+                + "null"));
     }
 
     [Fact]
@@ -222,7 +231,8 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
             await w.WaitUntil(() => w.Heard.Contains("end"));
             return string.Join(",", w.Heard);
         });
-        var handle = new WorkflowClient(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1)).Get<IScripted>("twice").WithSignal(w => w.Poke("once"));
+        var handle = new WorkflowClient(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1)).Get<IScripted>("twice").WithSignal(
+            w => w.Poke("once"));
         for (var i = 0; i < 2; i++)
         {
             await using var connection = await database.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken);
@@ -254,7 +264,9 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
         await engine.StartAsync("publishes");
         await database.ExecuteAsync("select actors.send('default', 'publishes', 'm', 'Poke', '[\"a\\u0000b\"]')");
         await engine.WakeAsync("publishes");
-        Assert.Contains("U+0000", (await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.ResultAsync<string>("publishes"))).ErrorMessage, StringComparison.Ordinal);
+        Assert.Contains("U+0000",
+            (await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.ResultAsync<string>("publishes"))).ErrorMessage,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -270,13 +282,16 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
             OnPoke = (_, _) => throw new FormatException("in the handler"),
         });
         await StartAsync(engine, "thrown", "m");
-        Assert.Equal("in the handler", (await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.ResultAsync<string>("thrown"))).ErrorMessage);
+        Assert.Equal("in the handler",
+            (await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.ResultAsync<string>("thrown"))).ErrorMessage);
         Assert.False(began);
     }
 
     private static Task<StartReply> StartAsync(TestEngine engine, string id, string messageId, StartPolicy policy = StartPolicy.Attach) =>
-        StartAsync(engine, id, new SignalCall("Poke", false, new Payload(JsonSerializer.SerializeToUtf8Bytes(new[] { "hello" })), messageId), policy);
+        StartAsync(engine, id,
+            new SignalCall("Poke", false, new Payload(JsonSerializer.SerializeToUtf8Bytes(new[] { "hello" })), messageId), policy);
 
     private static Task<StartReply> StartAsync(TestEngine engine, string id, SignalCall signal, StartPolicy policy = StartPolicy.Attach) =>
-        engine.Engine.StartAsync(new WorkflowId(id), new StartCall(Scripted.Name, new Payload("\"\""u8.ToArray()), policy, signal, $"request of {id}"));
+        engine.Engine.StartAsync(
+            new WorkflowId(id), new StartCall(Scripted.Name, new Payload("\"\""u8.ToArray()), policy, signal, $"request of {id}"));
 }

@@ -9,7 +9,8 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
 {
     private const int Mebibyte = 1024 * 1024;
 
-    private static void Small(ActorsBuilder builder) => (builder.Execution.PayloadSizeMax, builder.Execution.EntrySizeMax) = (Mebibyte, Mebibyte);
+    private static void Small(ActorsBuilder builder) =>
+        (builder.Execution.PayloadSizeMax, builder.Execution.EntrySizeMax) = (Mebibyte, Mebibyte);
 
     [Fact]
     public async Task Messages_of_one_turn_beyond_the_entry_limit_set_the_run_aside_with_the_place()
@@ -42,8 +43,12 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
             async w =>
             {
                 await (transaction
-                    ? w.Transaction("big", tx => { tx.Publish("topic", "k", new string('x', Mebibyte / 2)); return Task.FromResult(new string('x', Mebibyte - 10)); })
-                    : w.Step("big", step => { step.Publish("topic", "k", new string('x', Mebibyte / 2)); return Task.FromResult(new string('x', Mebibyte - 10)); }));
+                    ? w.Transaction("big", tx =>
+                        { tx.Publish("topic", "k", new string('x', Mebibyte / 2)); return Task.FromResult(
+                        new string('x', Mebibyte - 10)); })
+                    : w.Step("big", step =>
+                        { step.Publish("topic", "k", new string('x', Mebibyte / 2)); return Task.FromResult(
+                        new string('x', Mebibyte - 10)); }));
                 return "";
             },
             Small);
@@ -80,7 +85,8 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         var effects = 0;
         await using var engine = await database.ScriptAsync(async w =>
         {
-            var all = await Task.WhenAll(Enumerable.Range(0, 10_000).Select(i => w.Step("s", () => i + (0 * Interlocked.Increment(ref effects)))));
+            var all = await Task.WhenAll(
+                Enumerable.Range(0, 10_000).Select(i => w.Step("s", () => i + (0 * Interlocked.Increment(ref effects)))));
             await w.WaitUntil(() => w.Heard.Count == 1);
             return $"{all.Sum()}";
         });
@@ -134,22 +140,27 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
             await engine.RestAsync(id);
         }
 
-        await database.ExecuteAsync($"select count(actors.send('default', '{id}', 'm' || n, 'Poke', json_build_array(n::text))) from generate_series(1, 25000) n");
+        await database.ExecuteAsync(
+            $"select count(actors.send('default', '{id}', 'm' || n, 'Poke', json_build_array(n::text))) from generate_series(1, 25000) n");
         await engine.WakeAsync(id);
         Assert.Equal("True", await engine.ResultAsync<string>(id));
-        Assert.InRange(await database.ScalarAsync<int>($"select max(n) from (select count(*) n from actors.journal j join actors.workflows w using (instance) where w.id = '{id}' group by j.at) c"), 1, 10_001);
+        Assert.InRange(await database.ScalarAsync<int>(
+            $"select max(n) from (select count(*) n from actors.journal j join actors.workflows w using (instance) where w.id = '{id}' "
+            + $"group by j.at) c"), 1, 10_001);
         Assert.Equal(0, await database.CountAsync("inbox", id));
     }
 
     [Fact]
     public async Task Mail_and_signals_beyond_the_entry_limit_are_all_delivered()
     {
-        await using var engine = await database.ScriptAsync(async w => { await w.WaitUntil(() => w.Heard.Count == 12); return string.Concat(w.Heard.Select(text => text[0])); }, Small);
+        await using var engine = await database.ScriptAsync(
+            async w => { await w.WaitUntil(() => w.Heard.Count == 12); return string.Concat(w.Heard.Select(text => text[0])); }, Small);
         await engine.StartAsync("mail");
         await engine.RestAsync("mail");
         for (var i = 0; i < 6; i++)
         {
-            await database.ExecuteAsync($"select actors.send('default', 'mail', 'm{i}', 'Poke', json_build_array('{i}' || repeat('x', {Mebibyte / 2})))");
+            await database.ExecuteAsync(
+                $"select actors.send('default', 'mail', 'm{i}', 'Poke', json_build_array('{i}' || repeat('x', {Mebibyte / 2})))");
         }
 
         await engine.WakeAsync("mail");
@@ -169,7 +180,8 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         await Assert.ThrowsAsync<PayloadException>(() => engine.SendAsync("signal", "topic", "\0"));
         var raw = new Wire.SignalCall("Poke", false, new Wire.Payload("[\"\\u0000\"]"u8.ToArray()), "m");
         await Assert.ThrowsAsync<PayloadException>(() => engine.Engine.SignalAsync(new WorkflowId("signal"), raw));
-        var large = new Wire.SignalCall("large", true, new Wire.Payload(System.Text.Encoding.UTF8.GetBytes($"\"{new string('x', Mebibyte)}\"")), "m");
+        var large = new Wire.SignalCall(
+            "large", true, new Wire.Payload(System.Text.Encoding.UTF8.GetBytes($"\"{new string('x', Mebibyte)}\"")), "m");
         await Assert.ThrowsAsync<PayloadTooLargeException>(() => engine.Engine.SignalAsync(new WorkflowId("signal"), large));
         var broken = new Wire.SignalCall("broken", true, new Wire.Payload("{"u8.ToArray()), "m");
         await Assert.ThrowsAsync<PayloadException>(() => engine.Engine.SignalAsync(new WorkflowId("signal"), broken));
@@ -186,8 +198,10 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         {
             Action[] refused =
             [
-                () => w.Step("half \uD800", () => 0), () => w.Step("", () => 0), () => w.Transaction("half \uDC00 pair", _ => Task.CompletedTask),
-                () => w.Publish("topic\n", "k", 1), () => w.Publish("topic", "half \uD83D", 1), () => w.Publish("topic", new string('k', 201), 1),
+                () => w.Step("half \uD800", () => 0), () => w.Step("", () => 0), () =>
+                    w.Transaction("half \uDC00 pair", _ => Task.CompletedTask),
+                () => w.Publish("topic\n", "k", 1), () => w.Publish("topic", "half \uD83D", 1), () =>
+                    w.Publish("topic", new string('k', 201), 1),
             ];
             Assert.All(refused, give => Assert.ThrowsAny<ArgumentException>(give));
             return await w.Step("whole \uD83D\uDE00", () => "fine");
@@ -213,8 +227,10 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
             return "";
         });
         await engine.RunAsync("many");
-        Assert.Equal(65_537, await database.ScalarAsync<int>("select count(distinct ordinal) from actors.outbox o join actors.workflows w using (instance) where w.id = 'many'"));
-        Assert.Equal(65_537, await database.ScalarAsync<int>("select max(ordinal) from actors.outbox o join actors.workflows w using (instance) where w.id = 'many'"));
+        Assert.Equal(65_537, await database.ScalarAsync<int>(
+            "select count(distinct ordinal) from actors.outbox o join actors.workflows w using (instance) where w.id = 'many'"));
+        Assert.Equal(65_537, await database.ScalarAsync<int>(
+            "select max(ordinal) from actors.outbox o join actors.workflows w using (instance) where w.id = 'many'"));
     }
 
     [Fact]

@@ -75,7 +75,8 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
 
         Assert.Contains("57P01", (await Assert.ThrowsAsync<WorkflowFailedException>(() => ended)).Message, StringComparison.Ordinal);
         Assert.InRange(calls, 4, 11); // Ten interruptions, or those of half a minute.
-        Assert.Equal(calls - 1, lines.Of("Actors.Workflow.Scripted").Count(line => line.Contains("transaction 'ends its session'", StringComparison.Ordinal)));
+        Assert.Equal(calls - 1,
+            lines.Of("Actors.Workflow.Scripted").Count(line => line.Contains("transaction 'ends its session'", StringComparison.Ordinal)));
         Assert.Contains(problems.Keys, problem => problem.Contains("was interrupted 3 times", StringComparison.Ordinal));
         Assert.DoesNotContain(problems.Keys, problem => problem.Contains("was interrupted 2 times", StringComparison.Ordinal));
     }
@@ -149,7 +150,9 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
             return "";
         });
         var failing = engine.RunAsync("forgets");
-        Assert.Contains("in progress", (await Assert.ThrowsAsync<WorkflowFailedException>(() => failing.WaitAsync(TimeSpan.FromSeconds(10)))).Message, StringComparison.Ordinal);
+        Assert.Contains("in progress",
+            (await Assert.ThrowsAsync<WorkflowFailedException>(() => failing.WaitAsync(TimeSpan.FromSeconds(10)))).Message,
+            StringComparison.Ordinal);
         Assert.Equal("1", await engine.RunAsync("after", "after"));
     }
 
@@ -203,7 +206,8 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
                     return error.ErrorMessage;
                 }
             },
-            builder => (builder.Execution.TransactionConnectionsMax, builder.Execution.IdleTransactionTimeout) = (2, TimeSpan.FromSeconds(1)));
+            builder => (builder.Execution.TransactionConnectionsMax, builder.Execution.IdleTransactionTimeout) = (
+                2, TimeSpan.FromSeconds(1)));
         await Task.WhenAll(engine.StartAsync("first"), engine.StartAsync("second"));
         string[] outcomes = [await engine.ResultAsync<string>("first"), await engine.ResultAsync<string>("second")];
         Assert.Contains(outcomes, outcome => outcome.Contains("IdleTransactionTimeout", StringComparison.Ordinal));
@@ -283,7 +287,8 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
 
         Assert.StartsWith("1 transaction(s) wait for a connection", problem, StringComparison.Ordinal);
         Assert.Contains("TransactionConnectionsMax", problem, StringComparison.Ordinal);
-        Assert.StartsWith("1 transaction(s) wait for a connection", lines.Of("Actors.Execution.TransactionSessions").First(), StringComparison.Ordinal);
+        Assert.StartsWith("1 transaction(s) wait for a connection", lines.Of("Actors.Execution.TransactionSessions").First(),
+            StringComparison.Ordinal);
         holds.SetResult();
         Assert.Equal("held", await engine.ResultAsync<string>("waits for it"));
         while (engine.Engine.Context.Sessions.Problem is not null)
@@ -303,7 +308,9 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
             try
             {
                 var retry = limit == "time" ? Retry.None.WithAttemptTimeout(TimeSpan.FromMilliseconds(300)) : Retry.None;
-                await w.Transaction("waits", async tx => { await PayAsync(tx, "waits", 1); await heard.Task; }, new() { Isolation = IsolationLevel.Serializable, Retry = retry });
+                await w.Transaction("waits", async tx =>
+                    { await PayAsync(tx, "waits", 1); await heard.Task; },
+                    new() { Isolation = IsolationLevel.Serializable, Retry = retry });
             }
             catch (StepFailedException error)
             {
@@ -313,7 +320,8 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
 
             return "heard";
         });
-        await using var engine = await database.ScriptAsync(script, builder => builder.Execution.IdleTransactionTimeout = TimeSpan.FromSeconds(1));
+        await using var engine = await database.ScriptAsync(
+            script, builder => builder.Execution.IdleTransactionTimeout = TimeSpan.FromSeconds(1));
         await engine.StartAsync(limit);
         await engine.PokeAsync(limit, "now").WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
         Assert.Equal("System.TimeoutException", await engine.ResultAsync<string>(limit));
@@ -350,7 +358,8 @@ public sealed class MisbehaviourTests(TestDatabase database) : IClassFixture<Tes
                 return where == "handler" ? throw Failure() : Task.CompletedTask;
             },
         };
-        await using var engine = await database.ScriptAsync(script, builder => builder.Execution.ReplayCheck = ReplayCheck.Off, log => log.AddProvider(new Speaking()));
+        await using var engine = await database.ScriptAsync(
+            script, builder => builder.Execution.ReplayCheck = ReplayCheck.Off, log => log.AddProvider(new Speaking()));
         await engine.StartAsync($"asked {where}");
         await engine.PokeAsync($"asked {where}", "now");
         var failed = await Assert.ThrowsAsync<WorkflowFailedException>(() => engine.ResultAsync<string>($"asked {where}"));

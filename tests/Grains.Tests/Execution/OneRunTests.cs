@@ -27,8 +27,10 @@ public sealed class OneRunTests(TestDatabase database) : IClassFixture<TestDatab
             await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.Engine.SignalAsync(id, Poke("too late", meant)));
             await Assert.ThrowsAsync<WorkflowNotFoundException>(
                 () => engine.Engine.QueryAsync(id, new QueryCall("Look", new Payload("[]"u8.ToArray())) { Run = meant }));
-            await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.Engine.ResultAsync(id, new ResultCall { Run = meant, Limit = TimeSpan.FromSeconds(5) }));
-            await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.Engine.ResumeAsync(id, new ResumeCall($"{rests}") { Run = meant }));
+            await Assert.ThrowsAsync<WorkflowNotFoundException>(
+                () => engine.Engine.ResultAsync(id, new ResultCall { Run = meant, Limit = TimeSpan.FromSeconds(5) }));
+            await Assert.ThrowsAsync<WorkflowNotFoundException>(
+                () => engine.Engine.ResumeAsync(id, new ResumeCall($"{rests}") { Run = meant }));
             Assert.False((await engine.Engine.StatusAsync(id, new StatusCall { Run = meant })).Found);
             if (!rests)
             {

@@ -28,11 +28,15 @@ public sealed class ProgramTests(TestDatabase database) : IClassFixture<TestData
             var id = $"program-{program}";
             var random = new Random(program);
             var (length, cut, before) = (random.Next(3, 12), random.Next(2, 12), random.Next(2) == 0);
-            var code = new Script(Program(program, length)) { OnLook = w => w.Heard.Find(text => text.StartsWith(Trace, StringComparison.Ordinal)) ?? "no end" };
+            var code = new Script(
+                Program(program, length)) { OnLook = w =>
+                w.Heard.Find(text => text.StartsWith(Trace, StringComparison.Ordinal)) ?? "no end" };
             await using var first = await database.ScriptAsync(code);
             await using var second = await database.ScriptAsync(code);
             var (commits, gate) = (0, new Gate());
-            Task Cut(string name) => name.StartsWith("commit", StringComparison.Ordinal) && Interlocked.Increment(ref commits) == cut ? gate.PassAsync() : Task.CompletedTask;
+            Task Cut(string name) =>
+                name.StartsWith("commit", StringComparison.Ordinal) && Interlocked.Increment(ref commits) == cut ? gate.PassAsync()
+                : Task.CompletedTask;
             first.Probe.Before = before ? Cut : null;
             first.Probe.After = before ? null : Cut;
             var life = DriveAsync(first, id);
@@ -114,7 +118,9 @@ public sealed class ProgramTests(TestDatabase database) : IClassFixture<TestData
             case 3:
                 return await w.Transaction(name, async tx =>
                 {
-                    await using var insert = new NpgsqlCommand("insert into effects values ($1, $2)", tx.Connection) { Parameters = { new() { Value = w.Run }, new() { Value = name } } };
+                    await using var insert = new NpgsqlCommand(
+                        "insert into effects values ($1, $2)",
+                        tx.Connection) { Parameters = { new() { Value = w.Run }, new() { Value = name } } };
                     await insert.ExecuteNonQueryAsync();
                     return $"{name} {Environment.TickCount64}";
                 });
@@ -123,7 +129,8 @@ public sealed class ProgramTests(TestDatabase database) : IClassFixture<TestData
                 try
                 {
                     return await w.Step(
-                        name, step => step.Attempt <= failures ? throw new FormatException(name) : Task.FromResult($"{step.Attempt}"), Retry.Exponential(2, TimeSpan.FromMilliseconds(1)));
+                        name, step => step.Attempt <= failures ? throw new FormatException(name) : Task.FromResult($"{step.Attempt}"),
+                        Retry.Exponential(2, TimeSpan.FromMilliseconds(1)));
                 }
                 catch (StepFailedException error)
                 {
@@ -133,12 +140,16 @@ public sealed class ProgramTests(TestDatabase database) : IClassFixture<TestData
             case 5:
                 return await w.Step(name, () => $"{name} {Guid.NewGuid():N}");
             case 6:
-                return await await Task.WhenAny(CommandAsync(w, random, name + "a", depth + 1), CommandAsync(w, random, name + "b", depth + 1));
+                return await await Task.WhenAny(
+                    CommandAsync(w, random, name + "a", depth + 1), CommandAsync(w, random, name + "b", depth + 1));
             case 7:
                 return await await Task.WhenAny(
-                    CommandAsync(w, random, name + "a", depth + 1), CommandAsync(w, random, name + "b", depth + 1), CommandAsync(w, random, name + "c", depth + 1));
+                    CommandAsync(w, random, name + "a", depth + 1), CommandAsync(w, random, name + "b", depth + 1),
+                    CommandAsync(w, random, name + "c", depth + 1));
             case 8:
-                return string.Join("+", await Task.WhenAll(Enumerable.Range(0, random.Next(2, 5)).Select(i => CommandAsync(w, random, $"{name}{i}", depth + 1)).ToList()));
+                return string.Join("+",
+                    await Task.WhenAll(Enumerable.Range(0, random.Next(2, 5)).Select(
+                    i => CommandAsync(w, random, $"{name}{i}", depth + 1)).ToList()));
             default:
                 var received = w.Receive<string>("letters");
                 return await Task.WhenAny(received, w.Sleep(TimeSpan.FromMilliseconds(2))) == received ? await received : "no letter";

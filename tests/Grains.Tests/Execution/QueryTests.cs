@@ -113,7 +113,8 @@ public sealed class QueryTests(TestDatabase database) : IClassFixture<TestDataba
     {
         await using var engine = await database.ScriptAsync(new Script(TwoSteps) { OnLook = _ => throw new FormatException("no") });
         await engine.StartAsync("throws");
-        Assert.Equal(typeof(FormatException).FullName, (await Assert.ThrowsAsync<QueryFailedException>(() => engine.LookAsync("throws"))).ErrorType);
+        Assert.Equal(typeof(FormatException).FullName,
+            (await Assert.ThrowsAsync<QueryFailedException>(() => engine.LookAsync("throws"))).ErrorType);
         var unknown = await Assert.ThrowsAsync<UnknownMethodException>(() => engine.QueryAsync<string>("throws", "Peek"));
         Assert.Contains("'throws' (Scripted) has no query 'Peek'", unknown.Message, StringComparison.Ordinal);
         var arguments = new QueryCall("Look", engine.Engine.Context.Payloads.Write(1, $"arguments"));
@@ -126,7 +127,8 @@ public sealed class QueryTests(TestDatabase database) : IClassFixture<TestDataba
     [Fact]
     public async Task An_error_of_the_library_that_a_query_throws_is_the_query_s()
     {
-        await using var engine = await database.ScriptAsync(new Script(TwoSteps) { OnLook = _ => throw new WorkflowNotFoundException("another") });
+        await using var engine = await database.ScriptAsync(
+            new Script(TwoSteps) { OnLook = _ => throw new WorkflowNotFoundException("another") });
         await engine.StartAsync("asks another");
         var error = await Assert.ThrowsAsync<QueryFailedException>(() => engine.LookAsync("asks another"));
         Assert.Equal(typeof(WorkflowNotFoundException).FullName, error.ErrorType);

@@ -13,7 +13,8 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
 {
     /// <summary>Runs the code until it waits for a poke, lets the process die there, and ends it on another, whose slow steps are
     /// fast.</summary>
-    private async Task<string> CrashAndEndAsync(string id, Func<Scripted, Func<string, Task<string>>, Task<string>> code, Func<TestEngine, Task>? meanwhile = null)
+    private async Task<string> CrashAndEndAsync(
+        string id, Func<Scripted, Func<string, Task<string>>, Task<string>> code, Func<TestEngine, Task>? meanwhile = null)
     {
         var (slow, waits) = (new Gate(), new Gate());
         async Task<string> Code(Scripted w, Func<string, Task<string>> hold)
@@ -43,7 +44,8 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
     {
         await using var engine = await database.ScriptAsync(Heard);
         var (context, id) = (engine.Engine.Context, new WorkflowId("before"));
-        var start = new Start(id, Scripted.Name, context.Codes.Of(Scripted.Name), 1_000_000_000_000, Guid.NewGuid(), new Payload("\"\""u8.ToArray()));
+        var start = new Start(
+            id, Scripted.Name, context.Codes.Of(Scripted.Name), 1_000_000_000_000, Guid.NewGuid(), new Payload("\"\""u8.ToArray()));
         await Task.Run(() => context.Journal.StartAsync(start), TestContext.Current.CancellationToken);
         var row = (await context.Claims.LookAsync(id))!;
         var history = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = row.CreatedAt };
@@ -99,7 +101,9 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
         for (var round = 0; round < (TestTier.IsAll ? 100 : 10); round++)
         {
             var ids = Enumerable.Range(0, 64).Select(i => $"crowd-{round}-{i}").ToList();
-            await Task.WhenAll(ids.SelectMany(id => Enumerable.Range(0, 4).Select(caller => Task.Run(() => StartAndPokeAsync(id, $"{caller}"))))).WaitAsync(TimeSpan.FromSeconds(30));
+            await Task.WhenAll(ids.SelectMany(
+                id => Enumerable.Range(0, 4).Select(caller => Task.Run(() => StartAndPokeAsync(id, $"{caller}"))))).WaitAsync(
+                TimeSpan.FromSeconds(30));
             foreach (var id in ids)
             {
                 Assert.NotEmpty(await engine.ResultAsync<string>(id));
@@ -127,15 +131,18 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
     }
 
     [Fact]
-    public async Task A_race_of_two_steps_takes_the_same_branch_after_a_crash() => Assert.Equal("b", await CrashAndEndAsync("two", async (w, hold) =>
+    public async Task A_race_of_two_steps_takes_the_same_branch_after_a_crash() =>
+        Assert.Equal("b", await CrashAndEndAsync("two", async (w, hold) =>
         await await Task.WhenAny(w.Step("a", _ => hold("a")), w.Step("b", () => "b"))));
 
     [Fact]
-    public async Task A_race_of_three_steps_takes_the_same_branch_after_a_crash() => Assert.Equal("c", await CrashAndEndAsync("three", async (w, hold) =>
+    public async Task A_race_of_three_steps_takes_the_same_branch_after_a_crash() =>
+        Assert.Equal("c", await CrashAndEndAsync("three", async (w, hold) =>
         await await Task.WhenAny(w.Step("a", _ => hold("a")), w.Step("b", _ => hold("b")), w.Step("c", () => "c"))));
 
     [Fact]
-    public async Task A_race_of_a_list_of_steps_takes_the_same_branch_after_a_crash() => Assert.Equal("b", await CrashAndEndAsync("list", async (w, hold) =>
+    public async Task A_race_of_a_list_of_steps_takes_the_same_branch_after_a_crash() =>
+        Assert.Equal("b", await CrashAndEndAsync("list", async (w, hold) =>
         await await Task.WhenAny(new List<Task<string>> { w.Step("a", _ => hold("a")), w.Step("b", () => "b") })));
 
     [Fact]
@@ -156,11 +163,13 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
     }
 
     [Fact]
-    public async Task A_step_that_beats_a_sleep_beats_it_in_replay_too() => Assert.Equal("step", await CrashAndEndAsync("step-sleep", async (w, _) =>
+    public async Task A_step_that_beats_a_sleep_beats_it_in_replay_too() =>
+        Assert.Equal("step", await CrashAndEndAsync("step-sleep", async (w, _) =>
         await Task.WhenAny(w.Sleep(TimeSpan.FromSeconds(30)), w.Step("s", () => 0)) is Task<int> ? "step" : "sleep"));
 
     [Fact]
-    public async Task A_sleep_that_beats_a_step_beats_it_in_replay_too() => Assert.Equal("sleep", await CrashAndEndAsync("sleep-step", async (w, hold) =>
+    public async Task A_sleep_that_beats_a_step_beats_it_in_replay_too() =>
+        Assert.Equal("sleep", await CrashAndEndAsync("sleep-step", async (w, hold) =>
         await Task.WhenAny(w.Sleep(TimeSpan.FromMilliseconds(1)), w.Step("s", _ => hold("s"))) is Task<string> ? "step" : "sleep"));
 
     [Fact]
@@ -175,13 +184,15 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
         engine => engine.PokeAsync("signal-timer", "now")));
 
     [Fact]
-    public async Task A_time_out_that_beats_a_signal_beats_it_in_replay_too() => Assert.Equal("timer", await CrashAndEndAsync("timer-signal", async (w, _) =>
+    public async Task A_time_out_that_beats_a_signal_beats_it_in_replay_too() =>
+        Assert.Equal("timer", await CrashAndEndAsync("timer-signal", async (w, _) =>
         await w.WaitUntil(() => w.Heard.Count > 0, TimeSpan.FromMilliseconds(1)) ? "signal" : "timer"));
 
     [Fact]
     public async Task A_received_message_and_a_sleep_race_alike_in_replay() => Assert.Equal("hello", await CrashAndEndAsync(
         "receive-sleep",
-        async (w, _) => await Task.WhenAny(w.Receive<string>("mail"), w.Sleep(TimeSpan.FromHours(1))) is Task<string> mail ? await mail : "sleep",
+        async (w, _) => await Task.WhenAny(w.Receive<string>("mail"), w.Sleep(TimeSpan.FromHours(1))) is Task<string> mail ? await mail
+            : "sleep",
         engine => engine.SendAsync("receive-sleep", "mail", "hello")));
 
     [Theory]
@@ -208,7 +219,8 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
         await using var first = await database.ScriptAsync(Code(gate.PassAsync));
         await using var second = await database.ScriptAsync(Code(() => Task.CompletedTask));
         var others = new Gate();
-        first.Probe.After = async name => await (name == "commit" && await StepsAsync($"fan-{width}") == width - 1 ? others.PassAsync() : Task.CompletedTask);
+        first.Probe.After = async name =>
+            await (name == "commit" && await StepsAsync($"fan-{width}") == width - 1 ? others.PassAsync() : Task.CompletedTask);
         await first.StartAsync($"fan-{width}");
         await others.Reached;
         await first.DieAsync();

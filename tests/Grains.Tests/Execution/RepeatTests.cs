@@ -49,7 +49,8 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         await using var engine = await database.ScriptAsync(w => Task.FromResult(w.Input));
         await using var other = await database.ScriptAsync(w => Task.FromResult(w.Input));
         await engine.RunAsync("at once");
-        var replies = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => StartAsync(i % 2 == 0 ? engine : other, "at once", StartPolicy.StartNew, "r")));
+        var replies = await Task.WhenAll(
+            Enumerable.Range(0, 20).Select(i => StartAsync(i % 2 == 0 ? engine : other, "at once", StartPolicy.StartNew, "r")));
         Assert.Single(replies.Select(reply => reply.Run).Distinct());
         Assert.Equal(2, await RunsAsync("at once"));
     }
@@ -90,7 +91,8 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
     [Fact]
     public async Task A_repeated_resume_answers_as_the_first_did_and_resumes_nothing_again()
     {
-        await using var engine = await database.ScriptAsync(w => w.Input == "x" ? Task.FromResult("") : Task.Delay(Timeout.Infinite).ContinueWith(_ => "", TaskScheduler.Default));
+        await using var engine = await database.ScriptAsync(
+            w => w.Input == "x" ? Task.FromResult("") : Task.Delay(Timeout.Infinite).ContinueWith(_ => "", TaskScheduler.Default));
         await engine.StartAsync("resumed");
         await engine.SetAsideAsync("resumed");
         var id = new WorkflowId("resumed");
@@ -98,7 +100,8 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         await engine.SetAsideAsync("resumed"); // Nothing was mended.
         var position = (await engine.StatusAsync("resumed")).Position;
         Assert.True(await engine.Engine.ResumeAsync(id, new ResumeCall("r-1")));
-        Assert.Equal((position, (int)WorkflowStatus.SetAside), ((await engine.StatusAsync("resumed")).Position, (await engine.StatusAsync("resumed")).Status));
+        Assert.Equal((position, (int)WorkflowStatus.SetAside),
+            ((await engine.StatusAsync("resumed")).Position, (await engine.StatusAsync("resumed")).Status));
         Assert.True(await engine.Engine.ResumeAsync(id, new ResumeCall("r-2")));
     }
 
@@ -165,7 +168,8 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         foreach (var call in (Func<string?, Task>[])[
             id => workflow.SignalAsync(w => w.Poke("x"), id, TestContext.Current.CancellationToken),
             id => workflow.SendAsync("topic", "x", id, TestContext.Current.CancellationToken),
-            id => workflow.StartAsync("x", new StartOptions { Policy = StartPolicy.StartNew, RequestId = id }, TestContext.Current.CancellationToken),
+            id => workflow.StartAsync(
+                "x", new StartOptions { Policy = StartPolicy.StartNew, RequestId = id }, TestContext.Current.CancellationToken),
             id => workflow.WithSignal(w => w.Poke("x"), id).StartAsync("x", cancellation: TestContext.Current.CancellationToken)])
         {
             (route.FailuresLeft, route.Ids) = (int.MaxValue, []);
@@ -183,8 +187,10 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
     private static SignalCall Poke(string text, string messageId) =>
         new("Poke", false, new PayloadSerializer().Write(new[] { text }, $"test"), messageId);
 
-    private static Task<StartReply> StartAsync(TestEngine engine, string id, StartPolicy policy, string requestId, SignalCall? signal = null) =>
-        engine.Engine.StartAsync(new WorkflowId(id), new StartCall(Scripted.Name, new PayloadSerializer().Write("", $"test"), policy, signal, requestId));
+    private static Task<StartReply> StartAsync(
+        TestEngine engine, string id, StartPolicy policy, string requestId, SignalCall? signal = null) =>
+        engine.Engine.StartAsync(
+            new WorkflowId(id), new StartCall(Scripted.Name, new PayloadSerializer().Write("", $"test"), policy, signal, requestId));
 
     private Task<int> RunsAsync(string id) => database.ScalarAsync<int>($"select count(*) from actors.workflows where id = '{id}'");
 
@@ -203,7 +209,8 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
             {
                 case StartCall start:
                     Signals.Add(start.Signal?.MessageId);
-                    return Task.FromResult<CallReply>(new StartReply(Try(start.RequestId ?? start.Signal?.MessageId), Guid.NewGuid(), true));
+                    return Task.FromResult<CallReply>(
+                        new StartReply(Try(start.RequestId ?? start.Signal?.MessageId), Guid.NewGuid(), true));
                 case SignalCall signal:
                     return Task.FromResult(new CallReply(Try(signal.MessageId)));
                 default:

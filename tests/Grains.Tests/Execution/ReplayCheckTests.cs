@@ -30,7 +30,8 @@ public sealed class ReplayCheckTests(TestDatabase database) : IClassFixture<Test
         }, "which the code has not asked for"),
         ["another name"] = (async w => await w.Step($"step {Unseeded.NextInt64()}", () => "ended"), "its code asks for step"),
         ["another result"] = (w => Task.FromResult($"{Unseeded.NextInt64()}"), "it returned another result than in a replay"),
-        ["another error"] = (w => throw new InvalidOperationException($"{Unseeded.NextInt64()}"), "it failed with another error than in a replay"),
+        ["another error"] = (
+            w => throw new InvalidOperationException($"{Unseeded.NextInt64()}"), "it failed with another error than in a replay"),
     };
 
     public static TheoryData<string> Kinds => [.. Wrong.Keys];
@@ -43,7 +44,8 @@ public sealed class ReplayCheckTests(TestDatabase database) : IClassFixture<Test
         var (code, says) = Wrong[kind];
         await using var engine = await database.ScriptAsync(code);
         await engine.StartAsync(kind);
-        foreach (var ask in new Func<Task>[] { () => engine.ResultAsync<string>(kind), () => engine.ResultAsync<string>(kind), () => engine.StatusAsync(kind), () => engine.LookAsync(kind) })
+        foreach (var ask in new Func<Task>[] { () => engine.ResultAsync<string>(kind), () => engine.ResultAsync<string>(kind), () =>
+            engine.StatusAsync(kind), () => engine.LookAsync(kind) })
         {
             var error = await Assert.ThrowsAsync<ReplayDifferenceException>(ask);
             Assert.Contains($"Workflow '{kind}' would not do the same again", error.Message, StringComparison.Ordinal);
@@ -78,7 +80,8 @@ public sealed class ReplayCheckTests(TestDatabase database) : IClassFixture<Test
         await using var other = await database.ScriptAsync(
             async w =>
             {
-                await (Interlocked.Increment(ref _calls) % 2 == 1 ? w.Sleep(TimeSpan.FromDays(1)) : w.WaitUntil(() => false, TimeSpan.FromDays(1)));
+                await (Interlocked.Increment(ref _calls) % 2 == 1 ? w.Sleep(TimeSpan.FromDays(1))
+                    : w.WaitUntil(() => false, TimeSpan.FromDays(1)));
                 return "";
             },
             builder => builder.Execution.ReplayCheck = ReplayCheck.Warn,
@@ -86,7 +89,8 @@ public sealed class ReplayCheckTests(TestDatabase database) : IClassFixture<Test
         await other.StartAsync("rests otherwise");
         await other.RestAsync("rests otherwise");
         Assert.Contains("would not do the same again", (await other.StatusAsync("rests otherwise")).Problem, StringComparison.Ordinal);
-        Assert.Contains(lines.Of("Actors.Workflow.Scripted"), line => line.Contains("would not do the same again", StringComparison.Ordinal));
+        Assert.Contains(lines.Of("Actors.Workflow.Scripted"), line =>
+            line.Contains("would not do the same again", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -132,9 +136,11 @@ public sealed class ReplayCheckTests(TestDatabase database) : IClassFixture<Test
     [InlineData("Production", ReplayCheck.Off)]
     public void It_throws_in_development_and_is_off_elsewhere(string environment, ReplayCheck mode)
     {
-        var services = new ServiceCollection().AddLogging().AddSingleton<IHostEnvironment>(new HostingEnvironment(environment)).BuildServiceProvider();
+        var services = new ServiceCollection().AddLogging().AddSingleton<IHostEnvironment>(
+            new HostingEnvironment(environment)).BuildServiceProvider();
         var settings = new ActorsBuilder(new ServiceCollection());
-        var engine = Actors.Hosting.EngineFactory.Create("Host=nowhere", settings, services, new Actors.Storage.StatementProbe(), Guid.NewGuid());
+        var engine = Actors.Hosting.EngineFactory.Create(
+            "Host=nowhere", settings, services, new Actors.Storage.StatementProbe(), Guid.NewGuid());
         Assert.Equal(mode, engine.Context.Findings.Mode);
     }
 

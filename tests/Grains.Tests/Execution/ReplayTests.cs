@@ -55,7 +55,8 @@ public sealed class ReplayTests(TestDatabase database) : IClassFixture<TestDatab
                 var id = $"cut-{(before ? "before" : "after")}-{cut}";
                 Assert.Equal((id, result), (id, await CutAsync(id, cut, before)));
                 Assert.Equal(history, await HistoryAsync(id));
-                Assert.Equal(2, await database.ScalarAsync<int>($"select count(*) from cuts c join actors.workflows w using (run) where w.id = '{id}'"));
+                Assert.Equal(2, await database.ScalarAsync<int>(
+                    $"select count(*) from cuts c join actors.workflows w using (run) where w.id = '{id}'"));
                 Assert.Equal(3, await database.CountAsync("outbox", id));
                 Assert.Equal(0, await database.CountAsync("timers", id));
                 Assert.Equal(0, await database.CountAsync("inbox", id));
@@ -99,7 +100,8 @@ public sealed class ReplayTests(TestDatabase database) : IClassFixture<TestDatab
         }
 
         var history = await database.JournalAsync(id);
-        await first.Engine.ReleaseAsync(new WorkflowId(id)).WaitAsync(TimeSpan.FromSeconds(20)); // A commit of the stale owner, if nothing else is.
+        // A commit of the stale owner, if nothing else is.
+        await first.Engine.ReleaseAsync(new WorkflowId(id)).WaitAsync(TimeSpan.FromSeconds(20));
         Assert.Equal(history, await database.JournalAsync(id));
         return result;
     }
@@ -121,7 +123,8 @@ public sealed class ReplayTests(TestDatabase database) : IClassFixture<TestDatab
         await w.Sleep(TimeSpan.FromMilliseconds(1));
         var heard = await w.WaitUntil(() => w.Heard.Count > 0, TimeSpan.FromHours(1));
         var letter = await w.Receive<string>("letters");
-        var attempt = await w.Step("flaky", step => step.Attempt == 1 ? throw new FormatException("once") : Task.FromResult(step.Attempt), Quick);
+        var attempt = await w.Step(
+            "flaky", step => step.Attempt == 1 ? throw new FormatException("once") : Task.FromResult(step.Attempt), Quick);
         var failure = "";
         try
         {
@@ -141,7 +144,8 @@ public sealed class ReplayTests(TestDatabase database) : IClassFixture<TestDatab
 
     private static async Task<int> InsertAsync(TransactionContext tx, Guid run, string what)
     {
-        await using var command = new NpgsqlCommand("insert into cuts values ($1, $2)", tx.Connection) { Parameters = { new() { Value = run }, new() { Value = what } } };
+        await using var command = new NpgsqlCommand(
+            "insert into cuts values ($1, $2)", tx.Connection) { Parameters = { new() { Value = run }, new() { Value = what } } };
         tx.Publish("topic", "k", what);
         return await command.ExecuteNonQueryAsync(tx.Cancellation);
     }
@@ -155,7 +159,8 @@ public sealed class ReplayTests(TestDatabase database) : IClassFixture<TestDatab
             var words = row.Split(' ', 5);
             if (words[1] is not ("TimerSet" or "TimerFired") && words[3] != "see")
             {
-                rows.Add(words[1].Contains("Failed", StringComparison.Ordinal) ? $"{words[1]} {words[3]}" : $"{words[1]} {words[3]} {words[4]}");
+                rows.Add(words[1].Contains("Failed", StringComparison.Ordinal) ? $"{words[1]} {words[3]}"
+                    : $"{words[1]} {words[3]} {words[4]}");
             }
         }
 

@@ -85,7 +85,8 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
         var (gate, commits) = (new Gate(), 0);
         await using var engine = await database.ScriptAsync(WaitForTwo);
         await using var other = await database.ScriptAsync(WaitForTwo);
-        engine.Probe.After = name => name == "commit" && Interlocked.Increment(ref commits) == 3 ? gate.PassAsync() : Task.CompletedTask; // Start, step, signal.
+        // Start, step, signal.
+        engine.Probe.After = name => name == "commit" && Interlocked.Increment(ref commits) == 3 ? gate.PassAsync() : Task.CompletedTask;
         await engine.StartAsync("under-way");
         Assert.Equal("began", await LookAsync(engine, "under-way", "began"));
         var signal = engine.PokeAsync("under-way", "1");
@@ -107,7 +108,8 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
     public async Task Work_that_is_given_away_is_found_by_the_sweeps_although_nobody_asks_for_it(bool drains) =>
         await GivesAwayAsync(leaving => drains
             ? leaving.Engine.DrainAsync(TimeSpan.FromSeconds(20))
-            : Task.WhenAll(leaving.Engine.ReleaseAsync(new WorkflowId("released-works")), leaving.Engine.ReleaseAsync(new WorkflowId("released-waits"))).WaitAsync(TimeSpan.FromSeconds(20)),
+            : Task.WhenAll(leaving.Engine.ReleaseAsync(new WorkflowId("released-works")),
+                leaving.Engine.ReleaseAsync(new WorkflowId("released-waits"))).WaitAsync(TimeSpan.FromSeconds(20)),
             drains ? "drained" : "released",
             refuses: drains);
 

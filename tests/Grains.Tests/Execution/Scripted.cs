@@ -54,7 +54,8 @@ internal sealed class Scripted(Script script) : Workflow<string, string>, IScrip
     public new Guid NewGuid() => base.NewGuid();
 
     public new Task<T> Step<T>(
-        string name, Func<StepContext, Task<T>> body, Retry? retry = null, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+        string name, Func<StepContext, Task<T>> body, Retry? retry = null, [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0) =>
         base.Step(name, body, retry, file, line);
 
     public Task<T> Step<T>(
@@ -62,7 +63,8 @@ internal sealed class Scripted(Script script) : Workflow<string, string>, IScrip
         base.Step(name, _ => Task.FromResult(body()), retry, file, line);
 
     public new Task Step(
-        string name, Func<StepContext, Task> body, Retry? retry = null, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+        string name, Func<StepContext, Task> body, Retry? retry = null, [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0) =>
         base.Step(name, body, retry, file, line);
 
     public new Task<T> Transaction<T>(
@@ -82,7 +84,8 @@ internal sealed class Scripted(Script script) : Workflow<string, string>, IScrip
     public new void Publish<T>(string topic, string key, T message, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         base.Publish(topic, key, message, file, line);
 
-    public new Task Sleep(TimeSpan duration, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => base.Sleep(duration, file, line);
+    public new Task Sleep(TimeSpan duration, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+        base.Sleep(duration, file, line);
 
     public new Task SleepUntil(DateTimeOffset due, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         base.SleepUntil(due, file, line);
@@ -90,10 +93,12 @@ internal sealed class Scripted(Script script) : Workflow<string, string>, IScrip
     public new Task WaitUntil(Func<bool> condition, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         base.WaitUntil(condition, file, line);
 
-    public new Task<bool> WaitUntil(Func<bool> condition, TimeSpan timeout, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+    public new Task<bool> WaitUntil(
+        Func<bool> condition, TimeSpan timeout, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         base.WaitUntil(condition, timeout, file, line);
 
-    public new Task<T> Receive<T>(string topic, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => base.Receive<T>(topic, file, line);
+    public new Task<T> Receive<T>(string topic, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+        base.Receive<T>(topic, file, line);
 
     public Task Poke(string text) => script.OnPoke(this, text);
 
@@ -110,11 +115,13 @@ internal sealed class Scripted(Script script) : Workflow<string, string>, IScrip
 internal static class ScriptedEngine
 {
     public static Task<TestEngine> ScriptAsync(
-        this TestDatabase database, Func<Scripted, Task<string>> run, Action<ActorsBuilder>? configure = null, Action<ILoggingBuilder>? logging = null) =>
+        this TestDatabase database, Func<Scripted, Task<string>> run, Action<ActorsBuilder>? configure = null,
+        Action<ILoggingBuilder>? logging = null) =>
         database.ScriptAsync(new Script(run), configure, logging);
 
     public static Task<TestEngine> ScriptAsync(
-        this TestDatabase database, Script script, Action<ActorsBuilder>? configure = null, Action<ILoggingBuilder>? logging = null, string connection = "") =>
+        this TestDatabase database, Script script, Action<ActorsBuilder>? configure = null, Action<ILoggingBuilder>? logging = null,
+        string connection = "") =>
         TestEngine.StartAsync(
             $"{database.ConnectionString};{connection}",
             builder =>
@@ -126,7 +133,8 @@ internal static class ScriptedEngine
             },
             logging);
 
-    public static Task<StartReply> StartAsync(this TestEngine engine, string id, string input = "", StartPolicy policy = StartPolicy.Attach) =>
+    public static Task<StartReply> StartAsync(
+        this TestEngine engine, string id, string input = "", StartPolicy policy = StartPolicy.Attach) =>
         engine.StartWorkflowAsync(id, Scripted.Name, input, policy);
 
     public static async Task<string> RunAsync(this TestEngine engine, string id, string input = "")
@@ -168,7 +176,8 @@ internal static class ScriptedEngine
     /// <summary>The run as the database holds it once the engine has set it aside.</summary>
     public static async Task<string> SetAsideAsync(this TestEngine engine, string id)
     {
-        var error = await Xunit.Assert.ThrowsAsync<WorkflowSetAsideException>(() => engine.ResultAsync<string>(id, TimeSpan.FromSeconds(20)));
+        var error = await Xunit.Assert.ThrowsAsync<WorkflowSetAsideException>(
+            () => engine.ResultAsync<string>(id, TimeSpan.FromSeconds(20)));
         var status = await engine.StatusAsync(id);
         Xunit.Assert.Equal((int)WorkflowStatus.SetAside, status.Status);
         Xunit.Assert.Null(status.Owner);
@@ -206,7 +215,8 @@ internal static class ScriptedEngine
         var rows = new List<string>();
         while (await reader.ReadAsync())
         {
-            rows.Add($"{reader.GetInt32(0)} {(Actors.Storage.JournalKind)reader.GetInt16(1)} {reader.GetInt32(2)} {reader.GetString(3)} {reader.GetString(4)}");
+            rows.Add($"{reader.GetInt32(0)} {(Actors.Storage.JournalKind)reader.GetInt16(1)} {reader.GetInt32(2)} {reader.GetString(3)} "
+                + $"{reader.GetString(4)}");
         }
 
         return rows;

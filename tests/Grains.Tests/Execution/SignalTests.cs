@@ -31,7 +31,8 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
     public async Task A_signal_to_an_id_without_a_workflow_is_refused()
     {
         await using var engine = await database.ScriptAsync(HearThree);
-        Assert.Contains("'nobody'", (await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.PokeAsync("nobody", ""))).Message, StringComparison.Ordinal);
+        Assert.Contains("'nobody'", (await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.PokeAsync("nobody", ""))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -39,7 +40,8 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
     {
         await using var engine = await database.ScriptAsync(HearThree);
         await engine.StartAsync("twice");
-        await Task.WhenAll(engine.PokeAsync("twice", "one", "m1"), engine.PokeAsync("twice", "one", "m1"), engine.PokeAsync("twice", "one", "m1"));
+        await Task.WhenAll(engine.PokeAsync("twice", "one", "m1"), engine.PokeAsync("twice", "one", "m1"),
+            engine.PokeAsync("twice", "one", "m1"));
         await SendAsync("twice", "m1", "one");
         await SendAsync("twice", "m2", "two");
         await SendAsync("twice", "m2", "two");
@@ -131,7 +133,8 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
         await using var engine = await database.ScriptAsync(_ => Task.FromResult("over"));
         await engine.RunAsync("over");
         var journal = await database.JournalAsync("over");
-        Assert.Contains("'over' has ended", (await Assert.ThrowsAsync<WorkflowEndedException>(() => engine.PokeAsync("over", "?"))).Message, StringComparison.Ordinal);
+        Assert.Contains("'over' has ended", (await Assert.ThrowsAsync<WorkflowEndedException>(() => engine.PokeAsync("over", "?"))).Message,
+            StringComparison.Ordinal);
         Assert.Equal(journal, await database.JournalAsync("over"));
         Assert.False(await database.ScalarAsync<bool>("select actors.send('default', 'over', 'm', 'Poke', '[\"?\"]')"));
         Assert.Equal(0, await database.CountAsync("inbox", "over"));
@@ -141,7 +144,8 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
     public async Task A_signal_to_a_run_that_was_set_aside_is_kept_and_delivered_after_it_is_resumed()
     {
         var never = new Gate();
-        await using var broken = await database.ScriptAsync(w => { _ = w.Step("forgotten", _ => never.PassAsync()); return Task.FromResult(""); });
+        await using var broken = await database.ScriptAsync(
+            w => { _ = w.Step("forgotten", _ => never.PassAsync()); return Task.FromResult(""); });
         await using var mended = await database.ScriptAsync(HearThree);
         await broken.StartAsync("aside");
         await broken.PokeAsync("aside", "0"); // May meet the setting aside itself.
@@ -212,7 +216,8 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
         });
         foreach (var mail in new[] { "'', 'Poke'", "'m', ''", "E'm\\n', 'Poke'", "repeat('m', 201), 'Poke'", "'m', E'Po\\x1fke'" })
         {
-            var error = await Assert.ThrowsAsync<Npgsql.PostgresException>(() => database.ExecuteAsync($"select actors.send('default', 'ids', {mail}, '[]')"));
+            var error = await Assert.ThrowsAsync<Npgsql.PostgresException>(
+                () => database.ExecuteAsync($"select actors.send('default', 'ids', {mail}, '[]')"));
             Assert.Equal("AC003", error.SqlState);
         }
 
@@ -234,7 +239,9 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
             return w.Heard[0];
         });
         await engine.StartAsync("alike");
-        await engine.Engine.SignalAsync(new WorkflowId("alike"), new Actors.Wire.SignalCall("Poke", IsTopic: true, engine.Engine.Context.Payloads.Write(new[] { "live" }, $"test"), "m"));
+        await engine.Engine.SignalAsync(
+            new WorkflowId("alike"),
+            new Actors.Wire.SignalCall("Poke", IsTopic: true, engine.Engine.Context.Payloads.Write(new[] { "live" }, $"test"), "m"));
         Assert.Equal("live", await engine.ResultAsync<string>("alike"));
     }
 
@@ -247,7 +254,9 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
         Assert.Null((await engine.Engine.OpenAsync(new WorkflowId("sql"))).Row);
         var run = await database.ScalarAsync<string>(start);
         Assert.Equal(run, await database.ScalarAsync<string>(start));
-        await database.ExecuteAsync("begin; select actors.send('default', 'sql', 'm1', 'Poke', '[\"1\"]'); select actors.send('default', 'sql', 'm1', 'Poke', '[\"1\"]'); commit");
+        await database.ExecuteAsync(
+            "begin; select actors.send('default', 'sql', 'm1', 'Poke', '[\"1\"]'); select actors.send('default', 'sql', 'm1', 'Poke', "
+            + "'[\"1\"]'); commit");
         await database.ExecuteAsync("begin; select actors.send('default', 'sql', 'm2', 'Poke', '[\"2\"]'); rollback");
         await engine.WakeAsync("sql");
         await engine.PokeAsync("sql", "2", "m2");
@@ -256,7 +265,8 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
         await engine.WakeAsync("sql");
         Assert.Equal("1,2,3", await engine.ResultAsync<string>("sql"));
         Assert.Equal(run, (await engine.StatusAsync("sql")).Run.ToString());
-        var error = await Assert.ThrowsAsync<Npgsql.PostgresException>(() => database.ExecuteAsync("select actors.start_workflow('default', 'sql', 'Other', '1')"));
+        var error = await Assert.ThrowsAsync<Npgsql.PostgresException>(
+            () => database.ExecuteAsync("select actors.start_workflow('default', 'sql', 'Other', '1')"));
         Assert.Equal("AC002", error.SqlState);
     }
 

@@ -33,11 +33,13 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
         }
 
         await using var engine = await database.ScriptAsync(
-            w => Task.FromResult(Thread.CurrentThread.Name ?? "a thread of the pool"), builder => builder.Execution.ReplayCheck = ReplayCheck.Off);
+            w => Task.FromResult(Thread.CurrentThread.Name ?? "a thread of the pool"), builder =>
+                builder.Execution.ReplayCheck = ReplayCheck.Off);
         var began = new List<string>();
         for (var i = 0; i < 20; i++)
         {
-            began.Add(await engine.RunAsync($"begins-{i}")); // The first commit opens the connection, and the thread may still be at the one before.
+            // The first commit opens the connection, and the thread may still be at the one before.
+            began.Add(await engine.RunAsync($"begins-{i}"));
         }
 
         Assert.Contains("journal", began);
@@ -65,7 +67,9 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.NotEqual(result[2..], other[2..]);
         Assert.Equal(
             System.Text.Json.JsonSerializer.Serialize(result),
-            await database.ScalarAsync<string>($"select payload::text from actors.journal j join actors.workflows w using (instance) where w.run = '{first.Run}' and kind = 11"));
+            await database.ScalarAsync<string>(
+                $"select payload::text from actors.journal j join actors.workflows w using (instance) where w.run = '{first.Run}' and kind "
+                + $"= 11"));
     }
 
     [Fact]
@@ -177,7 +181,8 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
     [Fact]
     public async Task A_workflow_whose_constructor_cannot_be_resolved_is_set_aside_and_resumes_when_it_can()
     {
-        await using var engine = await TestEngine.StartAsync(database.ConnectionString, builder => builder.AddWorkflow<Scripted>()); // Without a Script.
+        // Without a Script.
+        await using var engine = await TestEngine.StartAsync(database.ConnectionString, builder => builder.AddWorkflow<Scripted>());
         var error = await Assert.ThrowsAsync<WorkflowSetAsideException>(() => engine.StartAsync("made", "in"));
         Assert.Contains("Scripted cannot be made", error.Message, StringComparison.Ordinal);
         Assert.Contains("register what its constructor takes", await engine.SetAsideAsync("made"), StringComparison.Ordinal);

@@ -47,7 +47,8 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
     public async Task Idempotency_keys_differ_between_steps_and_between_runs()
     {
         await using var engine = await database.ScriptAsync(async w =>
-            string.Join(",", await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => w.Step("same name", step => Task.FromResult(step.IdempotencyKey))))));
+            string.Join(",", await Task.WhenAll(
+                Enumerable.Range(0, 3).Select(_ => w.Step("same name", step => Task.FromResult(step.IdempotencyKey))))));
         var first = await engine.RunAsync("keys");
         await engine.StartAsync("keys", policy: StartPolicy.StartNew);
         var second = await engine.ResultAsync<string>("keys");
@@ -95,11 +96,14 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
         {
             try
             {
-                return await w.Step<string>("flaky", step => { attempts.Add(step.Attempt); throw new FormatException($"no {step.Attempt}"); }, Retry.Exponential(4, Instant));
+                return await w.Step<string>(
+                    "flaky", step => { attempts.Add(step.Attempt); throw new FormatException($"no {step.Attempt}"); },
+                    Retry.Exponential(4, Instant));
             }
             catch (StepFailedException error)
             {
-                return $"{error.Step} {error.Attempts} {error.ErrorType} {error.ErrorMessage} {error.Is<FormatException>()} {error.Is<Exception>()}";
+                return $"{error.Step} {error.Attempts} {error.ErrorType} {error.ErrorMessage} {error.Is<FormatException>()} "
+                    + $"{error.Is<Exception>()}";
             }
         });
         Assert.Equal("flaky 4 System.FormatException no 4 True False", await engine.RunAsync("attempts"));
@@ -185,7 +189,8 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
         var clock = await TestClock.CreateAsync(database);
         var pauses = new List<double>();
         Func<Scripted, Task<string>> code = async w => await w.Step(
-            "slow", step => step.Attempt < 5 ? throw new FormatException() : Task.FromResult("done"), Retry.Exponential(5, TimeSpan.FromMinutes(1), 3, TimeSpan.FromMinutes(10)));
+            "slow", step => step.Attempt < 5 ? throw new FormatException() : Task.FromResult("done"),
+            Retry.Exponential(5, TimeSpan.FromMinutes(1), 3, TimeSpan.FromMinutes(10)));
         await using var engine = await database.ScriptAsync(code);
         await engine.StartAsync("pauses");
         for (var failures = 1; failures < 5; failures++)
@@ -198,7 +203,8 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
             await engine.RestAsync("pauses");
             Assert.Null(engine.Engine.Resident(new WorkflowId("pauses")));
             pauses.Add(await database.ScalarAsync<double>(
-                "select extract(epoch from t.due_at - (select max(at) from actors.journal j where j.instance = t.instance)) from actors.timers t "
+                "select extract(epoch from t.due_at - (select max(at) from actors.journal j where j.instance = t.instance)) from "
+                    + "actors.timers t "
                 + "join actors.workflows w using (instance) where w.id = 'pauses'"));
             await clock.MoveAsync(TimeSpan.FromMinutes(10));
             await engine.HearClockAsync();
@@ -221,12 +227,15 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
         {
             var policy = Retry.Exponential(2, Instant).WithAttemptTimeout(TimeSpan.FromMilliseconds(20));
             var waits = await w.Step("waits", step => step.Attempt == 1 ? never.Task : Task.FromResult("waited"), policy);
-            var blocks = await w.Step("blocks", step => { if (step.Attempt == 1) { block.Wait(); } return Task.FromResult("blocked"); }, policy);
-            var asks = await w.Step("asks", async step => { await Task.Delay(step.Attempt == 1 ? -1 : 0, step.Cancellation); return "asked"; }, policy);
+            var blocks = await w.Step(
+                "blocks", step => { if (step.Attempt == 1) { block.Wait(); } return Task.FromResult("blocked"); }, policy);
+            var asks = await w.Step(
+                "asks", async step => { await Task.Delay(step.Attempt == 1 ? -1 : 0, step.Cancellation); return "asked"; }, policy);
             return waits + blocks + asks;
         });
         Assert.Equal("waitedblockedasked", await engine.RunAsync("time"));
-        Assert.Equal(3, (await database.JournalAsync("time")).Count(row => row.Contains("System.TimeoutException", StringComparison.Ordinal)));
+        Assert.Equal(3, (await database.JournalAsync("time")).Count(
+            row => row.Contains("System.TimeoutException", StringComparison.Ordinal)));
         block.Set();
     }
 
@@ -305,7 +314,8 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
             var time = await w.Step("time", () => new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.FromHours(2)));
             var record = await w.Step("record", () => new Parcel("a", [1, 2], Size.Large, new DateOnly(2026, 1, 2)));
             var order = await w.Step("dictionary", () => new Dictionary<string, int> { ["z"] = 1, ["a"] = 2, ["zz"] = 3, ["m"] = 4 });
-            return $"{nothing is null} {none is null} {number} {time:O} {record.Name} {record.Numbers.Sum()} {record.Size} {record.Day:O} {string.Concat(order.Keys)}";
+            return $"{nothing is null} {none is null} {number} {time:O} {record.Name} {record.Numbers.Sum()} {record.Size} {record.Day:O} "
+                + $"{string.Concat(order.Keys)}";
         });
         const string expected = "True True 12345678901234567890.123 2026-01-02T03:04:05.0000000+02:00 a 3 Large 2026-01-02 zazzm";
         Assert.Equal(expected, await engine.RunAsync("values"));
@@ -330,7 +340,8 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
     {
         var gate = new Gate();
         await using var engine = await database.ScriptAsync(async w => await await Task.WhenAny(
-            w.Step("loses", async step => { step.Cancellation.Register(() => throw new FormatException()); await gate.PassAsync(); return "lost"; }),
+            w.Step("loses", async step =>
+                { step.Cancellation.Register(() => throw new FormatException()); await gate.PassAsync(); return "lost"; }),
             w.Step("wins", async _ => { await gate.Reached; return "won"; })));
         Assert.Equal("won", await engine.RunAsync("callback"));
         await engine.LeftAsync("callback");
@@ -379,9 +390,11 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
     {
         private sealed class Converter : JsonConverter<OneWay>
         {
-            public override OneWay Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException();
+            public override OneWay Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+                throw new NotSupportedException();
 
-            public override void Write(Utf8JsonWriter writer, OneWay value, JsonSerializerOptions options) => writer.WriteNumberValue(value.Number);
+            public override void Write(Utf8JsonWriter writer, OneWay value, JsonSerializerOptions options) =>
+                writer.WriteNumberValue(value.Number);
         }
     }
 }

@@ -151,7 +151,8 @@ public sealed class TimerTests(TestDatabase database) : IClassFixture<TestDataba
             await using var first = await database.ScriptAsync(code);
             await using var second = await database.ScriptAsync(code);
             var commits = 0;
-            Task Hold(string name) => name == "commit" && Interlocked.Increment(ref commits) == 3 ? gate.PassAsync() : Task.CompletedTask; // Start, set, fired.
+            // Start, set, fired.
+            Task Hold(string name) => name == "commit" && Interlocked.Increment(ref commits) == 3 ? gate.PassAsync() : Task.CompletedTask;
             first.Probe.Before = before ? Hold : null;
             first.Probe.After = before ? null : Hold;
             await first.StartAsync(id);

@@ -29,7 +29,8 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
             new TransactionOptions { Retry = Quick }));
         Assert.Equal("attempt 3", await engine.RunAsync("throws"));
         Assert.Equal(3, await database.ScalarAsync<int>("select sum(amount) from ledger where id = 'throws'"));
-        Assert.Equal("3", await database.ScalarAsync<string>("select string_agg(payload::text, ',') from actors.outbox o join actors.workflows w using (instance) where w.id = 'throws'"));
+        Assert.Equal("3", await database.ScalarAsync<string>(
+            "select string_agg(payload::text, ',') from actors.outbox o join actors.workflows w using (instance) where w.id = 'throws'"));
     }
 
     [Fact]
@@ -111,7 +112,8 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
         });
         var cut = 0;
         engine.Probe.Before = name => name == "commit transaction" && Interlocked.Increment(ref cut) == 1
-            ? database.ExecuteAsync($"select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'actors user {engine.Silo}'")
+            ? database.ExecuteAsync(
+                $"select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'actors user {engine.Silo}'")
             : Task.CompletedTask;
         Assert.Equal("paid", await engine.RunAsync("lost"));
         Assert.Equal([1, 1, 1], attempts);
@@ -200,7 +202,8 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
     public async Task A_commit_that_fails_loses_nothing_that_was_ready_beside_it()
     {
         // A deferred constraint fails at COMMIT itself; the signal and the step commit in the same entry.
-        await database.ExecuteAsync("create table promises (id int primary key, other int references promises deferrable initially deferred)");
+        await database.ExecuteAsync(
+            "create table promises (id int primary key, other int references promises deferrable initially deferred)");
         var (gate, held) = (new Gate(), 0);
         await using var engine = await database.ScriptAsync(async w =>
         {

@@ -47,7 +47,8 @@ public sealed class UnreadableTests(TestDatabase database) : IClassFixture<TestD
         await using var second = await database.ScriptAsync(Receives<System.Text.Json.JsonElement>(gate)); // Could read anything.
         await second.SendAsync("refused", "letters", 8);
         Assert.Equal("8", await second.ResultAsync<string>("refused"));
-        Assert.Equal(1, await database.ScalarAsync<int>("select count(*) from actors.journal j join actors.workflows w using (instance) where j.kind = 15 and w.id = 'refused'"));
+        Assert.Equal(1, await database.ScalarAsync<int>(
+            "select count(*) from actors.journal j join actors.workflows w using (instance) where j.kind = 15 and w.id = 'refused'"));
     }
 
     [Fact]

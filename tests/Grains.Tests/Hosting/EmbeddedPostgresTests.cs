@@ -125,7 +125,8 @@ public sealed class EmbeddedPostgresTests(OwnPostgres own) : IClassFixture<OwnPo
     public async Task Its_port_is_none_that_the_system_gives_to_an_outgoing_connection_while_it_is_away()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Linux says which ports those are.");
-        var given = (await File.ReadAllTextAsync("/proc/sys/net/ipv4/ip_local_port_range", Cancellation)).Split('\t').Select(int.Parse).ToArray();
+        var given = (await File.ReadAllTextAsync("/proc/sys/net/ipv4/ip_local_port_range", Cancellation)).Split('\t').Select(
+            int.Parse).ToArray();
 
         var server = await own.StartAsync(cancellation: Cancellation);
 

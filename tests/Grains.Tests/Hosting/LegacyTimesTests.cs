@@ -20,7 +20,8 @@ public sealed class LegacyTimesTests(TestDatabase database) : IClassFixture<Test
     private const string Variable = "ACTORS_TESTS_LEGACY_TIMES";
 
     [ModuleInitializer]
-    internal static void Switch() => AppContext.SetSwitch("Npgsql.EnableLegacyTimestampBehavior", Environment.GetEnvironmentVariable(Variable) is not null);
+    internal static void Switch() =>
+        AppContext.SetSwitch("Npgsql.EnableLegacyTimestampBehavior", Environment.GetEnvironmentVariable(Variable) is not null);
 
     [Fact]
     public async Task Tests_of_times_pass_in_Auckland_with_Npgsql_s_legacy_time_stamps()
@@ -28,7 +29,8 @@ public sealed class LegacyTimesTests(TestDatabase database) : IClassFixture<Test
         Type[] tests =
         [
             typeof(LegacyTimesTests), typeof(RetentionTests),
-            .. TestTier.IsAll ? new[] { typeof(DeterminismTests), typeof(TimerTests), typeof(OrleansTablesTests), typeof(OrleansMembershipTests) } : [],
+            .. TestTier.IsAll ? new[] { typeof(DeterminismTests), typeof(TimerTests), typeof(OrleansTablesTests),
+                typeof(OrleansMembershipTests) } : [],
         ];
         if (Environment.GetEnvironmentVariable(Variable) is not null)
         {
@@ -69,10 +71,13 @@ public sealed class LegacyTimesTests(TestDatabase database) : IClassFixture<Test
         await engine.RestAsync("utc");
         await engine.PokeAsync("utc", "go");
         Assert.EndsWith("+00:00", await engine.ResultAsync<string>("utc"), StringComparison.Ordinal);
-        Assert.Contains(await database.JournalAsync("utc"), row => row.Contains("StepCompleted", StringComparison.Ordinal) && row.Contains("+00:00", StringComparison.Ordinal));
-        Assert.Equal((TimeSpan.Zero, TimeSpan.Zero), ((await engine.StatusAsync("utc")).CreatedAt.Offset, (await engine.StatusAsync("utc")).EndedAt!.Value.Offset));
+        Assert.Contains(await database.JournalAsync("utc"), row =>
+            row.Contains("StepCompleted", StringComparison.Ordinal) && row.Contains("+00:00", StringComparison.Ordinal));
+        Assert.Equal((TimeSpan.Zero, TimeSpan.Zero),
+            ((await engine.StatusAsync("utc")).CreatedAt.Offset, (await engine.StatusAsync("utc")).EndedAt!.Value.Offset));
         var relay = new OutboxRelay(
-            database.DataSource, engine.Builder.Outbox, engine.Engine.Context.Payloads, new OutboxOptions(), () => [.. Enumerable.Range(0, 1024).Select(p => (short)p)],
+            database.DataSource, engine.Builder.Outbox, engine.Engine.Context.Payloads, new OutboxOptions(), () =>
+                [.. Enumerable.Range(0, 1024).Select(p => (short)p)],
             TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxRelay>.Instance);
         await using var running = new RunningRelay(relay);
         Assert.Equal(TimeSpan.Zero, (await sent.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken)).At.Offset);

@@ -37,6 +37,7 @@ public sealed class CommitOrderTests(TestDatabase database) : IClassFixture<Test
         await quick.RunAsync($"quick {statement}");
         gate.Open();
         await slow.ResultAsync<string>($"slow {statement}");
-        Assert.Equal("1,2", await database.ScalarAsync<string>($"select string_agg(payload::text, ',' order by lane, id) from actors.outbox where key = '{statement}'"));
+        Assert.Equal("1,2", await database.ScalarAsync<string>(
+            $"select string_agg(payload::text, ',' order by lane, id) from actors.outbox where key = '{statement}'"));
     }
 }

@@ -138,7 +138,8 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
         await scene.PublishAsync(failing, "", 0, count: 2);
         await scene.PublishAsync(other, "", 10, count: 2);
         var healed = false;
-        var sink = new RecordingSink((message, _) => RecordingSink.Text(message) != "0" || Volatile.Read(ref healed) ? Task.CompletedTask : Fail());
+        var sink = new RecordingSink(
+            (message, _) => RecordingSink.Text(message) != "0" || Volatile.Read(ref healed) ? Task.CompletedTask : Fail());
         var options = OutboxScene.Quick();
         options.AttemptsMax = 10_000;
         await using var running = scene.Run(OutboxScene.Route(sink), options);
@@ -220,7 +221,8 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
         listener.InstrumentPublished = (instrument, self) => self.EnableMeasurementEvents(instrument);
         listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
         {
-            if (instrument.Meter.Name == "Actors" && tags.Length == 1 && Equals(tags[0], new KeyValuePair<string, object?>("destination", "counted")))
+            if (instrument.Meter.Name == "Actors" && tags.Length == 1
+                && Equals(tags[0], new KeyValuePair<string, object?>("destination", "counted")))
             {
                 counts.AddOrUpdate(instrument.Name, value, (_, sum) => sum + value);
             }
@@ -286,7 +288,8 @@ public sealed class OutboxFailureTests(OutboxScene scene) : IClassFixture<Outbox
     public async Task A_failure_that_throws_when_it_is_asked_is_one_like_any_other()
     {
         await scene.PublishAsync(await scene.WorkflowAsync(), "k", 7);
-        var sink = new RecordingSink((message, _) => message.Attempt == 1 ? throw new Grains.Tests.Execution.MisbehaviourTests.Unspeakable() : Task.CompletedTask);
+        var sink = new RecordingSink(
+            (message, _) => message.Attempt == 1 ? throw new Grains.Tests.Execution.MisbehaviourTests.Unspeakable() : Task.CompletedTask);
         await using var running = scene.Run(OutboxScene.Route(sink));
         await sink.UntilDeliveredAsync(1);
         Assert.Equal(2, sink.Delivered[0].Attempt);

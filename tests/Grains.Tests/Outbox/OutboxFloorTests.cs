@@ -72,7 +72,8 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         await using var transaction = await connection.BeginTransactionAsync(Cancel);
         await OutboxScene.PublishAsync(transaction, late, "k", 1);
         await scene.PublishAsync(early, "k", 2);
-        var row = Assert.Single((await table.ReadPageAsync("hook", [.. Enumerable.Range(0, 1024).Select(n => (short)n)], 0, 10, 10, 10, [], 0, Cancel)).Rows);
+        var row = Assert.Single(
+            (await table.ReadPageAsync("hook", [.. Enumerable.Range(0, 1024).Select(n => (short)n)], 0, 10, 10, 10, [], 0, Cancel)).Rows);
         _floor.Saw(row.Id);
         await table.DeleteAsync("hook", [row], _ => 0, Cancel);
         for (var looks = 0; looks < 5; looks++)
@@ -118,7 +119,8 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         await scene.PublishAsync(workflow, "failed", 1);
         await scene.PublishAsync(workflow, "dead", 2);
         await scene.PublishAsync(workflow, "sent", 3);
-        var rows = (await table.ReadPageAsync("hook", [.. Enumerable.Range(0, 1024).Select(n => (short)n)], 0, 10, 10, 10, [], 0, Cancel)).Rows.OrderBy(r => r.Id).ToList();
+        var rows = (await table.ReadPageAsync(
+            "hook", [.. Enumerable.Range(0, 1024).Select(n => (short)n)], 0, 10, 10, 10, [], 0, Cancel)).Rows.OrderBy(r => r.Id).ToList();
         _floor.Saw(rows[2].Id);
         await table.PostponeAsync([new OutboxFailure(rows[0], 1, TimeSpan.FromHours(1), "")], Cancel);
         await table.BuryAsync([new OutboxFailure(rows[1], 1, TimeSpan.Zero, "broken")], Cancel);
@@ -198,7 +200,8 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
     /// <summary>Pages that a statement looks at.</summary>
     private async Task<long> BlocksAsync(string statement, params object[] values)
     {
-        await using var database = new EngineDatabase(scene.ConnectionString, Guid.NewGuid(), 1, TimeSpan.FromMinutes(1), new StatementProbe());
+        await using var database = new EngineDatabase(
+            scene.ConnectionString, Guid.NewGuid(), 1, TimeSpan.FromMinutes(1), new StatementProbe());
         await using var command = database.Engine.CreateCommand("explain (analyze, buffers, format json) " + SqlText.Get(statement));
         foreach (var value in values)
         {

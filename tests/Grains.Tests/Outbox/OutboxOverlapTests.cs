@@ -70,7 +70,8 @@ public sealed class OutboxOverlapTests(OutboxScene scene, ITestOutputHelper outp
         var delivered = firsts.Select(value => _published[value]).ToList();
         output.WriteLine($"{delivered.Count} messages, {Ordered(delivered)} pairs of two workflows whose order is promised");
         Assert.True(Ordered(delivered) > 1_000);
-        Assert.All(delivered.GroupBy(message => (message.Workflow, message.Key)), lane => Assert.Equal(lane.OrderBy(message => message.Sent), lane));
+        Assert.All(delivered.GroupBy(message => (message.Workflow, message.Key)), lane =>
+            Assert.Equal(lane.OrderBy(message => message.Sent), lane));
         Assert.All(delivered.Where(message => message.Key != "").GroupBy(message => message.Key), lane =>
         {
             // None that is delivered later had ended before this one was sent.

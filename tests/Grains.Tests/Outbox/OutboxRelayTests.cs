@@ -51,7 +51,8 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         await sink.UntilDeliveredAsync(1);
         var message = Assert.Single(sink.Delivered);
         Assert.Equal(($"{run}:{ordinal}", new WorkflowId($"w-{workflow}"), run, "Checkout", "orders", "customer-7", "42", 1),
-            (message.Id, message.Workflow, message.Run, message.WorkflowType, message.Topic, message.Key, RecordingSink.Text(message), message.Attempt));
+            (message.Id, message.Workflow, message.Run, message.WorkflowType, message.Topic, message.Key, RecordingSink.Text(message),
+                message.Attempt));
     }
 
     [Fact]
@@ -208,7 +209,9 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         {
             await scene.PublishAsync(workflow, "k", round * 100, count: 50);
             running.Relay.Wake();
-            await scene.ExecuteAsync("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'relay-under-test'");
+            await scene.ExecuteAsync(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = "
+                + "'relay-under-test'");
             await sink.UntilDeliveredAsync(round * 50);
         }
 

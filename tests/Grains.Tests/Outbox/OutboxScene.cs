@@ -29,16 +29,19 @@ public sealed class OutboxScene : IAsyncLifetime
     /// <summary>Back-offs that tests do not notice, and polls that only safety nets need.</summary>
     internal static OutboxOptions Quick() => new()
     {
-        BackOffFirst = TimeSpan.FromMilliseconds(5), BackOffMax = TimeSpan.FromMilliseconds(20), PollInterval = TimeSpan.FromMilliseconds(50),
+        BackOffFirst = TimeSpan.FromMilliseconds(5), BackOffMax = TimeSpan.FromMilliseconds(20),
+        PollInterval = TimeSpan.FromMilliseconds(50),
     };
 
     internal static OutboxRoutes Route(IOutboxSink sink, string destination = "hook") => new OutboxRoutes().Add(destination, sink, "*");
 
-    internal OutboxRelay Relay(OutboxRoutes routes, OutboxOptions? options = null, Func<short[]>? partitions = null, NpgsqlDataSource? source = null) => new(
+    internal OutboxRelay Relay(
+        OutboxRoutes routes, OutboxOptions? options = null, Func<short[]>? partitions = null, NpgsqlDataSource? source = null) => new(
         source ?? DataSource, routes, new PayloadSerializer(), options ?? Quick(), partitions ?? (() => AllPartitions), TimeProvider.System,
         NullLogger<OutboxRelay>.Instance);
 
-    internal RunningRelay Run(OutboxRoutes routes, OutboxOptions? options = null, Func<short[]>? partitions = null, NpgsqlDataSource? source = null) =>
+    internal RunningRelay Run(
+        OutboxRoutes routes, OutboxOptions? options = null, Func<short[]>? partitions = null, NpgsqlDataSource? source = null) =>
         new(Relay(routes, options, partitions, source));
 
     /// <summary>A database without messages, for each test of a class.</summary>
@@ -60,9 +63,11 @@ public sealed class OutboxScene : IAsyncLifetime
     /// <summary>As the engine writes: behind the row lock of the run.</summary>
     public static async Task PublishAsync(NpgsqlTransaction transaction, long instance, string key, int value, string destination = "hook")
     {
-        await using var fence = new NpgsqlCommand($"select from actors.workflows where instance = {instance} for update", transaction.Connection, transaction);
+        await using var fence = new NpgsqlCommand(
+            $"select from actors.workflows where instance = {instance} for update", transaction.Connection, transaction);
         await fence.ExecuteNonQueryAsync();
-        await using var insert = new NpgsqlCommand(InsertOf(instance, key, value, destination, 1, RandomNumberGenerator.GetInt32(1 << 30)), transaction.Connection, transaction);
+        await using var insert = new NpgsqlCommand(
+            InsertOf(instance, key, value, destination, 1, RandomNumberGenerator.GetInt32(1 << 30)), transaction.Connection, transaction);
         await insert.ExecuteNonQueryAsync();
     }
 
@@ -80,7 +85,8 @@ public sealed class OutboxScene : IAsyncLifetime
 
     /// <summary>Moves the database's clock; restored by zero.</summary>
     public Task MoveTimeAsync(TimeSpan by) => ExecuteAsync(
-        $"create or replace function actors.now() returns timestamptz language sql stable parallel safe return statement_timestamp() + interval '{by.TotalSeconds} seconds'");
+        $"create or replace function actors.now() returns timestamptz language sql stable parallel safe return statement_timestamp() + "
+            + $"interval '{by.TotalSeconds} seconds'");
 
     private string Insert(long instance, string key, int value, string destination, int count) =>
         InsertOf(instance, key, value, destination, count, Interlocked.Add(ref _ordinal, count));

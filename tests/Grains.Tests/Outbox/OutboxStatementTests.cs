@@ -37,7 +37,8 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
             select 1000001, actors.lane_of(1000001, 'hook', 'long'), actors.now(), n, 'hook', 'orders', 'long', to_json(n) from generate_series(60001, 90000) n
             """);
         await scene.ExecuteAsync("analyze actors.outbox, actors.workflows");
-        var some = await scene.ReadAsync<long[]>("select array_agg(lane) from (select distinct lane from actors.outbox where destination = 'hook' limit 500) l");
+        var some = await scene.ReadAsync<long[]>(
+            "select array_agg(lane) from (select distinct lane from actors.outbox where destination = 'hook' limit 500) l");
         var page = await PlanAsync("read_outbox_page", "hook", Partitions, 5_000L, 5_000, 500, 20, some, 5_001L);
         Assert.Contains("outbox_fresh", page);
         var retries = await PlanAsync("read_outbox_retries", "hook", Partitions, 250, 20, some, 1L);
@@ -45,7 +46,8 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
         var pending = await PlanAsync("read_outbox_pending", new[] { "hook", "other" }, new[] { 1L, 5_000L });
         foreach (var plan in new[]
         {
-            page, retries, pending, await PlanAsync("read_outbox_lanes", "hook", some, 20, some.Select(_ => 1L).ToArray()), await PlanAsync("delete_outbox", "hook", some, some, some.Select(_ => 1L).ToArray()),
+            page, retries, pending, await PlanAsync("read_outbox_lanes", "hook", some, 20, some.Select(_ => 1L).ToArray()),
+            await PlanAsync("delete_outbox", "hook", some, some, some.Select(_ => 1L).ToArray()),
             await PlanAsync("postpone_outbox", some, some, new short[some.Length], new TimeSpan[some.Length]),
             await PlanAsync("bury_outbox", some, some, new short[some.Length], some.Select(_ => "reason").ToArray()),
         })
@@ -144,7 +146,8 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
 
     private async Task<string> PlanAsync(string statement, params object[] values)
     {
-        await using var database = new EngineDatabase(scene.ConnectionString, Guid.NewGuid(), 1, TimeSpan.FromMinutes(1), new StatementProbe());
+        await using var database = new EngineDatabase(
+            scene.ConnectionString, Guid.NewGuid(), 1, TimeSpan.FromMinutes(1), new StatementProbe());
         await using var command = database.Engine.CreateCommand("explain (analyze) " + SqlText.Get(statement));   // as the relay is run
         foreach (var value in values)
         {

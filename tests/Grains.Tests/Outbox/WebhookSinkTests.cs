@@ -12,7 +12,8 @@ public sealed class WebhookSinkTests
     private static readonly byte[] Secret = RandomNumberGenerator.GetBytes(32);
 
     private static readonly OutboxMessage Message = new(
-        "6f1c0c6e-0000-4000-8000-000000000001:7", new WorkflowId("order/42 ü", "shop"), Guid.NewGuid(), "Checkout", "order-placed", "kunde \"ü\"",
+        "6f1c0c6e-0000-4000-8000-000000000001:7", new WorkflowId("order/42 ü", "shop"), Guid.NewGuid(), "Checkout", "order-placed",
+        "kunde \"ü\"",
         "{\"orderId\":42,\"text\":\"ä\"}"u8.ToArray(), new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero), 1);
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -26,7 +27,8 @@ public sealed class WebhookSinkTests
         Assert.Equal("application/cloudevents+json; charset=utf-8", receiver.Request.Content!.Headers.ContentType!.ToString());
         var body = JsonDocument.Parse(receiver.Body).RootElement;
         Assert.Equal(
-            ("1.0", Message.Id, "/actors/shop/Checkout/order%2F42%20%C3%BC", "order-placed", Message.Key, "2026-01-02T03:04:05.0000000Z", "application/json"),
+            ("1.0", Message.Id, "/actors/shop/Checkout/order%2F42%20%C3%BC", "order-placed", Message.Key, "2026-01-02T03:04:05.0000000Z",
+                "application/json"),
             (Text("specversion"), Text("id"), Text("source"), Text("type"), Text("subject"), Text("time"), Text("datacontenttype")));
         Assert.Equal(Encoding.UTF8.GetString(Message.Json.Span), body.GetProperty("data").GetRawText());
         Assert.True(Uri.TryCreate(Text("source"), UriKind.Relative, out _));
@@ -49,7 +51,8 @@ public sealed class WebhookSinkTests
         var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(1_767_000_000));
         await Sink(receiver, time).DeliverAsync(Message, Cancel);
         var headers = receiver.Request!.Headers;
-        Assert.Equal((Message.Id, "1767000000"), (headers.GetValues("webhook-id").Single(), headers.GetValues("webhook-timestamp").Single()));
+        Assert.Equal((Message.Id, "1767000000"),
+            (headers.GetValues("webhook-id").Single(), headers.GetValues("webhook-timestamp").Single()));
         var signed = Encoding.UTF8.GetBytes($"{Message.Id}.1767000000.").Concat(receiver.Body).ToArray();
         Assert.Equal($"v1,{Convert.ToBase64String(HMACSHA256.HashData(Secret, signed))}", headers.GetValues("webhook-signature").Single());
     }
@@ -103,7 +106,8 @@ public sealed class WebhookSinkTests
     [InlineData("99999999999999999999999999")]
     public async Task Retry_after_of_ages_is_the_longest_back_off(string header)
     {
-        var error = await Assert.ThrowsAsync<OutboxDeliveryException>(() => Sink(new Receiver(HttpStatusCode.TooManyRequests, header)).DeliverAsync(Message, Cancel));
+        var error = await Assert.ThrowsAsync<OutboxDeliveryException>(
+            () => Sink(new Receiver(HttpStatusCode.TooManyRequests, header)).DeliverAsync(Message, Cancel));
         var options = new OutboxOptions();
         Assert.Equal(options.BackOffMax, BackOff.After(1, error, options));
     }
@@ -121,7 +125,8 @@ public sealed class WebhookSinkTests
     [InlineData("not-base64-not-base64-not-base64-not-base64")]
     public void A_bad_secret_is_refused_without_being_shown(string secret)
     {
-        var error = Assert.Throws<ArgumentException>(() => new WebhookSink(new() { Endpoint = new Uri("http://receiver.test"), Secret = secret }));
+        var error = Assert.Throws<ArgumentException>(
+            () => new WebhookSink(new() { Endpoint = new Uri("http://receiver.test"), Secret = secret }));
         Assert.DoesNotContain(secret, error.Message, StringComparison.Ordinal);
     }
 

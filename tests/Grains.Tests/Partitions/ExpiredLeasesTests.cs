@@ -57,7 +57,8 @@ public sealed class ExpiredLeasesTests(TestDatabase database) : IClassFixture<Te
     {
         await using var engine = await database.ScriptAsync(_ => Task.FromResult(""));
         var away = false;
-        engine.Probe.Before = name => name is "sweep" or "renew lease" && Volatile.Read(ref away) ? throw new TimeoutException("away") : Task.CompletedTask;
+        engine.Probe.Before = name =>
+            name is "sweep" or "renew lease" && Volatile.Read(ref away) ? throw new TimeoutException("away") : Task.CompletedTask;
         await using (Sweep(engine, (_, _) => Task.CompletedTask))
         {
             var lease = engine.Engine.Context.Lease;
@@ -77,7 +78,8 @@ public sealed class ExpiredLeasesTests(TestDatabase database) : IClassFixture<Te
         var silo = Guid.NewGuid();
         await database.ExecuteAsync("delete from actors.silos where name = 'other'");
         await database.ExecuteAsync(
-            $"insert into actors.silos (id, started_at, alive_until, name, address) values ('{silo}', actors.now() - interval '1 hour', {aliveUntil}, 'other', '127.0.0.1:1@1')");
+            $"insert into actors.silos (id, started_at, alive_until, name, address) values ('{silo}', actors.now() - interval '1 hour', "
+                + $"{aliveUntil}, 'other', '127.0.0.1:1@1')");
         return silo;
     }
 
@@ -85,7 +87,8 @@ public sealed class ExpiredLeasesTests(TestDatabase database) : IClassFixture<Te
     {
         var context = engine.Engine.Context;
         return new Running(new Sweeper(
-            context.Database, new PartitionSet(), context.Codes, new SweepSettings(TimeSpan.FromMilliseconds(20), Watch, TimeSpan.Zero) { BuryAfter = Watch }, _ => Task.CompletedTask,
+            context.Database, new PartitionSet(), context.Codes,
+            new SweepSettings(TimeSpan.FromMilliseconds(20), Watch, TimeSpan.Zero) { BuryAfter = Watch }, _ => Task.CompletedTask,
             () => 0, () => [], context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance)
         {
             Lease = context.Lease, Bury = bury,

@@ -30,7 +30,9 @@ public sealed class RetentionTests
 
         Assert.False((await engine.StatusAsync("old")).Found);
         await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.ResultAsync<int>("old"));
-        Assert.Equal(0L, await ScalarAsync(database, "select count(*) from actors.journal j where not exists (select from actors.workflows w where w.instance = j.instance)"));
+        Assert.Equal(0L, await ScalarAsync(
+            database, "select count(*) from actors.journal j where not exists (select from actors.workflows w where w.instance = "
+            + "j.instance)"));
         Assert.Equal(8, await engine.ResultAsync<int>("young"));
         Assert.Equal(10, await engine.RunAsync<int, int>("old", "Bulk", 5));
     }
@@ -41,7 +43,8 @@ public sealed class RetentionTests
         await using var database = await TestDatabase.CreateAsync();
         var probe = new StatementProbe();
         await using var engine = await TestEngine.StartAsync(database.ConnectionString, actors => actors.AddWorkflow<Bulk>(), probe: probe);
-        probe.Before = name => name == "read last row" ? ExecuteAsync(database, "delete from actors.journal; delete from actors.workflows") : Task.CompletedTask;
+        probe.Before = name => name == "read last row" ? ExecuteAsync(database, "delete from actors.journal; delete from actors.workflows")
+            : Task.CompletedTask;
         await engine.RunAsync<int, int>("completed", "Bulk", 1);
         await engine.RestAsync("completed");
         await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.ResultAsync<int>("completed"));
@@ -66,8 +69,10 @@ public sealed class RetentionTests
     }
 
     [Theory]
-    [InlineData("outbox (instance, lane, at, ordinal, destination, topic, key) values (2, 1, now() - interval '25 hours', 1, 'hook', 'topic', '')")]
-    [InlineData("dead_letters (id, instance, at, died_at, ordinal, attempts, destination, topic, key, reason) values (1, 2, now() - interval '25 hours', now(), 1, 9, 'hook', 'topic', '', 'down')")]
+    [InlineData("outbox (instance, lane, at, ordinal, destination, topic, key) values (2, 1, now() - interval '25 hours', 1, 'hook', "
+        + "'topic', '')")]
+    [InlineData("dead_letters (id, instance, at, died_at, ordinal, attempts, destination, topic, key, reason) values (1, 2, now() - "
+        + "interval '25 hours', now(), 1, 9, 'hook', 'topic', '', 'down')")]
     public async Task A_run_stays_while_a_message_of_it_is_undelivered(string message)
     {
         await using var database = await TestDatabase.CreateAsync();
@@ -79,7 +84,8 @@ public sealed class RetentionTests
 
         await ExecuteAsync(database, "delete from actors.outbox; delete from actors.dead_letters");
         Assert.Equal(1, await Over(store).PassAsync(Cancel));
-        Assert.Equal(0L, await ScalarAsync(database, "select (select count(*) from actors.workflows) + (select count(*) from actors.journal)"));
+        Assert.Equal(0L, await ScalarAsync(
+            database, "select (select count(*) from actors.workflows) + (select count(*) from actors.journal)"));
     }
 
     /// <summary>The end of a pass is one moment, whatever time its batches take; and a message is younger than the end of its run, by some
@@ -113,18 +119,22 @@ public sealed class RetentionTests
             insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
             values (9, 1, now(), gen_random_uuid(), 1, 0, 0, 'default', 'chain', actors.code_of('T'))
             """);
-        await ExecuteAsync(database, "update actors.workflows set workflow = 3, id = 'gone', latest = instance = 4 where instance in (3, 4)");
-        await ExecuteAsync(database, "insert into actors.dead_letters select 1, 5, now() - interval '3 days', now(), 1, 1, 'hook', 'topic', '', 'down'");
+        await ExecuteAsync(database,
+            "update actors.workflows set workflow = 3, id = 'gone', latest = instance = 4 where instance in (3, 4)");
+        await ExecuteAsync(database,
+            "insert into actors.dead_letters select 1, 5, now() - interval '3 days', now(), 1, 1, 'hook', 'topic', '', 'down'");
         await ExecuteAsync(database, """
             insert into actors.message_ids (workflow, instance, at, position, kind, message_id)
             select case when run in (1, 2, 9) then 1 when run in (3, 4) then 3 else 5 end, run, now() - age, 1, 0, run || ' ' || age
             from unnest(array[1, 2, 3, 4, 5, 9]) run, unnest(array['2 days', '12 days']::interval[]) age
             """);
         await Over(store, keepIds: TimeSpan.FromDays(7)).PassAsync(Cancel);
-        Assert.Equal("1 2 days,2 2 days,5 12 days,5 2 days,9 12 days,9 2 days", await ReadAsync(database, "select string_agg(message_id, ',' order by message_id) from actors.message_ids"));
+        Assert.Equal("1 2 days,2 2 days,5 12 days,5 2 days,9 12 days,9 2 days",
+            await ReadAsync(database, "select string_agg(message_id, ',' order by message_id) from actors.message_ids"));
         await ExecuteAsync(database, "update actors.workflows set status = 1, ended_at = now() - interval '2 days' where instance = 9");
         await Over(store, keepIds: TimeSpan.FromDays(7)).PassAsync(Cancel);
-        Assert.Equal("5 12 days,5 2 days", await ReadAsync(database, "select string_agg(message_id, ',' order by message_id) from actors.message_ids"));
+        Assert.Equal("5 12 days,5 2 days",
+            await ReadAsync(database, "select string_agg(message_id, ',' order by message_id) from actors.message_ids"));
     }
 
     [Fact]
@@ -132,12 +142,17 @@ public sealed class RetentionTests
     {
         await using var database = await TestDatabase.CreateAsync();
         await using var engine = await TestEngine.StartAsync(database.ConnectionString, actors => actors.AddWorkflow<Bulk>());
-        await ExecuteAsync(database, "insert into actors.inbox (instance, at, code, message_id, name) values (77, now(), (select code from actors.codes limit 1), 'late', 'mail')");
+        await ExecuteAsync(database,
+            "insert into actors.inbox (instance, at, code, message_id, name) values (77, now(), (select code from actors.codes limit 1), "
+            + "'late', 'mail')");
         using var stop = new CancellationTokenSource();
         var sweeping = new Sweeper(
-            engine.Engine.Context.Database, new PartitionSet(), engine.Engine.Context.Codes, new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
-            engine.Engine.WakeAsync, () => 0, () => [], engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance).RunAsync(stop.Token);
-        for (var watch = System.Diagnostics.Stopwatch.StartNew(); await ScalarAsync(database, "select count(*) from actors.inbox where undelivered") == 0;)
+            engine.Engine.Context.Database, new PartitionSet(), engine.Engine.Context.Codes,
+            new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
+            engine.Engine.WakeAsync, () => 0, () => [], engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance).RunAsync(
+                stop.Token);
+        for (var watch = System.Diagnostics.Stopwatch.StartNew(); await ScalarAsync(
+            database, "select count(*) from actors.inbox where undelivered") == 0;)
         {
             Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20));
             await Task.Delay(10, Cancel);
@@ -152,12 +167,16 @@ public sealed class RetentionTests
     {
         await using var database = await TestDatabase.CreateAsync();
         var left = new List<long>();
-        var probe = new StatementProbe { After = async name => left.AddRange(name == "delete ended" ? [await ScalarAsync(database, "select count(*) from actors.workflows")] : []) };
+        var probe = new StatementProbe { After = async name =>
+            left.AddRange(name == "delete ended" ? [await ScalarAsync(database, "select count(*) from actors.workflows")] : []) };
         await using var store = Connect(database, probe);
         await MakeAsync(database, 1, 20);
-        await ExecuteAsync(database, "update actors.workflows set position = 999 where instance = 10; insert into actors.journal (instance, at, position, seq, kind, name) select 10, now(), p, p, 1, 'step' from generate_series(3, 999) p");
+        await ExecuteAsync(database,
+            "update actors.workflows set position = 999 where instance = 10; insert into actors.journal (instance, at, position, seq, "
+            + "kind, name) select 10, now(), p, p, 1, 'step' from generate_series(3, 999) p");
         Assert.Equal(20, await Over(store, runs: 4, rows: 100).PassAsync(Cancel));
-        Assert.Equal(0L, await ScalarAsync(database, "select (select count(*) from actors.workflows) + (select count(*) from actors.journal)"));
+        Assert.Equal(0L, await ScalarAsync(
+            database, "select (select count(*) from actors.workflows) + (select count(*) from actors.journal)"));
         Assert.Equal([16, 12, 10, 6, 2, 0, 0], left); // The tenth, of a thousand rows, ends its batch.
     }
 
@@ -186,7 +205,8 @@ public sealed class RetentionTests
     {
         var partitions = new PartitionSet();
         partitions.Hold(0, partitions);
-        return new Retention(database, partitions, Day, keepIds ?? Day, NullLogger<Retention>.Instance) { BatchRuns = runs, BatchRows = rows };
+        return new Retention(
+            database, partitions, Day, keepIds ?? Day, NullLogger<Retention>.Instance) { BatchRuns = runs, BatchRows = rows };
     }
 
     /// <summary>Runs that ended two days ago, with three rows each.</summary>

@@ -86,7 +86,8 @@ public sealed class SweepCostTests
     public async Task A_letter_that_was_on_its_way_when_its_run_was_resumed_is_delivered()
     {
         await using var database = await TestDatabase.CreateAsync();
-        await using (var wrong = await database.ScriptAsync(w => { _ = w.Step("forgotten", step => Task.Delay(Timeout.Infinite, step.Cancellation)); return Task.FromResult(""); }))
+        await using (var wrong = await database.ScriptAsync(
+            w => { _ = w.Step("forgotten", step => Task.Delay(Timeout.Infinite, step.Cancellation)); return Task.FromResult(""); }))
         {
             await wrong.StartAsync("resumed");
             await Assert.ThrowsAsync<WorkflowSetAsideException>(() => wrong.ResultAsync<string>("resumed"));
@@ -122,7 +123,8 @@ public sealed class SweepCostTests
         {
             Parameters =
             {
-                new NpgsqlParameter<Guid> { TypedValue = database.Silo }, new NpgsqlParameter<TimeSpan> { TypedValue = TimeSpan.FromHours(1) },
+                new NpgsqlParameter<Guid> { TypedValue = database.Silo },
+                new NpgsqlParameter<TimeSpan> { TypedValue = TimeSpan.FromHours(1) },
                 new NpgsqlParameter<TimeSpan> { TypedValue = TimeSpan.FromSeconds(5) },
                 new NpgsqlParameter<short[]> { TypedValue = [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)] },
                 new NpgsqlParameter<int[]> { TypedValue = engine.Engine.Context.Codes.All }, new NpgsqlParameter<int> { TypedValue = 1000 },
@@ -136,7 +138,8 @@ public sealed class SweepCostTests
         }
 
         await using var read = new NpgsqlCommand(
-            "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_xact_user_tables where schemaname = 'actors' and relname <> 'silos'", connection);
+            "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_xact_user_tables where schemaname = 'actors' and "
+                + "relname <> 'silos'", connection);
         var rows = (long)(await read.ExecuteScalarAsync(Cancel))!;
         await transaction.CommitAsync(Cancel);
         return rows;

@@ -76,7 +76,9 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
         Assert.Equal("done by the owner", await owner.RunAsync("owner"));
         inBody.Open(); // The stale one's result comes now.
         await stale.LeftAsync("owner");
-        Assert.Equal("\"done by the owner\"", await ScalarAsync<string>("select j.payload::text from actors.journal j join actors.workflows w using (instance) where w.id = 'owner' and j.kind = 1"));
+        Assert.Equal("\"done by the owner\"",
+            await ScalarAsync<string>(
+            "select j.payload::text from actors.journal j join actors.workflows w using (instance) where w.id = 'owner' and j.kind = 1"));
     }
 
     [Fact]
@@ -168,7 +170,8 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
             lock (firsts)
             {
                 var text = $"{message.Key} {message.Id.Split(':')[1]} {RecordingSink.Text(message).Trim('"')}";
-                if (message.Workflow.Id.StartsWith("outbox-", StringComparison.Ordinal) && !firsts.Contains(text)) // The other tests' are delivered too.
+                // The other tests' are delivered too.
+                if (message.Workflow.Id.StartsWith("outbox-", StringComparison.Ordinal) && !firsts.Contains(text))
                 {
                     firsts.Add(text);
                 }
@@ -186,13 +189,15 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
         }
 
         Assert.Equal(
-            ["shared 1 a 1", "shared 2 a 2", "shared 3 a 3", "shared 4 a 4", "shared 1 b 1", "shared 2 b 2", "shared 3 b 3", "shared 4 b 4"],
+            ["shared 1 a 1", "shared 2 a 2", "shared 3 a 3", "shared 4 a 4", "shared 1 b 1", "shared 2 b 2", "shared 3 b 3",
+                "shared 4 b 4"],
             firsts.Where(text => text[0] == 's'));
         Assert.Equal([" 5 a 5", " 5 b 5"], firsts.Where(text => text[0] == ' ').Order());
         Assert.Equal(10, Ids(sink.Attempts));
 
         static int Ids(IEnumerable<OutboxMessage> messages) =>
-            messages.Where(message => message.Workflow.Id.StartsWith("outbox-", StringComparison.Ordinal)).Select(message => message.Id).Distinct().Count();
+            messages.Where(message => message.Workflow.Id.StartsWith("outbox-", StringComparison.Ordinal)).Select(
+                message => message.Id).Distinct().Count();
     }
 
     [Fact]
@@ -224,7 +229,8 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
         Assert.True((await engine.StartAsync("final", "third", StartPolicy.StartNew)).Started);
         Assert.Equal("third", await engine.ResultAsync<string>("final"));
         Assert.Equal("\"first\",\"third\"", await ScalarAsync<string>(
-            "select string_agg(j.payload::text, ',' order by w.instance) from actors.journal j join actors.workflows w using (instance) where w.id = 'final' and j.kind = 11"));
+            "select string_agg(j.payload::text, ',' order by w.instance) from actors.journal j join actors.workflows w using (instance) "
+                + "where w.id = 'final' and j.kind = 11"));
     }
 
     [Fact]
@@ -234,7 +240,8 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
         await Assert.ThrowsAsync<UnknownWorkflowTypeException>(() => engine.StartWorkflowAsync("bad", "NoSuchType", ""));
         Assert.Throws<InvalidWorkflowIdException>(() => new WorkflowId("line\nfeed"));
         await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.PokeAsync("bad", "a"));
-        var error = await Assert.ThrowsAsync<PayloadException>(() => engine.StartWorkflowAsync("bad", Scripted.Name, new { secret = "top secret" }));
+        var error = await Assert.ThrowsAsync<PayloadException>(
+            () => engine.StartWorkflowAsync("bad", Scripted.Name, new { secret = "top secret" }));
         Assert.Contains("'bad'", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("top secret", error.ToString(), StringComparison.Ordinal);
         Assert.Equal(0, await ScalarAsync<long>("select count(*) from actors.workflows where id = 'bad'"));
@@ -244,7 +251,8 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
     {
         await workflow.Transaction("pay", async tx =>
         {
-            await using var command = new NpgsqlCommand("insert into paid values ($1, 1)", tx.Connection) { Parameters = { new() { Value = workflow.Id.Id } } };
+            await using var command = new NpgsqlCommand(
+                "insert into paid values ($1, 1)", tx.Connection) { Parameters = { new() { Value = workflow.Id.Id } } };
             await command.ExecuteNonQueryAsync();
             tx.Publish("topic", "k", "paid");
         });

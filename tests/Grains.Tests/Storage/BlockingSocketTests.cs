@@ -81,7 +81,8 @@ public sealed class BlockingSocketTests(TestDatabase database) : IClassFixture<T
         var cut = own.CallAsync("select pg_sleep(60)");
         while (await Store.ScalarAsync<long>(
             database.DataSource,
-            $"select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'actors engine {store.Silo}' and wait_event = 'PgSleep'") == 0)
+            $"select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'actors engine {store.Silo}' and "
+                + $"wait_event = 'PgSleep'") == 0)
         {
         }
 
@@ -133,7 +134,8 @@ public sealed class BlockingSocketTests(TestDatabase database) : IClassFixture<T
 
             async void Call()
             {
-                var call = database.CommitGroupAsync(batch => batch.BatchCommands.Add(new NpgsqlBatchCommand(sql)), reader => Task.FromResult(true)).AsTask();
+                var call = database.CommitGroupAsync(
+                    batch => batch.BatchCommands.Add(new NpgsqlBatchCommand(sql)), reader => Task.FromResult(true)).AsTask();
                 var atOnce = call.IsCompleted;
                 try
                 {

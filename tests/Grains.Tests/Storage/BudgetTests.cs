@@ -72,7 +72,8 @@ public sealed class BudgetTests(TestDatabase database) : IClassFixture<TestDatab
         _trips.Clear();
         var payload = _engine.Engine.Context.Payloads.Write("two letters", $"input");
         await _engine.Engine.StartAsync(new WorkflowId("further"), new StartCall("Costs", payload, StartPolicy.StartNew, null, "request"));
-        Assert.Equal(["commit", "look", "find message", "commit"], _trips); // The id is taken, by whom, not by this request; then the start.
+        // The id is taken, by whom, not by this request; then the start.
+        Assert.Equal(["commit", "look", "find message", "commit"], _trips);
         _trips.Clear();
         await _engine.SendAsync("further", "letter", 3);
         Assert.Equal(["find message", "commit"], _trips);
@@ -133,7 +134,8 @@ public sealed class Costs : Workflow<string, int>
                     return Task.FromResult(1);
                 });
             case "three steps":
-                return await Step("a", _ => Task.FromResult(1)) + await Step("b", _ => Task.FromResult(1)) + await Step("c", _ => Task.FromResult(1));
+                return await Step("a", _ => Task.FromResult(1)) + await Step("b", _ => Task.FromResult(1)) + await Step(
+                    "c", _ => Task.FromResult(1));
             case "transaction":
                 return await Transaction("t", async tx =>
                 {

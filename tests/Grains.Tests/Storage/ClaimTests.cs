@@ -238,7 +238,8 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
     {
         var connection = new NpgsqlConnection(database.ConnectionString + ";Pooling=false");
         await connection.OpenAsync(Cancel);
-        await using var command = new NpgsqlCommand($"begin; select 1 from actors.workflows where instance = {run.Instance} for update", connection);
+        await using var command = new NpgsqlCommand(
+            $"begin; select 1 from actors.workflows where instance = {run.Instance} for update", connection);
         await command.ExecuteNonQueryAsync(Cancel);
         return connection;
     }

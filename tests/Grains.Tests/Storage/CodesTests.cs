@@ -24,7 +24,8 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
 
         var error = await Assert.ThrowsAsync<WorkflowNameTakenException>(
             () => TestEngine.StartAsync(own.ConnectionString, actors => actors.AddWorkflow<Stock.Import>()));
-        Assert.Contains("'Import' belongs to the contract Actors.Grains.Tests.Storage.Sales+Import", error.Message, StringComparison.Ordinal);
+        Assert.Contains("'Import' belongs to the contract Actors.Grains.Tests.Storage.Sales+Import", error.Message,
+            StringComparison.Ordinal);
         Assert.Contains("Stock+Import", error.Message, StringComparison.Ordinal);
         Assert.Contains("[WorkflowName]", error.Message, StringComparison.Ordinal);
     }
@@ -49,7 +50,8 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         await Codes(connections, new DeclaredCode("Either way", ["New", "Old"], "")).RegisterAsync();
         await Codes(connections, new DeclaredCode("Either way", ["Old"], "")).RegisterAsync();
         await Codes(connections, new DeclaredCode("Either way", ["Newest", "New"], "")).RegisterAsync();
-        await Assert.ThrowsAsync<WorkflowNameTakenException>(() => Codes(connections, new DeclaredCode("Either way", ["Strange"], "")).RegisterAsync());
+        await Assert.ThrowsAsync<WorkflowNameTakenException>(
+            () => Codes(connections, new DeclaredCode("Either way", ["Strange"], "")).RegisterAsync());
     }
 
     [Fact]
@@ -60,19 +62,24 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         var payload = new Payload("1"u8.ToArray());
         var request = new StartCall("Import", payload, StartPolicy.Attach, null) { Contracts = ["Elsewhere.IImport"] };
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.StartAsync(new WorkflowId("foreign"), request));
-        Assert.True((await sales.Engine.StartAsync(new WorkflowId("moved caller"), request with { Contracts = ["New.IImport", typeof(Sales.Import).FullName!] })).Started);
+        Assert.True((await sales.Engine.StartAsync(
+            new WorkflowId("moved caller"), request with { Contracts = ["New.IImport", typeof(Sales.Import).FullName!] })).Started);
 
         var moved = new WorkflowId("moved caller");
-        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.SignalAsync(moved, new SignalCall("go", true, payload, "m") { Contracts = ["Elsewhere.IImport"] }));
-        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => sales.Engine.QueryAsync(moved, new QueryCall("Count", payload) { Contracts = ["Elsewhere.IImport"] }));
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
-            () => sales.Engine.ResultAsync(moved, new ResultCall("Import") { Limit = TimeSpan.FromSeconds(1), Contracts = ["Elsewhere.IImport"] }));
+            () => sales.Engine.SignalAsync(moved, new SignalCall("go", true, payload, "m") { Contracts = ["Elsewhere.IImport"] }));
+        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
+            () => sales.Engine.QueryAsync(moved, new QueryCall("Count", payload) { Contracts = ["Elsewhere.IImport"] }));
+        await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
+            () => sales.Engine.ResultAsync(
+                moved, new ResultCall("Import") { Limit = TimeSpan.FromSeconds(1), Contracts = ["Elsewhere.IImport"] }));
 
         var client = new WorkflowClient(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1));
         await using var connection = await own.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(TestContext.Current.CancellationToken);
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
-            () => client.StartManyAsync<IImport, int>([KeyValuePair.Create("many", 1)], transaction, cancellation: TestContext.Current.CancellationToken));
+            () => client.StartManyAsync<IImport,
+            int>([KeyValuePair.Create("many", 1)], transaction, cancellation: TestContext.Current.CancellationToken));
         await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
             () => client.Get<IImport>("foreign").StartAsync(1, transaction, TestContext.Current.CancellationToken));
     }
@@ -85,7 +92,8 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         await sales.StartWorkflowAsync("mailed", "Import", 20);
         await sales.Engine.ReleaseAsync(new WorkflowId("mailed"));
         await using var lacking = await TestEngine.StartAsync(own.ConnectionString, actors => actors.AddWorkflow<Cluster.Counting>());
-        SignalCall Go(string value, string contract) => new("go", true, new Payload(Encoding.UTF8.GetBytes(value)), value) { Contracts = [contract] };
+        SignalCall Go(string value, string contract) =>
+            new("go", true, new Payload(Encoding.UTF8.GetBytes(value)), value) { Contracts = [contract] };
 
         var error = await Assert.ThrowsAsync<WorkflowTypeMismatchException>(
             () => lacking.Engine.SignalAsync(new WorkflowId("mailed"), Go("100", "Elsewhere.IImport")));
@@ -100,7 +108,8 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
         await database.ExecuteAsync("select actors.start_workflow('default', 'from SQL', 'Named', '1')");
         await using var connections = Connect();
         await Codes(connections, new DeclaredCode("Named", ["A.INamed"], "")).RegisterAsync();
-        await Assert.ThrowsAsync<WorkflowNameTakenException>(() => Codes(connections, new DeclaredCode("Named", ["B.INamed"], "")).RegisterAsync());
+        await Assert.ThrowsAsync<WorkflowNameTakenException>(
+            () => Codes(connections, new DeclaredCode("Named", ["B.INamed"], "")).RegisterAsync());
         Assert.Equal("A.INamed", await database.ScalarAsync<string>("select contracts[1] from actors.codes where type = 'Named'"));
     }
 
@@ -146,9 +155,11 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
     public async Task The_first_caller_who_names_its_contract_keeps_the_name_for_it()
     {
         await database.ExecuteAsync("select actors.start_workflow('default', 'theirs', 'Callers', '1')");
-        await database.ExecuteAsync("select actors.start_workflow('default', 'theirs', 'Callers', '1', contracts => array['Sales.ICallers'])");
+        await database.ExecuteAsync(
+            "select actors.start_workflow('default', 'theirs', 'Callers', '1', contracts => array['Sales.ICallers'])");
         await using var connections = Connect();
-        await Assert.ThrowsAsync<WorkflowNameTakenException>(() => Codes(connections, new DeclaredCode("Callers", ["Stock.ICallers"], "")).RegisterAsync());
+        await Assert.ThrowsAsync<WorkflowNameTakenException>(
+            () => Codes(connections, new DeclaredCode("Callers", ["Stock.ICallers"], "")).RegisterAsync());
         await Codes(connections, new DeclaredCode("Callers", ["Sales.ICallers"], "")).RegisterAsync();
     }
 
@@ -170,14 +181,16 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
     private static async Task<NpgsqlTransaction> NameAsync(NpgsqlConnection caller, string type)
     {
         var transaction = await caller.BeginTransactionAsync(TestContext.Current.CancellationToken);
-        await using var start = new NpgsqlCommand($"select actors.start_workflow('default', 'of {type}', '{type}', '1')", caller, transaction);
+        await using var start = new NpgsqlCommand(
+            $"select actors.start_workflow('default', 'of {type}', '{type}', '1')", caller, transaction);
         await start.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         return transaction;
     }
 
     private EngineDatabase Connect() => new(database.ConnectionString, Guid.NewGuid(), 2, TimeSpan.FromMinutes(1), new StatementProbe());
 
-    private static Codes Codes(EngineDatabase connections, params DeclaredCode[] declared) => new(connections, declared, NullLogger<Codes>.Instance);
+    private static Codes Codes(EngineDatabase connections, params DeclaredCode[] declared) =>
+        new(connections, declared, NullLogger<Codes>.Instance);
 }
 
 public interface IImport : IWorkflow<int, int>;

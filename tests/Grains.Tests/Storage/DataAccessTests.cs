@@ -37,7 +37,8 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         Assert.False(error.IsTransient);
         Assert.Contains(says, error.Message, StringComparison.Ordinal);
         Assert.Contains($"{settings.Host}:{settings.Port}", error.Message, StringComparison.Ordinal);
-        Assert.DoesNotContain(new NpgsqlConnectionStringBuilder(database.ConnectionString).Password!, error.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            new NpgsqlConnectionStringBuilder(database.ConnectionString).Password!, error.ToString(), StringComparison.Ordinal);
         Assert.False(await database.ScalarAsync<bool>("select to_regnamespace('actors') is not null"));
     }
 
@@ -51,7 +52,8 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         var waits = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var host = Build(settings.ConnectionString, new Listener(waits));
         var started = host.StartAsync(Cancel);
-        Assert.Contains($"Postgres at 127.0.0.1:{port} cannot be reached", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
+        Assert.Contains($"Postgres at 127.0.0.1:{port} cannot be reached", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel),
+            StringComparison.Ordinal);
         Assert.False(started.IsCompleted);
 
         await using var proxy = new CutProxy(empty.ConnectionString, port);
@@ -69,7 +71,8 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         using var host = Build($"{database.ConnectionString};Options=-c default_transaction_read_only=on", new Listener(waits));
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
         var started = host.StartAsync(patience.Token);
-        Assert.Contains("default_transaction_read_only is on", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
+        Assert.Contains("default_transaction_read_only is on", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel),
+            StringComparison.Ordinal);
         await patience.CancelAsync();
         await Assert.ThrowsAnyAsync<Exception>(() => started);
     }
@@ -80,10 +83,13 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         var role = $"crowded_{Guid.NewGuid():n}";
         await database.ExecuteAsync($"create role {role} login password 'crowded' connection limit 0");
         var waits = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var host = Build(new NpgsqlConnectionStringBuilder(database.ConnectionString) { Username = role, Password = "crowded" }.ConnectionString, new Listener(waits));
+        using var host = Build(
+            new NpgsqlConnectionStringBuilder(database.ConnectionString) { Username = role, Password = "crowded" }.ConnectionString,
+            new Listener(waits));
         using var patience = new CancellationTokenSource();
         var started = host.StartAsync(patience.Token);
-        Assert.Contains($"no connection left for user '{role}'", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
+        Assert.Contains($"no connection left for user '{role}'", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel),
+            StringComparison.Ordinal);
         await patience.CancelAsync();
         var error = await Assert.ThrowsAsync<DatabaseAccessException>(() => started.WaitAsync(TimeSpan.FromSeconds(20), Cancel));
         Assert.Contains("too many connections for role", error.Message, StringComparison.Ordinal);
@@ -117,7 +123,8 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         using var taker = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
         taker.Start();
         var port = ((System.Net.IPEndPoint)taker.LocalEndpoint).Port;
-        using var host = Build(database.ConnectionString, cluster: cluster => typeof(ActorsClusterOptions).GetProperty(option)!.SetValue(cluster, port));
+        using var host = Build(
+            database.ConnectionString, cluster: cluster => typeof(ActorsClusterOptions).GetProperty(option)!.SetValue(cluster, port));
         var error = await Assert.ThrowsAsync<SiloPortException>(() => host.StartAsync(Cancel));
         Assert.Contains($"127.0.0.1:{port}", error.Message, StringComparison.Ordinal);
         Assert.Contains(option, error.Message, StringComparison.Ordinal);
@@ -126,7 +133,8 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
     [Fact]
     public void An_address_that_is_none_is_named_with_its_option() => Assert.StartsWith(
         "AdvertisedAddress: 'silo-1'",
-        Assert.Throws<System.ComponentModel.DataAnnotations.ValidationException>(() => Build(database.ConnectionString, cluster: cluster => cluster.AdvertisedAddress = "silo-1")).Message,
+        Assert.Throws<System.ComponentModel.DataAnnotations.ValidationException>(
+            () => Build(database.ConnectionString, cluster: cluster => cluster.AdvertisedAddress = "silo-1")).Message,
         StringComparison.Ordinal);
 
     [Theory]
@@ -138,11 +146,13 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
     {
         var settings = new NpgsqlConnectionStringBuilder(database.ConnectionString) { [key] = value };
         using var host = Client(settings.ConnectionString);
-        var error = await Assert.ThrowsAsync<DatabaseAccessException>(() => host.StartAsync(Cancel).WaitAsync(TimeSpan.FromSeconds(20), Cancel));
+        var error = await Assert.ThrowsAsync<DatabaseAccessException>(
+            () => host.StartAsync(Cancel).WaitAsync(TimeSpan.FromSeconds(20), Cancel));
         Assert.False(error.IsTransient);
         Assert.Contains(says, error.Message, StringComparison.Ordinal);
         Assert.Contains($"{settings.Host}:{settings.Port}", error.Message, StringComparison.Ordinal);
-        Assert.DoesNotContain(new NpgsqlConnectionStringBuilder(database.ConnectionString).Password!, error.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            new NpgsqlConnectionStringBuilder(database.ConnectionString).Password!, error.ToString(), StringComparison.Ordinal);
     }
 
     [OnlyInAll]
@@ -157,7 +167,8 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         var waits = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var client = Client(settings.ConnectionString, new Listener(waits));
         var started = client.StartAsync(Cancel);
-        Assert.Contains("No connection to the silos yet", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
+        Assert.Contains("No connection to the silos yet", await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel),
+            StringComparison.Ordinal);
         Assert.False(started.IsCompleted);
 
         await using var proxy = new CutProxy(empty.ConnectionString, port);
@@ -186,7 +197,8 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
         var warned = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var host = Build(server.ConnectionString, new Listener(warned));
         await host.StartAsync(Cancel);
-        Assert.StartsWith("Postgres runs with full_page_writes = off", await warned.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel), StringComparison.Ordinal);
+        Assert.StartsWith("Postgres runs with full_page_writes = off", await warned.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel),
+            StringComparison.Ordinal);
         await host.StopAsync(Cancel);
     }
 
@@ -223,7 +235,8 @@ public sealed class DataAccessTests(FreshDatabase database) : IClassFixture<Fres
 
     private sealed class Listener(TaskCompletionSource<string> waits) : ILoggerProvider, ILogger
     {
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
             if (eventId.Id is 631 or 633 or 641)
             {

@@ -43,7 +43,8 @@ public sealed class DurabilityTests : IAsyncLifetime
     public async Task Every_commit_that_is_acknowledged_waits_for_the_disk(string whose, string set, string expected)
     {
         await _database.ExecuteAsync($"alter {string.Format(null, whose, _role, _database.Name)} set synchronous_commit = {set}");
-        var connectionString = new NpgsqlConnectionStringBuilder(_database.ConnectionString) { Username = _role, Password = "careless" }.ConnectionString;
+        var connectionString = new NpgsqlConnectionStringBuilder(
+            _database.ConnectionString) { Username = _role, Password = "careless" }.ConnectionString;
         await using (var engine = await StartAsync(connectionString, body: null))
         {
             await Task.WhenAll(Enumerable.Range(0, 40).Select(i => engine.RunAsync($"run-{i}")));

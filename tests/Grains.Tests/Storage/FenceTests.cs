@@ -12,7 +12,8 @@ namespace Actors.Grains.Tests.Storage;
 public sealed class FenceTests(TestDatabase database) : IClassFixture<TestDatabase>
 {
     public static TheoryData<string, bool> Cases => new MatrixTheoryData<string, bool>(
-        ["stale epoch", "future epoch", "stale position", "future position", "other owner", "released", "ended", "set aside", "early"], [false, true]);
+        ["stale epoch", "future epoch", "stale position", "future position", "other owner", "released", "ended", "set aside", "early"],
+        [false, true]);
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -33,7 +34,8 @@ public sealed class FenceTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Equal((stale, inTransaction) switch { ("early", true) => "Unmoved", ("early", false) => "Early", _ => "Fenced" }, outcome);
         var after = await Store.AllOfAsync(database.DataSource, run.Instance);
         // A Transaction's entry is resolved under a raised epoch; nothing else changes.
-        Assert.Equal(inTransaction ? Regex.Replace(before, "\"epoch\": .", "") : before, inTransaction ? Regex.Replace(after, "\"epoch\": .", "") : after);
+        Assert.Equal(inTransaction ? Regex.Replace(before, "\"epoch\": .", "") : before, inTransaction
+            ? Regex.Replace(after, "\"epoch\": .", "") : after);
         Assert.Equal(0L, await Store.ScalarAsync<long>(database.DataSource, $"select count(*) from business where note = '{id}'"));
     }
 
@@ -55,7 +57,8 @@ public sealed class FenceTests(TestDatabase database) : IClassFixture<TestDataba
             Assert.Equal(pair.Second == stale ? CommitOutcome.Fenced : CommitOutcome.Committed, pair.First.Outcome));
         Assert.Equal(before, await Store.AllOfAsync(database.DataSource, stale.Instance));
         // The blocked one and its resolution, the group, its resolution, and the group without the offender.
-        Assert.Equal(["commit", "resolve", "commit", "resolve", "commit"], store.RoundTrips.Where(name => name != "take instances").TakeLast(5));
+        Assert.Equal(["commit", "resolve", "commit", "resolve", "commit"],
+            store.RoundTrips.Where(name => name != "take instances").TakeLast(5));
     }
 
     private static async Task<Entry> StaleAsync(Store store, Store other, Start run, string stale)
@@ -105,7 +108,8 @@ public sealed class FenceTests(TestDatabase database) : IClassFixture<TestDataba
     {
         await using var transaction = await TransactionCommit.BeginAsync(
             store.Database, store.Journal, IsolationLevel.ReadCommitted, TestContext.Current.CancellationToken);
-        await using var insert = new NpgsqlCommand("insert into business values ($1)", transaction.Connection) { Parameters = { new() { Value = note } } };
+        await using var insert = new NpgsqlCommand(
+            "insert into business values ($1)", transaction.Connection) { Parameters = { new() { Value = note } } };
         await insert.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         return (await transaction.CommitAsync(entry)).Outcome.ToString();
     }

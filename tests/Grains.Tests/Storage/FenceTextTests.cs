@@ -26,14 +26,16 @@ public sealed class FenceTextTests(TestDatabase database) : IClassFixture<TestDa
         ("a timer that is not", "", entry => entry.NotBefore = DateTimeOffset.UtcNow.AddHours(1), false),
         ("a letter, and no end", Letter, _ => { }, true),
         ("a letter before its end", Letter, Ends, false),
-        ("an undelivered letter before its end", $"{Letter}; update actors.inbox set undelivered = true where instance = {{0}}", Ends, true),
+        ("an undelivered letter before its end", $"{Letter}; update actors.inbox set undelivered = true where instance = {{0}}", Ends,
+            true),
         ("its end", "", Ends, true),
         ("set aside by it", "", entry => (entry.Status, entry.Leaves) = (WorkflowStatus.SetAside, true), true),
         ("deleted", "delete from actors.workflows where instance = {0}", _ => { }, false),
     ];
 
     private const string Letter =
-        "insert into actors.inbox (instance, at, code, message_id, name) select instance, now(), code, 'm', 'mail' from actors.workflows where instance = {0}";
+        "insert into actors.inbox (instance, at, code, message_id, name) select instance, now(), code, 'm', 'mail' from actors.workflows "
+            + "where instance = {0}";
 
     public static TheoryData<string, string> All => [.. from way in Ways from one in Cases select (way, one.Name)];
 
@@ -54,7 +56,8 @@ public sealed class FenceTextTests(TestDatabase database) : IClassFixture<TestDa
         change(entry);
         if (sql.Length > 0)
         {
-            await Store.ExecuteAsync(database.DataSource, string.Format(System.Globalization.CultureInfo.InvariantCulture, sql, run.Instance));
+            await Store.ExecuteAsync(
+                database.DataSource, string.Format(System.Globalization.CultureInfo.InvariantCulture, sql, run.Instance));
         }
 
         await using var connection = await store.Database.Engine.OpenConnectionAsync(TestContext.Current.CancellationToken);
@@ -65,7 +68,8 @@ public sealed class FenceTextTests(TestDatabase database) : IClassFixture<TestDa
         Assert.Equal(passes ? null : "AC001", (error as PostgresException)?.SqlState);
         Assert.Equal(passes, error is null);
         var written = await Store.ScalarAsync<long>(
-            database.DataSource, $"select count(*) from actors.journal where position > 0 and instance in ({string.Join(", ", entries.Select(one => one.Instance))})");
+            database.DataSource, $"select count(*) from actors.journal where position > 0 and instance in "
+                + $"({string.Join(", ", entries.Select(one => one.Instance))})");
         Assert.Equal(passes ? entries.Sum(one => one.Rows.Count) : 0, written);
     }
 

@@ -69,7 +69,8 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         entries[4] = await OffendAsync(entries[4], offence, runs[4]);
         var replies = await Task.WhenAll(await _store.TogetherAsync(entries)).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
 
-        Assert.All(replies.Select((reply, i) => (reply, i)), r => Assert.Equal(r.i == 4 ? outcome : "Committed", r.reply.Outcome.ToString()));
+        Assert.All(replies.Select((reply, i) => (reply, i)), r =>
+            Assert.Equal(r.i == 4 ? outcome : "Committed", r.reply.Outcome.ToString()));
         Assert.Equal(outcome is "Rejected", replies[4].Error is not null);
         if (outcome is "Early" or "Letters")
         {
@@ -88,7 +89,8 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         var run = Assert.Single(await StartAsync("end", 1));
         await using var blocker = new NpgsqlConnection(database.ConnectionString + ";Pooling=false");
         await blocker.OpenAsync(Cancel);
-        await using (var take = new NpgsqlCommand($"begin; select from actors.workflows where instance = {run.Instance} for update", blocker))
+        await using (var take = new NpgsqlCommand(
+            $"begin; select from actors.workflows where instance = {run.Instance} for update", blocker))
         {
             await take.ExecuteNonQueryAsync(Cancel);
         }
@@ -115,7 +117,8 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         held.Release();
         Assert.Equal(CommitOutcome.Fenced, (await blocker).Outcome);
         Assert.Equal(3, (await Task.WhenAll(replies)).Count(reply => reply.Outcome == CommitOutcome.Committed));
-        Assert.Equal(3L, await Store.ScalarAsync<long>(database.DataSource, "select count(*) from actors.workflows where id like 'same %'"));
+        Assert.Equal(3L, await Store.ScalarAsync<long>(
+            database.DataSource, "select count(*) from actors.workflows where id like 'same %'"));
     }
 
     [Fact]
@@ -131,7 +134,8 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
             Assert.Equal(100, replies.Count(reply => reply.Outcome == CommitOutcome.Committed));
         }
 
-        Assert.Equal(0L, await Store.ScalarAsync<long>(database.DataSource, "select deadlocks from pg_stat_database where datname = current_database()"));
+        Assert.Equal(0L, await Store.ScalarAsync<long>(
+            database.DataSource, "select deadlocks from pg_stat_database where datname = current_database()"));
     }
 
     [Fact]
@@ -162,7 +166,8 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         entry.WakesOthers = true;
         new CommitBatch([], [entry], Guid.NewGuid()).Write(batch);
         Assert.Equal(
-            new[] { "clear_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers", "ask_to_wake" }.Select(SqlText.ForOne),
+            new[] { "clear_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers",
+                "ask_to_wake" }.Select(SqlText.ForOne),
             Store.Texts(batch));
 
         entry.Rows.Add(new JournalRow(JournalKind.TimerSet, 2, "sleep", default));
@@ -197,7 +202,8 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
             case "unique violation":
                 await Store.ExecuteAsync(
                     database.DataSource,
-                    $"insert into actors.journal (instance, at, position, seq, kind, name) values ({run.Instance}, now(), 1, 1, 1, 'not mine')");
+                    $"insert into actors.journal (instance, at, position, seq, kind, name) values ({run.Instance}, now(), 1, 1, 1, 'not "
+                        + $"mine')");
                 break;
             case "trigger":
                 await Store.ExecuteAsync(database.DataSource, $"""

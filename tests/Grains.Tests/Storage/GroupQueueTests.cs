@@ -53,7 +53,8 @@ public sealed class GroupQueueTests
 
                 return answer;
             case "late":
-                return queue.TakeLate(TimeSpan.FromMilliseconds(number), out var again) is { } late ? $"begins {late.Count}" : again ? "watched" : "waits";
+                return queue.TakeLate(TimeSpan.FromMilliseconds(number), out var again) is { } late ? $"begins {late.Count}" : again
+                    ? "watched" : "waits";
             case "expect":
                 queue.Expect(number);
                 return "none";

@@ -14,7 +14,8 @@ public sealed class IdentityTests(TestDatabase database) : IClassFixture<TestDat
     {
         var random = new Random(20);
         var numbers = Enumerable.Range(0, 5_000).Select(_ => random.NextInt64(long.MinValue, long.MaxValue)).Append(0).Append(-1).ToArray();
-        await using var command = database.DataSource.CreateCommand("select array_agg(actors.partition_of(n) order by place) from unnest($1) with ordinality k (n, place)");
+        await using var command = database.DataSource.CreateCommand(
+            "select array_agg(actors.partition_of(n) order by place) from unnest($1) with ordinality k (n, place)");
         command.Parameters.Add(new NpgsqlParameter { Value = numbers });
         Assert.Equal(numbers.Select(Partition.Of), (short[])(await command.ExecuteScalarAsync())!);
     }

@@ -28,14 +28,16 @@ public sealed class LockTests(TestDatabase database) : IAsyncLifetime, IClassFix
         {
             "start" => $"select actors.start_workflow('default', '{held} 50', '{Store.Type}', '1')",
             "row" => $"select from actors.workflows where instance = {runs[50].Instance} for update",
-            _ => $"insert into actors.message_ids (workflow, instance, at, position, kind, message_id) values ({runs[50].Workflow}, {runs[50].Instance}, now(), 1, 0, 'm')",
+            _ => $"insert into actors.message_ids (workflow, instance, at, position, kind, message_id) values ({runs[50].Workflow}, "
+                + $"{runs[50].Instance}, now(), 1, 0, 'm')",
         });
         var (starts, entries) = await TogetherAsync(held, 200, runs);
         var waits = held == "start" ? starts[50] : entries[50];
 
         await Task.WhenAll(starts.Concat(entries).Where(reply => reply != waits)).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
         Assert.False(waits.IsCompleted); // The transaction is open.
-        Assert.All(starts.Concat(entries).Where(reply => reply != waits), reply => Assert.Equal(CommitOutcome.Committed, reply.Result.Outcome));
+        Assert.All(starts.Concat(entries).Where(reply => reply != waits), reply =>
+            Assert.Equal(CommitOutcome.Committed, reply.Result.Outcome));
         Assert.Equal(CommitOutcome.Committed, (await _store.CommitAsync(Store.Entry(runs[0], position: 1))).Outcome); // The slots are free.
 
         await other.DisposeAsync(); // Rolled back.
@@ -45,7 +47,8 @@ public sealed class LockTests(TestDatabase database) : IAsyncLifetime, IClassFix
     [Fact]
     public async Task Many_that_wait_harm_nobody_else()
     {
-        await using var other = await OpenAsync($"select actors.start_workflow('default', 'many ' || n, '{Store.Type}', '1') from generate_series(0, 39) n");
+        await using var other = await OpenAsync(
+            $"select actors.start_workflow('default', 'many ' || n, '{Store.Type}', '1') from generate_series(0, 39) n");
         var (starts, _) = await TogetherAsync("many", 200, []);
         await Task.WhenAll(starts[40..]).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
         Assert.All(starts[..40], reply => Assert.False(reply.IsCompleted));
@@ -54,7 +57,8 @@ public sealed class LockTests(TestDatabase database) : IAsyncLifetime, IClassFix
             await commit.ExecuteNonQueryAsync(Cancel);
         }
 
-        Assert.All(await Task.WhenAll(starts[..40]).WaitAsync(TimeSpan.FromSeconds(60), Cancel), reply => Assert.Equal(CommitOutcome.Fenced, reply.Outcome));
+        Assert.All(await Task.WhenAll(starts[..40]).WaitAsync(TimeSpan.FromSeconds(60), Cancel), reply =>
+            Assert.Equal(CommitOutcome.Fenced, reply.Outcome));
     }
 
     [Fact]
@@ -77,7 +81,8 @@ public sealed class LockTests(TestDatabase database) : IAsyncLifetime, IClassFix
         var sent = _store.RoundTrips.Count(name => name == "commit");
         Assert.InRange(sent, 1, 100); // Not one by one.
         await other.DisposeAsync();
-        Assert.All(await Task.WhenAll(replies).WaitAsync(TimeSpan.FromSeconds(60), Cancel), reply => Assert.Equal(CommitOutcome.Committed, reply.Outcome));
+        Assert.All(await Task.WhenAll(replies).WaitAsync(TimeSpan.FromSeconds(60), Cancel), reply =>
+            Assert.Equal(CommitOutcome.Committed, reply.Outcome));
         Assert.True(waited.Elapsed < TimeSpan.FromSeconds(60));
     }
 

@@ -154,8 +154,10 @@ public sealed class MigratorTests : IAsyncLifetime
         await _database.ExecuteAsync($"create database {name} encoding '{encoding}' locale 'C' template template0");
         try
         {
-            await using var other = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(_database.ConnectionString) { Database = name, Pooling = false });
-            foreach (var open in new Func<Task>[] { () => Migrator.MigrateAsync(other, Cancellation), () => Migrator.CheckAsync(other, Cancellation) })
+            await using var other = NpgsqlDataSource.Create(
+                new NpgsqlConnectionStringBuilder(_database.ConnectionString) { Database = name, Pooling = false });
+            foreach (var open in new Func<Task>[] { () => Migrator.MigrateAsync(other, Cancellation), () =>
+                Migrator.CheckAsync(other, Cancellation) })
             {
                 var error = await Assert.ThrowsAsync<DatabaseEncodingException>(open);
                 Assert.Equal(encoding, error.Encoding);

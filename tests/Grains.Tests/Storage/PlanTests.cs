@@ -79,7 +79,8 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
                 await AssertPlansAsync(fresh, $"{what}, not analyzed");
             }
 
-            await Store.ExecuteAsync(database.DataSource, "analyze actors.workflows, actors.journal, actors.timers, actors.inbox, actors.outbox, actors.silos");
+            await Store.ExecuteAsync(
+                database.DataSource, "analyze actors.workflows, actors.journal, actors.timers, actors.inbox, actors.outbox, actors.silos");
             await AssertPlansAsync(kept, what);
         }
     }
@@ -109,7 +110,9 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         await using var connection = await store.Database.Engine.OpenConnectionAsync();
         if (plannedWhileEmpty)
         {
-            await Store.ExecuteAsync(own.DataSource, "insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code) values (1, 1, now(), gen_random_uuid(), 1, 0, 0, 'default', 'one', actors.code_of('T'))");
+            await Store.ExecuteAsync(
+                own.DataSource, "insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, "
+                + "id, code) values (1, 1, now(), gen_random_uuid(), 1, 0, 0, 'default', 'one', actors.code_of('T'))");
             Assert.Equal(KeysOfAnEnd, await ScansAsync(connection, instance: 1, position: 0));
         }
 
@@ -133,9 +136,11 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
 
         await using var transaction = await connection.BeginTransactionAsync();
         await using var commit = new NpgsqlCommand(
-            $"select actors.commit_transition(20001, '{owner}', 1, 2, 0::smallint, false, null, 3, 1::smallint, 0, 'step', null, '1', null, null, null, null, null, null, null)", connection);
+            $"select actors.commit_transition(20001, '{owner}', 1, 2, 0::smallint, false, null, 3, 1::smallint, 0, 'step', null, '1', "
+                + $"null, null, null, null, null, null, null)", connection);
         await commit.ExecuteNonQueryAsync();
-        await using var read = new NpgsqlCommand("select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'workflows'", connection);
+        await using var read = new NpgsqlCommand(
+            "select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'workflows'", connection);
         Assert.InRange((long)(await read.ExecuteScalarAsync())!, 1, 3);
     }
 
@@ -143,10 +148,12 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
     private static async Task<string> ScansAsync(NpgsqlConnection connection, long instance, int position)
     {
         await using var transaction = await connection.BeginTransactionAsync();
-        await using var own = new NpgsqlCommand($"update actors.workflows set owner = gen_random_uuid(), status = 0 where instance = {instance} returning owner", connection);
+        await using var own = new NpgsqlCommand(
+            $"update actors.workflows set owner = gen_random_uuid(), status = 0 where instance = {instance} returning owner", connection);
         var owner = (Guid)(await own.ExecuteScalarAsync())!;
         await using var commit = new NpgsqlCommand(
-            $"select actors.commit_transition({instance}, '{owner}', 1, {position}, 1::smallint, true, now(), 0, 10::smallint, 1, 'T', null, '1', null, 1, 'hook', 'topic', 'key', '1', null)", connection);
+            $"select actors.commit_transition({instance}, '{owner}', 1, {position}, 1::smallint, true, now(), 0, 10::smallint, 1, 'T', "
+                + $"null, '1', null, 1, 'hook', 'topic', 'key', '1', null)", connection);
         await commit.ExecuteNonQueryAsync();
         await using var scans = new NpgsqlCommand(
             """
@@ -183,7 +190,8 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
                 }
             }
 
-            var scans = lines.Select(line => IndexScan().Match(line)).Where(scan => scan.Success).Select(scan => scan.Groups["index"].Value);
+            var scans = lines.Select(line => IndexScan().Match(line)).Where(scan => scan.Success).Select(
+                scan => scan.Groups["index"].Value);
             var used = string.Join(' ', scans.Distinct().Order(StringComparer.Ordinal));
             if (used != indexes)
             {

@@ -43,7 +43,8 @@ public sealed class PostgresRestartTests : IAsyncLifetime
         await _own.StopAsync(Cancel);
         Assert.Equal(_server, await _own.StartAsync(cancellation: Cancel));
         await CommitsAsync(stepped, 20);
-        using (var postmaster = Process.GetProcessById(int.Parse(File.ReadLines(Path.Combine(_server.Folder!, "data", "postmaster.pid")).First())))
+        using (var postmaster = Process.GetProcessById(
+            int.Parse(File.ReadLines(Path.Combine(_server.Folder!, "data", "postmaster.pid")).First())))
         {
             postmaster.Kill();
             await postmaster.WaitForExitAsync(Cancel);
@@ -76,7 +77,8 @@ public sealed class Alternating : Workflow<string, int>
             var note = $"{input} {i}";
             done += await Transaction("insert", async tx =>
             {
-                await using var command = new NpgsqlCommand("insert into business values ($1)", tx.Connection) { Parameters = { new() { Value = note } } };
+                await using var command = new NpgsqlCommand(
+                    "insert into business values ($1)", tx.Connection) { Parameters = { new() { Value = note } } };
                 return await command.ExecuteNonQueryAsync(tx.Cancellation);
             });
             await Step("rest", _ => Task.FromResult(i));

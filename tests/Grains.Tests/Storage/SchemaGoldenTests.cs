@@ -37,6 +37,8 @@ public sealed class SchemaGoldenTests(TestDatabase database) : IClassFixture<Tes
             await File.WriteAllTextAsync(file, schema);
         }
 
-        Assert.True(await File.ReadAllTextAsync(file) == schema, "The schema differs from tests/Grains.Tests/Golden/schema.txt: run this test with ACTORS_GOLDEN=rewrite, and review the file's change.");
+        Assert.True(await File.ReadAllTextAsync(file) == schema,
+            "The schema differs from tests/Grains.Tests/Golden/schema.txt: run this test with ACTORS_GOLDEN=rewrite, and review the file's "
+            + "change.");
     }
 }

@@ -59,7 +59,8 @@ public sealed class SilenceTests(TestDatabase database) : IClassFixture<TestData
         if (statement == "commit") // The other one may be long by what users put into it.
         {
             Assert.StartsWith("Postgres has not answered 'commit' for ", silence, StringComparison.Ordinal);
-            Assert.Contains(lines.Of(typeof(EngineWatch).FullName!), line => line.StartsWith("Postgres has not answered 'commit'", StringComparison.Ordinal));
+            Assert.Contains(lines.Of(typeof(EngineWatch).FullName!), line =>
+                line.StartsWith("Postgres has not answered 'commit'", StringComparison.Ordinal));
         }
 
         Assert.Null(engine.Engine.Context.Database.Probe.Silence);
@@ -108,18 +109,23 @@ public sealed class SilenceTests(TestDatabase database) : IClassFixture<TestData
         Assert.InRange(Stopwatch.GetElapsedTime(began).TotalSeconds, 14, 25);
         await way.PassAsync();
         await poke;
-        Assert.Equal(await engine.ResultAsync<string>(id, TimeSpan.FromMinutes(1)), $"{calls}"); // What went with the connection runs again.
-        Assert.Equal(1L, await database.ScalarAsync<long>($"select count(*) from actors.journal join actors.workflows using (instance) where id = '{id}' and name = 'commits'"));
+        // What went with the connection runs again.
+        Assert.Equal(await engine.ResultAsync<string>(id, TimeSpan.FromMinutes(1)), $"{calls}");
+        Assert.Equal(1L, await database.ScalarAsync<long>(
+            $"select count(*) from actors.journal join actors.workflows using (instance) where id = '{id}' and name = 'commits'"));
     }
 
     [Fact]
     public async Task A_Unix_domain_socket_is_asked_for_no_keep_alives_which_it_has_not()
     {
         var settings = new NpgsqlConnectionStringBuilder(database.ConnectionString) { Host = "/run/postgresql" };
-        await using var connections = new EngineDatabase(settings.ConnectionString, Guid.NewGuid(), 1, TimeSpan.FromMinutes(1), new StatementProbe());
+        await using var connections = new EngineDatabase(
+            settings.ConnectionString, Guid.NewGuid(), 1, TimeSpan.FromMinutes(1), new StatementProbe());
         foreach (var pool in new[] { connections.Engine, connections.Users })
         {
-            Assert.Equal((0, 0), (new NpgsqlConnectionStringBuilder(pool.ConnectionString).TcpKeepAliveTime, new NpgsqlConnectionStringBuilder(pool.ConnectionString).TcpKeepAliveInterval));
+            Assert.Equal((0, 0), (
+                new NpgsqlConnectionStringBuilder(pool.ConnectionString).TcpKeepAliveTime,
+                new NpgsqlConnectionStringBuilder(pool.ConnectionString).TcpKeepAliveInterval));
         }
     }
 
@@ -131,13 +137,17 @@ public sealed class SilenceTests(TestDatabase database) : IClassFixture<TestData
         foreach (var (pool, seconds) in new[] { (connections.Engine, 16), (connections.Patient, 45), (connections.Users, 30) })
         {
             await using var connection = await pool.OpenConnectionAsync(TestContext.Current.CancellationToken);
-            await using var show = new NpgsqlCommand("select concat_ws(' ', current_setting('tcp_user_timeout'), current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_count'))", connection);
+            await using var show = new NpgsqlCommand(
+                "select concat_ws(' ', current_setting('tcp_user_timeout'), current_setting('tcp_keepalives_idle'), "
+                + "current_setting('tcp_keepalives_count'))", connection);
             Assert.Equal("15000 10 2", await show.ExecuteScalarAsync(TestContext.Current.CancellationToken));
             Assert.Equal(seconds, show.CommandTimeout);
             if (OperatingSystem.IsLinux())
             {
                 var (milliseconds, length) = (0, sizeof(int));
-                Assert.Equal(0, GetSocketOption((int)BlockingSocket.HandleOf(connection).DangerousGetHandle(), 6, 18, ref milliseconds, ref length)); // TCP_USER_TIMEOUT
+                // TCP_USER_TIMEOUT
+                Assert.Equal(0, GetSocketOption(
+                    (int)BlockingSocket.HandleOf(connection).DangerousGetHandle(), 6, 18, ref milliseconds, ref length));
                 Assert.Equal(15_000, milliseconds);
             }
         }

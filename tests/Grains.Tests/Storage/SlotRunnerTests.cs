@@ -70,7 +70,8 @@ public sealed class SlotRunnerTests
     [Fact]
     public async Task A_group_ends_at_its_limit_of_items_and_at_its_limit_of_weight()
     {
-        await using var groups = new SlotRunner<int>(new GroupQueue<int>(1, 3) { Weigh = item => item, WeightMax = 10 }, HandleAsync, _answered.Add);
+        await using var groups = new SlotRunner<int>(
+            new GroupQueue<int>(1, 3) { Weigh = item => item, WeightMax = 10 }, HandleAsync, _answered.Add);
         foreach (var item in new[] { 1, 1, 1, 1, 1, 10, 1 })
         {
             groups.TryAdd(item);

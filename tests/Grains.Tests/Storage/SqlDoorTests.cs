@@ -18,12 +18,15 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
     // What a name may be, however it looks; pairs that Unicode calls equal stand side by side.
     private static readonly string?[] Good =
     [
-        "a", "'; drop table actors.workflows; --", "\"quoted\"", "$1", "$$", "%s {0} \\", "\\u0000", "null", "é", "e\u0301", "Å", "\u212b", "A\u030a", "ﬁ", "fi",
-        "ß", "SS", "İ", "i\u0307", " ", "a ", "a\u00a0", "\u200b", "\u2028", "\ufeff", "\ufffd", "\ud83d\ude00", new string('x', 100), new string('é', 50),
+        "a", "'; drop table actors.workflows; --", "\"quoted\"", "$1", "$$", "%s {0} \\", "\\u0000", "null", "é", "e\u0301", "Å", "\u212b",
+        "A\u030a", "ﬁ", "fi",
+        "ß", "SS", "İ", "i\u0307", " ", "a ", "a\u00a0", "\u200b", "\u2028", "\ufeff", "\ufffd", "\ud83d\ude00", new string('x', 100),
+        new string('é', 50),
     ];
 
     private static readonly string?[] Bad =
-        [null, "", "\0", "tab\t", "line\n", "\u0001", "\u007f", "\u0085", "\u009f", "half \ud83d", new string('x', 201), new string('中', 201), new string('x', 1 << 20)];
+        [null, "", "\0", "tab\t", "line\n", "\u0001", "\u007f", "\u0085", "\u009f", "half \ud83d", new string('x', 201),
+            new string('中', 201), new string('x', 1 << 20)];
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -63,9 +66,11 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
         }
 
         Assert.Equal(types.Select(run => $"{run.Key} {run.Value}").Order(StringComparer.Ordinal), await ReadAsync(
-            "select w.namespace, w.id, c.type from actors.workflows w join actors.codes c using (code) join actors.journal j using (instance) where j.position = 0 and w.namespace not in ('few', 'default')", row => $"{(row[0], row[1])} {row[2]}"));
+            "select w.namespace, w.id, c.type from actors.workflows w join actors.codes c using (code) join actors.journal j using "
+                + "(instance) where j.position = 0 and w.namespace not in ('few', 'default')", row => $"{(row[0], row[1])} {row[2]}"));
         Assert.Equal(mail.Select(letter => $"{letter}").Order(StringComparer.Ordinal), await ReadAsync(
-            "select w.namespace, w.id, i.message_id from actors.inbox i join actors.workflows w using (instance)", row => $"{(row[0], row[1], row[2])}"));
+            "select w.namespace, w.id, i.message_id from actors.inbox i join actors.workflows w using (instance)", row =>
+                $"{(row[0], row[1], row[2])}"));
         Assert.True(types.Count > 100 && mail.Count > 20, $"{types.Count} runs and {mail.Count} letters are no test.");
     }
 
@@ -86,9 +91,13 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
     [Fact]
     public async Task No_ids_start_no_workflow_and_payloads_may_all_be_encoded()
     {
-        Assert.Equal(0, await Store.ScalarAsync<long>(database.DataSource, "select actors.start_workflows('few', 'T', array[]::text[], array[]::json[])"));
-        Assert.Equal(1, await Store.ScalarAsync<long>(database.DataSource, "select actors.start_workflows('few', 'T', array['a'], null, array['\\x01'::bytea])"));
-        Assert.Equal(["\\x01"], await ReadAsync("select j.bytes::text from actors.journal j join actors.workflows w using (instance) where w.namespace = 'few'", row => row[0]));
+        Assert.Equal(0, await Store.ScalarAsync<long>(
+            database.DataSource, "select actors.start_workflows('few', 'T', array[]::text[], array[]::json[])"));
+        Assert.Equal(1, await Store.ScalarAsync<long>(
+            database.DataSource, "select actors.start_workflows('few', 'T', array['a'], null, array['\\x01'::bytea])"));
+        Assert.Equal(["\\x01"],
+            await ReadAsync("select j.bytes::text from actors.journal j join actors.workflows w using (instance) where w.namespace = 'few'",
+            row => row[0]));
     }
 
     [Fact]

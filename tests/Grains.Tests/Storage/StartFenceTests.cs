@@ -24,7 +24,8 @@ public sealed class StartFenceTests(TestDatabase database) : IClassFixture<TestD
             await Assert.ThrowsAsync<WorkflowUnavailableException>(() => engine.StartAsync("late", policy: policy));
         }
 
-        await Assert.ThrowsAsync<WorkflowUnavailableException>(() => Task.WhenAll(Enumerable.Range(0, 20).Select(i => engine.StartAsync($"late {i}"))));
+        await Assert.ThrowsAsync<WorkflowUnavailableException>(
+            () => Task.WhenAll(Enumerable.Range(0, 20).Select(i => engine.StartAsync($"late {i}"))));
         Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from actors.workflows where id like 'late%'"));
     }
 
@@ -50,14 +51,16 @@ public sealed class StartFenceTests(TestDatabase database) : IClassFixture<TestD
     {
         await using var lost = await database.ScriptAsync(Waits);
         await lost.StartAsync("without an owner");
-        await database.ExecuteAsync($"delete from actors.silos where id = '{lost.Silo}'"); // Buried and forgotten, while its start was on its way.
+        // Buried and forgotten, while its start was on its way.
+        await database.ExecuteAsync($"delete from actors.silos where id = '{lost.Silo}'");
         await using var engine = await database.ScriptAsync(Waits);
         var partitions = new PartitionSet();
         Enumerable.Range(0, PartitionSet.RangeCount).ToList().ForEach(range => partitions.Hold(range, engine));
         var taken = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var stop = new CancellationTokenSource();
         var sweeping = new Sweeper(
-            engine.Engine.Context.Database, partitions, engine.Engine.Context.Codes, new SweepSettings(TimeSpan.FromMilliseconds(50), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
+            engine.Engine.Context.Database, partitions, engine.Engine.Context.Codes,
+            new SweepSettings(TimeSpan.FromMilliseconds(50), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
             async id =>
             {
                 await engine.Engine.WakeAsync(id);

@@ -26,7 +26,8 @@ internal sealed class Store : IAsyncDisposable
         Probe = new StatementProbe { Before = BeforeAsync };
         Database = new EngineDatabase(connectionString, Guid.NewGuid(), 10, TimeSpan.FromMinutes(1), Probe);
         Journal = new JournalWriter(Database, slots, 500, NullLogger<JournalWriter>.Instance);
-        _codes = new Codes(Database, [.. (types.Length == 0 ? [Type] : types).Select(type => new DeclaredCode(type, [type], ""))], NullLogger<Codes>.Instance);
+        _codes = new Codes(Database, [.. (types.Length == 0 ? [Type] : types).Select(type => new DeclaredCode(type, [type], ""))],
+            NullLogger<Codes>.Instance);
         Claims = new Claims(Database, _codes, 500, crashLimit: 10);
         _numbers = new InstanceNumbers(Database);
         _joined = new Lazy<Task>(JoinAsync);

@@ -29,7 +29,8 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         await _proxy.DisposeAsync();
     }
 
-    public static TheoryData<Cut, string> Entries => new MatrixTheoryData<Cut, string>([Cut.Answer, Cut.Request], ["step", "release", "finish", "clear"]);
+    public static TheoryData<Cut, string> Entries => new MatrixTheoryData<Cut,
+    string>([Cut.Answer, Cut.Request], ["step", "release", "finish", "clear"]);
 
     [Theory]
     [MemberData(nameof(Entries))]
@@ -70,11 +71,13 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
     public async Task Whatever_a_look_at_the_outcome_meets_the_entry_is_answered_and_its_lane_goes_on()
     {
         var run = await _store.StartAsync("unexpected message");
-        _store.BeforeNext("resolve", () => throw new InvalidDataException("Received unexpected backend message DataRow. Please file a bug."));
+        _store.BeforeNext("resolve", () =>
+            throw new InvalidDataException("Received unexpected backend message DataRow. Please file a bug."));
         _store.BeforeNext("commit", () => _proxy.CutNextAsync(Cut.Answer));
         var reply = await _store.CommitAsync(Store.Entry(run)).WaitAsync(TimeSpan.FromSeconds(30), Cancel);
         Assert.Equal(CommitOutcome.Committed, reply.Outcome);
-        Assert.Equal(CommitOutcome.Committed, (await _store.CommitAsync(Store.Entry(run, reply.Epoch, 1)).WaitAsync(TimeSpan.FromSeconds(30), Cancel)).Outcome);
+        Assert.Equal(CommitOutcome.Committed,
+            (await _store.CommitAsync(Store.Entry(run, reply.Epoch, 1)).WaitAsync(TimeSpan.FromSeconds(30), Cancel)).Outcome);
     }
 
     [Theory]
@@ -97,7 +100,8 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         var first = await EndedAsync($"further {cut}");
         var second = await _store.NewStartAsync($"further {cut}") with { Retires = await _store.Claims.LookAsync(first.Id) };
         _store.BeforeNext("commit", () => _proxy.CutNextAsync(cut));
-        Assert.Equal(CommitOutcome.Committed, (await _store.Journal.StartAsync(second).WaitAsync(TimeSpan.FromSeconds(20), Cancel)).Outcome);
+        Assert.Equal(CommitOutcome.Committed,
+            (await _store.Journal.StartAsync(second).WaitAsync(TimeSpan.FromSeconds(20), Cancel)).Outcome);
         Assert.Equal(second.Instance, (await _store.Claims.LookAsync(second.Id))!.Instance);
     }
 
@@ -116,9 +120,11 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         await blocker;
         var replies = await Task.WhenAll(both).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
         Assert.Equal([CommitOutcome.Committed, CommitOutcome.Fenced], replies.Select(reply => reply.Outcome).Order());
-        Assert.Equal(2L, await Store.ScalarAsync<long>(database.DataSource, "select count(*) from actors.workflows where id = 'two further'"));
+        Assert.Equal(2L, await Store.ScalarAsync<long>(
+            database.DataSource, "select count(*) from actors.workflows where id = 'two further'"));
 
-        async Task<Start> NewAsync() => await _store.NewStartAsync("two further") with { Retires = await _store.Claims.LookAsync(first.Id) };
+        async Task<Start> NewAsync() =>
+            await _store.NewStartAsync("two further") with { Retires = await _store.Claims.LookAsync(first.Id) };
     }
 
     [Fact]
@@ -167,7 +173,8 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         {
             var entry = Store.Entry(run);
             var reply = transaction ? await TransactionAsync(entry, "warned") : await _store.CommitAsync(entry);
-            Assert.Equal((CommitOutcome.Committed, 2), (reply.Outcome, reply.Epoch)); // Raised by a write that waited for the standby again.
+            // Raised by a write that waited for the standby again.
+            Assert.Equal((CommitOutcome.Committed, 2), (reply.Outcome, reply.Epoch));
             Assert.Equal(1, (await _store.Claims.LookAsync(run.Id))!.Position);
         }
         finally
@@ -182,7 +189,8 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
     public async Task A_backend_that_is_terminated_costs_nothing_but_time(string when)
     {
         var run = await _store.StartAsync($"terminated {when}");
-        NpgsqlConnection? blocker = when == "during" ? await LockAsync($"select from actors.workflows where instance = {run.Instance} for update") : null;
+        NpgsqlConnection? blocker = when == "during"
+            ? await LockAsync($"select from actors.workflows where instance = {run.Instance} for update") : null;
         if (when == "before")
         {
             _store.BeforeNext("commit", () => TerminateAsync("true"));
@@ -198,7 +206,8 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
 
         var reply = await commit;
         Assert.Equal((CommitOutcome.Committed, 2), (reply.Outcome, reply.Epoch));
-        Assert.Equal(2L, await Store.ScalarAsync<long>(database.DataSource, $"select count(*) from actors.journal where instance = {run.Instance}"));
+        Assert.Equal(2L, await Store.ScalarAsync<long>(
+            database.DataSource, $"select count(*) from actors.journal where instance = {run.Instance}"));
     }
 
     [Fact]
@@ -232,7 +241,8 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         var before = _store.RoundTrips.Count();
         var resolving = _store.HoldNext("resolve");
         var commit = _store.CommitAsync(Store.Entry(run));
-        await Store.UntilBlockedAsync(database.DataSource, $"actors engine {_store.Silo}"); // Else it may come to the lock behind who resolves it.
+        // Else it may come to the lock behind who resolves it.
+        await Store.UntilBlockedAsync(database.DataSource, $"actors engine {_store.Silo}");
         resolving.Release();
         await Store.UntilBlockedAsync(database.DataSource, $"actors patient {_store.Silo}");
         await blocker.DisposeAsync();
@@ -258,7 +268,8 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
 
     private async Task<CommitReply> TransactionAsync(Entry entry, string note)
     {
-        await using var transaction = await TransactionCommit.BeginAsync(_store.Database, _store.Journal, IsolationLevel.ReadCommitted, Cancel);
+        await using var transaction = await TransactionCommit.BeginAsync(
+            _store.Database, _store.Journal, IsolationLevel.ReadCommitted, Cancel);
         await using var insert = new NpgsqlCommand($"insert into business values ('{note}')", transaction.Connection);
         await insert.ExecuteNonQueryAsync(Cancel);
         return await transaction.CommitAsync(entry);

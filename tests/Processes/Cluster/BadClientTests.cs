@@ -46,13 +46,16 @@ public sealed class BadClientTests(ITestOutputHelper output)
         var waiting = rig.Workflows.Get<IWaiting>("waits");
         await waiting.StartAsync(1, cancellation: Cancel);
         var grain = rig.Orleans.GetGrain<IWorkflowGrain>("default/waits");
-        foreach (var (megabytes, encoded, expected) in new[] { (90, false, nameof(PayloadTooLargeException)), (90, true, nameof(PayloadTooLargeException)), (110, false, nameof(TimeoutException)) })
+        foreach (var (megabytes, encoded, expected) in new[] { (90, false, nameof(PayloadTooLargeException)),
+            (90, true, nameof(PayloadTooLargeException)), (110, false, nameof(TimeoutException)) })
         {
             var json = new byte[megabytes << 20];
             Array.Fill(json, (byte)' ');
             json[0] = (byte)'1';
             // Orleans itself drops what is over its own 100 MB, and the caller's time-out tells.
-            var answer = await ErrorOfAsync(() => grain.CallAsync(new SignalCall("topic", true, new Payload(json, encoded), "m")).WaitAsync(TimeSpan.FromSeconds(30), Cancel));
+            var answer = await ErrorOfAsync(
+                () => grain.CallAsync(new SignalCall("topic", true, new Payload(json, encoded), "m")).WaitAsync(
+                TimeSpan.FromSeconds(30), Cancel));
             output.WriteLine($"{megabytes} MB, encoded {encoded}: {answer}, most memory {rig.Silos[0].PeakMiB} MiB");
             Assert.Equal(expected, answer);
         }
@@ -73,8 +76,10 @@ public sealed class BadClientTests(ITestOutputHelper output)
         await using var database = await TestDatabase.CreateAsync();
         var port = LoopbackPort.Free();
         var start = new ProcessStartInfo(BuiltProgram.Silo,
-            ["silo", "--silo-port", $"{LoopbackPort.Free()}", "--gateway-port", $"{LoopbackPort.Free()}", "--http", $"http://127.0.0.1:{port}", "--cluster-id", database.Name]);
-        (start.Environment["ACTORS_POSTGRES"], start.Environment["ACTORS_WEBHOOK_SECRET"]) = (database.ConnectionString, Convert.ToBase64String(new byte[32]));
+            ["silo", "--silo-port", $"{LoopbackPort.Free()}", "--gateway-port", $"{LoopbackPort.Free()}", "--http",
+                $"http://127.0.0.1:{port}", "--cluster-id", database.Name]);
+        (start.Environment["ACTORS_POSTGRES"], start.Environment["ACTORS_WEBHOOK_SECRET"]) = (
+            database.ConnectionString, Convert.ToBase64String(new byte[32]));
         using var silo = new ReadyProcess(start);
         await silo.ReadyAsync();
         await GarbageClients.AttackAsync(port, Seeded(), 600);

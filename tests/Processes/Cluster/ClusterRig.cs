@@ -100,7 +100,8 @@ internal sealed class ClusterRig : IAsyncDisposable
     /// <summary>The process in whose memory a workflow is.</summary>
     public async Task<SiloProcess> OwnerOfAsync(string id)
     {
-        var name = await ScalarAsync<string>($"select s.name from actors.workflows w join actors.silos s on s.id = w.owner where w.id = '{id}'");
+        var name = await ScalarAsync<string>(
+            $"select s.name from actors.workflows w join actors.silos s on s.id = w.owner where w.id = '{id}'");
         return _silos[int.Parse(name["silo-".Length..], System.Globalization.CultureInfo.InvariantCulture)];
     }
 
@@ -125,7 +126,8 @@ internal sealed class ClusterRig : IAsyncDisposable
     {
         var builder = Host.CreateApplicationBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Critical);
-        builder.AddActorsClient(Database.ConnectionString, o => (o.ClusterId, o.ResponseTimeout) = (Database.Name, TimeSpan.FromSeconds(5)));
+        builder.AddActorsClient(
+            Database.ConnectionString, o => (o.ClusterId, o.ResponseTimeout) = (Database.Name, TimeSpan.FromSeconds(5)));
         _client = builder.Build();
         await _client.StartAsync();
     }

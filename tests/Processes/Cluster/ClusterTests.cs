@@ -18,7 +18,9 @@ public sealed class ClusterTests(ITestOutputHelper output)
         var owner = await rig.OwnerOfAsync("t-0");
         var watch = Stopwatch.StartNew();
         await owner.KillAsync();
-        await rig.UntilAsync("select not exists (select from actors.workflows w join actors.silos s on s.id = w.owner where w.status = 0 and s.dead_at is not null) and exists (select from actors.silos where dead_at is not null)");
+        await rig.UntilAsync(
+            "select not exists (select from actors.workflows w join actors.silos s on s.id = w.owner where w.status = 0 and s.dead_at is "
+            + "not null) and exists (select from actors.silos where dead_at is not null)");
         output.WriteLine($"taken over after {watch.ElapsedMilliseconds} ms");
         await FinishAsync(rig, handles, 20);
     }
@@ -33,8 +35,10 @@ public sealed class ClusterTests(ITestOutputHelper output)
         await rig.UntilAsync("select count(*) = 16 from actors.orleans_reminders");
         await rig.Silos[0].KillAsync();
         var watch = Stopwatch.StartNew();
-        Assert.NotEqual(0, await rig.ScalarAsync<long>("select count(*) from actors.workflows w join actors.silos s on s.id = w.owner where w.status = 0 and s.name = 'silo-0'"));
-        await rig.UntilAsync("select count(*) = 30 from actors.workflows where status = 1", TimeSpan.FromMinutes(4)); // The finest period of a reminder is a minute.
+        Assert.NotEqual(0, await rig.ScalarAsync<long>(
+            "select count(*) from actors.workflows w join actors.silos s on s.id = w.owner where w.status = 0 and s.name = 'silo-0'"));
+        // The finest period of a reminder is a minute.
+        await rig.UntilAsync("select count(*) = 30 from actors.workflows where status = 1", TimeSpan.FromMinutes(4));
         output.WriteLine($"all finished after {watch.ElapsedMilliseconds} ms");
         Assert.Equal(30 * 400, await rig.ScalarAsync<long>("select count(*) from transfers"));
     }
@@ -50,7 +54,9 @@ public sealed class ClusterTests(ITestOutputHelper output)
         var watch = Stopwatch.StartNew();
         Assert.Equal(0, await owner.StopAsync());
         output.WriteLine($"stopped after {watch.ElapsedMilliseconds} ms");
-        Assert.Equal(0, await rig.ScalarAsync<long>("select count(*) from actors.workflows w where w.owner is not null and not exists (select from actors.silos s where s.id = w.owner)"));
+        Assert.Equal(0, await rig.ScalarAsync<long>(
+            "select count(*) from actors.workflows w where w.owner is not null and not exists (select from actors.silos s where s.id = "
+            + "w.owner)"));
         await FinishAsync(rig, handles, 20);
     }
 
@@ -94,7 +100,9 @@ public sealed class ClusterTests(ITestOutputHelper output)
 
         var handles = Enumerable.Range(0, 9).Select(i => rig.Workflows.Get<IHeld>($"h-{i}")).ToList();
         await Task.WhenAll(handles.Select(handle => handle.StartAsync(42)));
-        await rig.UntilAsync("select count(*) = 9 from pg_locks join pg_database d on d.oid = database where datname = current_database() and locktype = 'advisory' and objid = 42 and not granted");
+        await rig.UntilAsync(
+            "select count(*) = 9 from pg_locks join pg_database d on d.oid = database where datname = current_database() and locktype = "
+            + "'advisory' and objid = 42 and not granted");
         var frozen = await rig.OwnerOfAsync("h-0");
         var owner = await rig.ScalarAsync<Guid>("select owner from actors.workflows where id = 'h-0'");
         var held = await rig.ScalarAsync<long>($"select count(*) from actors.workflows where owner = '{owner}'");
@@ -161,7 +169,8 @@ public sealed class ClusterTests(ITestOutputHelper output)
         await using var rig = await ClusterRig.StartAsync(1);
         var handles = Enumerable.Range(0, 150).Select(i => rig.Workflows.Get<IBulky>($"b-{i}")).ToList();
         await Task.WhenAll(handles.Select(handle => handle.StartAsync(30)));
-        await rig.UntilAsync("select count(*) > 100 from (select instance from actors.journal group by 1 having count(*) > 30) r", TimeSpan.FromMinutes(2));
+        await rig.UntilAsync(
+            "select count(*) > 100 from (select instance from actors.journal group by 1 having count(*) > 30) r", TimeSpan.FromMinutes(2));
         await rig.Silos[0].KillAsync();
         var watch = Stopwatch.StartNew();
         await rig.AddSilosAsync(1, heapLimitMiB: 200); // What it has to load is more than twice that.

@@ -97,7 +97,9 @@ public sealed partial class MainJobTests : IAsyncLifetime
         var third = await RunAsync(File);
 
         Assert.Equal(0, third.Code);
-        Assert.Contains("silo-1", third.Output.Split('\n').Single(line => line.StartsWith("Ended what an earlier run left", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.Contains("silo-1",
+            third.Output.Split('\n').Single(line => line.StartsWith("Ended what an earlier run left", StringComparison.Ordinal)),
+            StringComparison.Ordinal);
         Assert.StartsWith("RECONCILED orders=3 ", third.LastLine);
         Assert.ThrowsAny<ArgumentException>(() => Process.GetProcessById(silo));
 
@@ -119,7 +121,8 @@ public sealed partial class MainJobTests : IAsyncLifetime
 
         Assert.True((await http.GetAsync(new Uri("health/live", UriKind.Relative), Cancellation)).IsSuccessStatusCode);
         Assert.True((await http.GetAsync(new Uri("health/ready", UriKind.Relative), Cancellation)).IsSuccessStatusCode);
-        Assert.Contains("silos alive          1", await http.GetStringAsync(new Uri("/", UriKind.Relative), Cancellation), StringComparison.Ordinal);
+        Assert.Contains("silos alive          1", await http.GetStringAsync(new Uri("/", UriKind.Relative), Cancellation),
+            StringComparison.Ordinal);
 
         await SignalAsync("KILL", ProcessId("silo-1"));
         for (var waited = Stopwatch.StartNew(); !await IsReadyAsync(http); await Task.Delay(100, Cancellation))
@@ -139,7 +142,8 @@ public sealed partial class MainJobTests : IAsyncLifetime
     [InlineData(2, "--silos", "0")]
     [InlineData(2, "--crash", "-1")]
     [InlineData(2, "silo", "--payments", "nonsense")]
-    public async Task What_cannot_be_done_is_a_usage_error(int code, params string[] arguments) => Assert.Equal(code, (await RunAsync(arguments)).Code);
+    public async Task What_cannot_be_done_is_a_usage_error(int code, params string[] arguments) =>
+        Assert.Equal(code, (await RunAsync(arguments)).Code);
 
     private static async Task<bool> IsReadyAsync(HttpClient http)
     {
@@ -181,7 +185,8 @@ public sealed partial class MainJobTests : IAsyncLifetime
         {
             if (FirstUrl().Match(line) is { Success: true } match)
             {
-                url ??= line.StartsWith("Actors: ", StringComparison.Ordinal) ? new Uri(match.Value) : throw new InvalidOperationException(line);
+                url ??= line.StartsWith("Actors: ", StringComparison.Ordinal) ? new Uri(match.Value)
+                    : throw new InvalidOperationException(line);
             }
 
             if (line.StartsWith("RECONCILED", StringComparison.Ordinal))
@@ -199,7 +204,8 @@ public sealed partial class MainJobTests : IAsyncLifetime
         using var process = Start(arguments);
         try
         {
-            var output = await Task.WhenAll(process.StandardError.ReadToEndAsync(Cancellation), process.StandardOutput.ReadToEndAsync(Cancellation))
+            var output = await Task.WhenAll(
+                process.StandardError.ReadToEndAsync(Cancellation), process.StandardOutput.ReadToEndAsync(Cancellation))
                 .WaitAsync(Patience, Cancellation);
             await process.WaitForExitAsync(Cancellation);
             return (process.ExitCode, string.Join('\n', output), output[1].Trim().Split('\n')[^1]);
@@ -215,7 +221,8 @@ public sealed partial class MainJobTests : IAsyncLifetime
 
     private Process Start(params string[] arguments)
     {
-        var start = new ProcessStartInfo(BuiltProgram.Silo, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _root };
+        var start = new ProcessStartInfo(
+            BuiltProgram.Silo, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _root };
         start.Environment["ACTORS_ROOT"] = _root;
         start.Environment["ACTORS_POSTGRES"] = _database.ConnectionString;
         return Process.Start(start)!;
