@@ -113,8 +113,7 @@ internal sealed partial class ResidentRun
         _setAsideReason = reason;
         Draft.Fail(new MovedException(fenced: false));
         Draft = new Draft();
-        Draft.Add(new JournalRow(
-            JournalKind.SetAside, 0, Row.Type, Answers.Record(new WorkflowSetAsideException(reason), Engine.Payloads, $"Reason")));
+        Draft.Add(Answers.SetAside(Row.Type, reason, Engine.Payloads));
         var entry = Seal(out var draft);
         entry.Status = WorkflowStatus.SetAside;
         entry.Leaves = true;

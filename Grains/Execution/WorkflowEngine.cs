@@ -309,8 +309,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             Instance = row.Instance, Workflow = row.Workflow, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside,
             Leaves = true,
         };
-        var recorded = Answers.Record(new WorkflowSetAsideException(reason), Context.Payloads, $"Reason");
-        entry.Rows.Add(new JournalRow(JournalKind.SetAside, 0, row.Type, recorded) { Position = row.Position + 1 });
+        entry.Rows.Add(Answers.SetAside(row.Type, reason, Context.Payloads) with { Position = row.Position + 1 });
         var done = new TaskCompletionSource<CommitReply>(TaskCreationOptions.RunContinuationsAsynchronously);
         Context.Journal.Submit(entry, done.SetResult);
         if (await done.Task is { Outcome: CommitOutcome.Rejected, Error: var error })

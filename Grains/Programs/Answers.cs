@@ -22,6 +22,10 @@ internal static class Answers
             StoredText.Shortened(stack, max)), what);
     }
 
+    /// <summary>The row that says why a run of this type cannot go on.</summary>
+    public static JournalRow SetAside(string type, string reason, PayloadSerializer payloads) =>
+        new(JournalKind.SetAside, 0, type, Record(new WorkflowSetAsideException(reason), payloads, $"Reason"));
+
     public static ResultReply Ended(JournalKind kind, Payload payload, PayloadSerializer payloads) => kind == JournalKind.Completed
         ? new ResultReply(null, Ended: true, payload, null)
         : new ResultReply(null, Ended: true, default, Recorded(payload, payloads, $"Recorded error"));
