@@ -64,6 +64,11 @@ internal sealed class Summary
         }
 
         var failed = _failures + _outcomes.Sum(part => part.Outcome.Failed);
+        foreach (var failure in _outcomes.SelectMany(part => part.Outcome.Failures))
+        {
+            Console.WriteLine($"Failed: {failure}");
+        }
+
         if (_outcomes.Sum(part => part.Outcome.Skipped) is var skipped and > 0)
         {
             Console.WriteLine($"{skipped} skipped");

@@ -106,7 +106,9 @@ internal sealed partial record TestProgram(string Project, int? Major, string[] 
 
 /// <summary>What a program's report says.</summary>
 /// <param name="Time">Of the whole program.</param>
-internal sealed record Outcome(int Passed, int Failed, int Skipped, TimeSpan Time, IReadOnlyList<(string Name, double Seconds)> Tests)
+/// <param name="Failures">The name of each test that failed, and why.</param>
+internal sealed record Outcome(
+    int Passed, int Failed, int Skipped, TimeSpan Time, IReadOnlyList<(string Name, double Seconds)> Tests, IReadOnlyList<string> Failures)
 {
     /// <summary>A program that died has no report, and no test.</summary>
     public static Outcome Read(string file, TimeSpan time)
@@ -116,11 +118,13 @@ internal sealed record Outcome(int Passed, int Failed, int Skipped, TimeSpan Tim
             var assemblies = XDocument.Load(file).Descendants("assembly").ToList();
             int Sum(string name) => assemblies.Sum(assembly => (int?)assembly.Attribute(name) ?? 0);
             return new(Sum("passed"), Sum("failed") + Sum("errors"), Sum("skipped"), time,
-                [.. assemblies.Descendants("test").Select(test => ((string)test.Attribute("name")!, (double)test.Attribute("time")!))]);
+                [.. assemblies.Descendants("test").Select(test => ((string)test.Attribute("name")!, (double)test.Attribute("time")!))],
+                [.. assemblies.Descendants("failure").Select(failure =>
+                    $"{(string?)(failure.Parent!.Attribute("name") ?? failure.Parent.Attribute("type"))}: {(string?)failure.Element("message")}")]);
         }
         catch (XmlException)
         {
-            return new(0, 0, 0, time, []);
+            return new(0, 0, 0, time, [], []);
         }
     }
 }

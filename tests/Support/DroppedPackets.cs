@@ -12,12 +12,20 @@ public sealed class DroppedPackets : IAsyncDisposable
 {
     private const int NewNetwork = 0x40000000; // CLONE_NEWNET, sched.h.
 
-    private readonly string _name = $"actors-{Environment.ProcessId}";
-    private readonly string _net = $"10.231.{Environment.ProcessId % 256}";
+    private static int s_count;
+
+    private readonly string _name;
+    private readonly (string Here, string There) _links, _addresses;
     private CutProxy? _proxy;
 
     private DroppedPackets()
     {
+        var (process, number) = (Environment.ProcessId, Interlocked.Increment(ref s_count));
+        _name = $"actors-{process}-{number}";
+        _links = ($"av{process}-{number}", $"aw{process}-{number}");
+        // Four addresses for each process, of those that are set aside for trying networks out (RFC 2544: 198.18.0.0/15).
+        var first = (198 << 24) + (18 << 16) + (process % (1 << 15) * 4);
+        _addresses = (Address(first + 1), Address(first + 2));
     }
 
     /// <summary>Linux, root, and the program ip.</summary>
@@ -57,18 +65,21 @@ public sealed class DroppedPackets : IAsyncDisposable
             await _proxy.DisposeAsync();
         }
 
-        await IpAsync($"netns delete {_name}", mustSucceed: false); // The pair of interfaces goes with it.
+        // At once: the namespace alone would take the pair of interfaces with it some time later, with the addresses of the next one.
+        await IpAsync($"link delete {_links.Here}", mustSucceed: false);
+        await IpAsync($"netns delete {_name}", mustSucceed: false);
     }
+
+    private static string Address(int number) => $"{(number >> 24) & 255}.{(number >> 16) & 255}.{(number >> 8) & 255}.{number & 255}";
 
     private async Task BeginAsync(string connectionString)
     {
-        var (here, there) = ($"av{Environment.ProcessId}", $"aw{Environment.ProcessId}");
         await IpAsync($"netns add {_name}");
-        await IpAsync($"link add {here} type veth peer name {there} netns {_name}");
-        await IpAsync($"addr add {_net}.1/30 dev {here}");
-        await IpAsync($"link set {here} up");
-        await IpAsync($"netns exec {_name} ip addr add {_net}.2/30 dev {there}");
-        await IpAsync($"netns exec {_name} ip link set {there} up");
+        await IpAsync($"link add {_links.Here} type veth peer name {_links.There} netns {_name}");
+        await IpAsync($"addr add {_addresses.Here}/30 dev {_links.Here}");
+        await IpAsync($"link set {_links.Here} up");
+        await IpAsync($"netns exec {_name} ip addr add {_addresses.There}/30 dev {_links.There}");
+        await IpAsync($"netns exec {_name} ip link set {_links.There} up");
         var made = new TaskCompletionSource<CutProxy>(TaskCreationOptions.RunContinuationsAsynchronously);
         // Sockets belong to the namespace of the thread that makes them: this thread makes the one that listens there, and no other.
         new Thread(() =>
@@ -77,7 +88,7 @@ public sealed class DroppedPackets : IAsyncDisposable
             {
                 using var space = File.OpenHandle($"/run/netns/{_name}");
                 made.SetResult(SetNamespace(space.DangerousGetHandle().ToInt32(), NewNetwork) == 0
-                    ? new CutProxy(connectionString, at: IPAddress.Parse($"{_net}.2"))
+                    ? new CutProxy(connectionString, at: IPAddress.Parse(_addresses.There))
                     : throw new InvalidOperationException($"setns: error {Marshal.GetLastPInvokeError()}"));
             }
             catch (Exception error)
