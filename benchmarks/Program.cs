@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Actors.Benchmarks;
-using Actors.Hosting;
+using Actors.Postgres;
 using Actors.Storage;
 using Npgsql;
 

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Diagnostics;
 using Actors.Execution;
-using Actors.Hosting;
+using Actors.Postgres;
 using Actors.Partitions;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;

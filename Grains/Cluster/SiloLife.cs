@@ -18,6 +18,7 @@ namespace Actors.Cluster;
 /// </summary>
 internal sealed partial class SiloLife(
     WorkflowEngine engine,
+    SchemaUpdate schema,
     Sweeper sweeper,
     Retention retention,
     MembershipWatch watch,
@@ -64,7 +65,7 @@ internal sealed partial class SiloLife(
             try
             {
                 var database = engine.Context.Database;
-                await (options.Migrate ? Migrator.MigrateAsync(database.Users, database.Probe, cancellation)
+                await (options.Migrate ? schema.RunAsync(database, cancellation)
                     : Migrator.CheckAsync(database.Users, cancellation));
                 await engine.StartAsync(cancellation);
                 (await Durability.OffAsync(database)).ForEach(LogNotDurable);

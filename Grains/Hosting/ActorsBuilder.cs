@@ -2,6 +2,7 @@ using Actors.Calling;
 using Actors.Execution;
 using Actors.Programs;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 
 namespace Actors;
 
@@ -30,6 +31,8 @@ public sealed class ActorsBuilder
 
     internal WorkflowTypes Workflows { get; } = new();
 
+    internal List<Func<NpgsqlDataSource, CancellationToken, Task>> Migrations { get; } = [];
+
     /// <summary>Lets this silo run a workflow class.</summary>
     /// <exception cref="ArgumentException">The class or its contract cannot be a workflow's, or another class has its stored name; the
     /// sentence names the member and the way out. <see cref="IWorkflowClient.Get{TContract}"/> refuses the same contracts with the same
@@ -38,6 +41,19 @@ public sealed class ActorsBuilder
         where TWorkflow : Workflow
     {
         Workflows.Add(typeof(TWorkflow));
+        return this;
+    }
+
+    /// <summary>
+    /// Brings tables of your own up to date wherever the engine's schema is, and after it: at the start of a silo
+    /// (<see cref="ActorsClusterOptions.Migrate"/>) and by <see cref="ActorsSiloHosting.MigrateActorsAsync"/>. What it throws keeps the
+    /// silo from starting. In the order in which they were added.
+    /// </summary>
+    /// <param name="migrate">May run again, and in several silos at a time: <c>create table if not exists</c>, or a library that takes a
+    /// lock.</param>
+    public ActorsBuilder AddMigration(Func<NpgsqlDataSource, CancellationToken, Task> migrate)
+    {
+        Migrations.Add(migrate);
         return this;
     }
 }

@@ -63,6 +63,13 @@ public static class ActorsSiloHosting
         return builder;
     }
 
+    /// <summary>Brings the schema of the host's database up to date, and the tables that were added with
+    /// <see cref="ActorsBuilder.AddMigration"/>. For a job before a deployment: the host is built and not started.</summary>
+    /// <exception cref="ActorsException">The schema cannot be brought up to date; the type and the sentence say why.</exception>
+    /// <exception cref="NpgsqlException">The database cannot be reached.</exception>
+    public static Task MigrateActorsAsync(this IServiceProvider services, CancellationToken cancellation = default) =>
+        services.GetRequiredService<SchemaUpdate>().RunAsync(services.GetRequiredService<EngineDatabase>(), cancellation);
+
     private static void AddClock(IServiceCollection services)
     {
         if (services.All(service =>
@@ -75,6 +82,9 @@ public static class ActorsSiloHosting
     private static void AddEngine(IServiceCollection services, string connectionString, ActorsBuilder settings)
     {
         services.AddSingleton(settings.Cluster);
+        services.AddSingleton(new SchemaUpdate(settings.Migrations));
+        services.AddSingleton(provider =>
+            new SiloInfo(provider.GetRequiredService<EngineDatabase>().Silo, settings.Cluster.SiloName));
         services.AddSingleton(settings.OutboxOptions);
         services.AddSingleton(new StatementProbe(Environment.GetEnvironmentVariable(StatementProbe.Variable)));
         services.AddSingleton(provider =>

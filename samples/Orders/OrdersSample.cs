@@ -1,4 +1,5 @@
 using Actors.Orders.Payments;
+using Actors.Orders.Tables;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Actors.Orders;
@@ -21,6 +22,6 @@ public static class OrdersSample
             OrderTopics.Placed,
             OrderTopics.Completed,
             OrderTopics.Compensated);
-        return actors.AddWorkflow<OrderWorkflow>();
+        return actors.AddWorkflow<OrderWorkflow>().AddMigration(OrderTables.CreateAsync);
     }
 }

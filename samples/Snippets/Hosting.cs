@@ -19,6 +19,9 @@ public static class Hosting
         return builder.Build();
     }
 
+    /// <summary>A silo as a whole program, with health checks and options on its command line: the main method is this line.</summary>
+    public static Task<int> MainAsync(string[] args) => SiloProgram.RunAsync(args, actors => actors.AddWorkflow<Checkout>());
+
     private sealed class HttpPayments(HttpClient http) : IPayments
     {
         public async Task<string> ChargeAsync(long order, string idempotencyKey, CancellationToken cancellation) =>

@@ -55,7 +55,7 @@ static async Task<int> UnlessMissingAsync(Func<Task<int>> play)
     {
         return await play();
     }
-    catch (Exception missing) when (missing is Actors.Hosting.PostgresMissingException or NotSupportedException)
+    catch (Exception missing) when (missing is Actors.Postgres.PostgresMissingException or NotSupportedException)
     {
         Console.Error.WriteLine(missing.Message);
         return 3;

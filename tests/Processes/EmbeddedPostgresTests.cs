@@ -75,12 +75,12 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
         // The clone may be where only root can go: the program and the binaries that root has come along.
         var fetched = Path.GetDirectoryName((await _own.StartAsync(cancellation: Cancellation)).Folder);
         using var prepare = Shell($"""
-            cp -r '{Path.GetDirectoryName(BuiltProgram.Silo)}' {_root}/silo && mkdir {_root}/.actors
+            cp -r '{Path.GetDirectoryName(BuiltProgram.Orders)}' {_root}/silo && mkdir {_root}/.actors
             cp -r '{fetched}'/npm-* {_root}/.actors/ 2>/dev/null; chown -R nobody {_root}; chmod 755 {_root}
             """);
         await prepare.WaitForExitAsync(Cancellation);
 
-        var program = $"{_root}/silo/{Path.GetFileName(BuiltProgram.Silo)}";
+        var program = $"{_root}/silo/{Path.GetFileName(BuiltProgram.Orders)}";
         using var start = Shell(Start(_root, program), user: "nobody");
         var connectionString = await start.StandardOutput.ReadToEndAsync(Cancellation);
         var started = LastLine(await start.StandardError.ReadToEndAsync(Cancellation));
@@ -92,7 +92,7 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     }
 
     private string Start(string root, string? program = null) =>
-        $"'{program ?? BuiltProgram.Silo}' postgres start --root '{root}' --name {_own.Settings.Name}{Major}";
+        $"'{program ?? BuiltProgram.Orders}' postgres start --root '{root}' --name {_own.Settings.Name}{Major}";
 
     private Process Shell(string script, bool newSession = false, string? user = null)
     {

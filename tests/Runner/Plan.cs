@@ -1,4 +1,4 @@
-using Actors.Hosting;
+using Actors.Postgres;
 using Actors.Support;
 
 namespace Actors.Runner;

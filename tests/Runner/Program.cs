@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Actors.Hosting;
+using Actors.Postgres;
 using Actors.Runner;
 using Actors.Support;
 

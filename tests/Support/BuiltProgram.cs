@@ -4,7 +4,7 @@ namespace Actors.Support;
 /// test program.</summary>
 public static class BuiltProgram
 {
-    public static string Silo { get; } = In("Silo", "Actors.Silo");
+    public static string Orders { get; } = In(Path.Combine("samples", "Orders"), "Actors.Orders");
 
     public static string Faults { get; } = In(Path.Combine("tests", "Faults"), "Actors.Faults");
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Actors.Hosting;
+using Actors.Postgres;
 
 namespace Actors.Support;
 

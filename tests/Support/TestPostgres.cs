@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using Actors.Hosting;
+using Actors.Postgres;
 using Npgsql;
 
 namespace Actors.Support;

@@ -9,7 +9,7 @@ namespace Actors.Tidy;
 /// <summary>deploy/ speaks of the program that is there: its options, ports, variables, probes and times.</summary>
 public sealed partial class DeployTests
 {
-    private static readonly string Help = Repository.Run(BuiltProgram.Silo, "silo", "--help");
+    private static readonly string Help = Repository.Run(BuiltProgram.Orders, "silo", "--help");
 
     [Fact]
     public void Every_option_in_the_manifests_is_one_of_the_program()
@@ -39,8 +39,9 @@ public sealed partial class DeployTests
     {
         var named = Manifests().SelectMany(text => VariablePattern().Matches(text)).Select(
             match => match.Value).Distinct().Order().ToList();
-        Assert.Equal(["ACTORS_POSTGRES", "ACTORS_WEBHOOK_SECRET"], named);
-        Assert.All(named, variable => Assert.Contains(variable, Help, StringComparison.Ordinal));
+        Assert.Equal(["ACTORS_POSTGRES", "ORDERS_WEBHOOK_SECRET"], named);
+        var read = Help + Repository.Text("samples/Orders/Variables.cs");
+        Assert.All(named, variable => Assert.Contains(variable, read, StringComparison.Ordinal));
         var set = Values(Silo(), "name").ToHashSet();
         Assert.All(Manifests().SelectMany(text => ReferencePattern().Matches(text)).Select(match => match.Groups[1].Value), name =>
             Assert.Contains(name, set));
@@ -60,7 +61,7 @@ public sealed partial class DeployTests
     {
         var grace = double.Parse(Values(Silo(), "terminationGracePeriodSeconds").Single(), CultureInfo.InvariantCulture);
         var host = double.Parse(
-            Regex.Match(Repository.Text("Silo/SiloCommand.cs"), @"ShutdownTimeout = TimeSpan\.FromSeconds\((\d+)\)").Groups[1].Value, CultureInfo.InvariantCulture);
+            Regex.Match(Repository.Text("Silo/SiloProgram.cs"), @"ShutdownTimeout = TimeSpan\.FromSeconds\((\d+)\)").Groups[1].Value, CultureInfo.InvariantCulture);
         Assert.True(grace > host);
         Assert.True(host > new ActorsClusterOptions().DrainLimit.TotalSeconds);
         Assert.Contains($"stop_grace_period: {grace}s", Repository.Text("deploy/compose.yaml"), StringComparison.Ordinal);
@@ -97,7 +98,7 @@ public sealed partial class DeployTests
     [GeneratedRegex(@"--[a-z][a-z-]+(?=[""=\s])")]
     private static partial Regex OptionPattern();
 
-    [GeneratedRegex(@"ACTORS_[A-Z_]+")]
+    [GeneratedRegex(@"(ACTORS|ORDERS)_[A-Z_]+")]
     private static partial Regex VariablePattern();
 
     [GeneratedRegex(@"\$\(([A-Z_]+)\)")]

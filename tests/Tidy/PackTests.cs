@@ -19,7 +19,7 @@ public sealed class PackTests : IDisposable
         var said = Repository.Run("dotnet", "pack", "Actors.sln", "-c", "Release", "--no-build", "-o", _folder.FullName);
         var packages = _folder.GetFiles("*.nupkg").OrderBy(file => file.Name, StringComparer.Ordinal).ToList();
         Assert.True(packages.Count > 0, said);
-        Assert.Equal(["Actors.Client", "Actors.Grains", "Actors.Grains.Interfaces"], packages.Select(file => Described(file).Id));
+        Assert.Equal(["Actors.Client", "Actors.Grains", "Actors.Grains.Interfaces", "Actors.Postgres", "Actors.Silo"], packages.Select(file => Described(file).Id));
         Assert.All(packages, file =>
         {
             var (id, nuspec, entries) = Described(file);

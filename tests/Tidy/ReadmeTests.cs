@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
-using Actors.Hosting;
+using Actors.Postgres;
 using Actors.Support;
 using Xunit;
 

@@ -23,8 +23,13 @@ internal sealed class JobProcesses : IAsyncDisposable
         var logs = Path.Combine(options.Folder, "log");
         var (payments, webhook) = (state.Port("payments"), state.Port("webhook"));
         var secret = Convert.ToBase64String(RandomNumberGenerator.GetBytes(32));
-        // In the environment, because anyone may see arguments.
-        var shared = new Dictionary<string, string> { [JobVariables.Postgres] = connectionString, [JobVariables.WebhookSecret] = secret };
+        var shared = new Dictionary<string, string>
+        {
+            [Variables.PostgresName] = connectionString,
+            [Variables.PaymentsName] = $"http://127.0.0.1:{payments}",
+            [Variables.WebhookName] = $"http://127.0.0.1:{webhook}/events",
+            [Variables.WebhookSecretName] = secret,
+        };
         List<SupervisedProcess> services =
         [
             Process("payments", ["payments", "--port", $"{payments}", "--file", files.Payments, "--seed", $"{options.Seed}"], _ => Task.CompletedTask),
@@ -35,7 +40,6 @@ internal sealed class JobProcesses : IAsyncDisposable
             [
                 "silo", "--name", name, "--silo-port", $"{state.Port($"{name} silo")}", "--gateway-port", $"{state.Port($"{name} gateway")}",
                 "--http", $"http://127.0.0.1:{state.Port($"{name} http")}",
-                "--payments", $"http://127.0.0.1:{payments}", "--webhook", $"http://127.0.0.1:{webhook}/events",
             ],
             died)).ToList();
         return new JobProcesses(services, silos, new Uri($"http://127.0.0.1:{state.Port("silo-1 http")}"));
@@ -73,11 +77,4 @@ internal sealed record ServiceFiles(string Payments, string Webhook)
         var own = Path.Combine(folder, $"orders-{shop.ToString("N")[..8]}");
         return new ServiceFiles(Path.Combine(own, "payments.jsonl"), Path.Combine(own, "webhook.jsonl"));
     }
-}
-
-/// <summary>Environment variables by which processes are told what arguments would show to everyone.</summary>
-public static class JobVariables
-{
-    public const string Postgres = "ACTORS_POSTGRES";
-    public const string WebhookSecret = "ACTORS_WEBHOOK_SECRET";
 }

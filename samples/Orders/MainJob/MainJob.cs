@@ -1,7 +1,7 @@
-using Actors.Hosting;
 using Actors.Orders.Input;
 using Actors.Orders.Reconciling;
 using Actors.Orders.Tables;
+using Actors.Postgres;
 using Actors.Storage;
 using Dapper;
 using Microsoft.Extensions.DependencyInjection;
@@ -61,7 +61,7 @@ public static class MainJob
         catch (Exception error) when (error is NpgsqlException or ActorsException && options.Postgres.ConnectionString is not null)
         {
             await Console.Error.WriteLineAsync(
-                $"The database that {JobVariables.Postgres} names cannot be used: {error.Message}\n"
+                $"The database that {Variables.PostgresName} names cannot be used: {error.Message}\n"
                 + "Correct it, or unset it: then a Postgres is started for this folder.");
             return ExitCodes.Missing;
         }

@@ -1,4 +1,4 @@
-using Actors.Hosting;
+using Actors.Postgres;
 
 namespace Actors.Orders.MainJob;
 

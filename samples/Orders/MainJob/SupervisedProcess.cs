@@ -101,7 +101,7 @@ internal sealed class SupervisedProcess : IAsyncDisposable
     private static ProcessStartInfo ThisProgram(string[] arguments)
     {
         var program = Environment.ProcessPath!;
-        // dotnet Actors.Silo.dll: the program is dotnet's first argument.
+        // dotnet Actors.Orders.dll: the program is dotnet's first argument.
         string[] all = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Environment.GetCommandLineArgs()[0], .. arguments] : arguments;
         return new ProcessStartInfo(program, all)
         {

@@ -4,7 +4,7 @@ using System.Globalization;
 using System.Transactions;
 using Actors.Execution;
 using Actors.Grains.Tests.Execution;
-using Actors.Hosting;
+using Actors.Postgres;
 using Actors.Storage;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;

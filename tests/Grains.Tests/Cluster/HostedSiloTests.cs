@@ -1,5 +1,5 @@
 using Actors.Grains.Tests.Execution;
-using Actors.Hosting;
+using Actors.Postgres;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;

@@ -1,5 +1,5 @@
 using Actors.Grains.Tests.Cluster;
-using Actors.Hosting;
+using Actors.Postgres;
 using Actors.Storage;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;

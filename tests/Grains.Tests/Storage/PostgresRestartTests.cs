@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Actors.Hosting;
+using Actors.Postgres;
 using Actors.Support;
 using Npgsql;
 using Xunit;

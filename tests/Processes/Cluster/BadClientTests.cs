@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Actors.Hosting;
+using Actors.Postgres;
 using Actors.Support;
 using Actors.TestSilo;
 using Actors.Wire;
@@ -75,10 +75,10 @@ public sealed class BadClientTests(ITestOutputHelper output)
     {
         await using var database = await TestDatabase.CreateAsync();
         var port = LoopbackPort.Free();
-        var start = new ProcessStartInfo(BuiltProgram.Silo,
+        var start = new ProcessStartInfo(BuiltProgram.Orders,
             ["silo", "--silo-port", $"{LoopbackPort.Free()}", "--gateway-port", $"{LoopbackPort.Free()}", "--http",
                 $"http://127.0.0.1:{port}", "--cluster-id", database.Name]);
-        (start.Environment["ACTORS_POSTGRES"], start.Environment["ACTORS_WEBHOOK_SECRET"]) = (
+        (start.Environment["ACTORS_POSTGRES"], start.Environment["ORDERS_WEBHOOK_SECRET"]) = (
             database.ConnectionString, Convert.ToBase64String(new byte[32]));
         using var silo = new ReadyProcess(start);
         await silo.ReadyAsync();

@@ -222,7 +222,7 @@ public sealed partial class MainJobTests : IAsyncLifetime
     private Process Start(params string[] arguments)
     {
         var start = new ProcessStartInfo(
-            BuiltProgram.Silo, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _root };
+            BuiltProgram.Orders, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _root };
         start.Environment["ACTORS_ROOT"] = _root;
         start.Environment["ACTORS_POSTGRES"] = _database.ConnectionString;
         return Process.Start(start)!;

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 /// <summary>No Postgres was given, installed or to be had through npm. The message names these three ways out.</summary>
 public sealed class PostgresMissingException : Exception

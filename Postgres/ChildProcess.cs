@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 /// <summary>Runs a short-lived program to its end and keeps what it printed.</summary>
 internal static class ChildProcess

@@ -5,7 +5,7 @@ using Actors.Support;
 using Npgsql;
 using Xunit;
 
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 [OnlyInAll]
 [EachPostgres]

@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Text.RegularExpressions;
 
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 /// <summary>A folder that holds initdb, pg_ctl and postgres of one version, and can run here.</summary>
 internal sealed partial record PostgresBinaries(string Folder, int Major)

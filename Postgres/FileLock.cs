@@ -1,4 +1,4 @@
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 /// <summary>A lock between processes. It ends with its holder, whichever way that ends.</summary>
 internal static class FileLock

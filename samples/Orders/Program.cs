@@ -1,14 +1,16 @@
 using System.CommandLine;
+using Actors;
+using Actors.Orders;
 using Actors.Orders.MainJob;
-using Actors.Silo;
+using Actors.Postgres;
 
 var command = new RootCommand("Durable workflows on Postgres and Orleans. Without a command: runs the orders of FILE and reconciles.")
 {
-    SiloCommand.Create(),
+    SiloProgram.Command(actors => actors.AddOrders(Variables.Payments, Variables.Webhook, Variables.WebhookSecret)),
     PostgresCommand.Create(),
-    SampleCommands.Payments(),
-    SampleCommands.Webhook(),
-    SampleCommands.Generate(),
+    ServiceCommands.Payments(),
+    ServiceCommands.Webhook(),
+    ServiceCommands.Generate(),
 };
 MainJobCommand.AddTo(command);
 

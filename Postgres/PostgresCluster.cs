@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using Npgsql;
 
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 /// <summary>One embedded server by its folder (data/, lock, log, password, port) and the user that it runs as. Callers hold the
 /// lock.</summary>

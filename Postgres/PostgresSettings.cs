@@ -1,4 +1,4 @@
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 /// <summary>Which Postgres is wanted, and where an embedded one lives.</summary>
 /// <param name="RootFolder">The embedded server's files go to <c>.actors/</c> under this folder.</param>

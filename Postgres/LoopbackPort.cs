@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 /// <summary>Ports for servers that come back to theirs.</summary>
 internal static class LoopbackPort

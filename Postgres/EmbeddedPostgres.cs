@@ -1,4 +1,4 @@
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 /// <summary>
 /// A Postgres without an installation: found or fetched, started on a free port of the loopback address with a password of its own,

@@ -1,17 +1,20 @@
 using System.CommandLine;
 using Actors.Orders.Input;
-using Actors.Orders.MainJob;
 using Actors.Orders.Payments;
 using Actors.Orders.Webhook;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 
-namespace Actors.Silo;
+namespace Actors.Orders;
 
 /// <summary>The sample's small processes, and the maker of its input. The main job starts them; nobody else needs to.</summary>
-internal static class SampleCommands
+internal static class ServiceCommands
 {
     private static readonly Option<string> File = new("--file") { Required = true, Description = "What the service keeps." };
     private static readonly Option<int> Seed = new("--seed") { DefaultValueFactory = _ => 1, Description = "Of its trouble." };
-    private static readonly Option<bool> UntilStdinEnds = Lifetime.Option();
+    private static readonly Option<bool> UntilStdinEnds = new("--until-stdin-ends") { Hidden = true };
 
     internal static Command Payments() => Service("payments", "The sample's payment service.", 8081, (builder, parsed) =>
         PaymentService.Build(builder, parsed.GetValue(File)!, parsed.GetValue(Seed)));
@@ -20,8 +23,7 @@ internal static class SampleCommands
         WebhookReceiver.Build(
             builder,
             parsed.GetValue(File)!,
-            Environment.GetEnvironmentVariable(JobVariables.WebhookSecret) ?? throw new InvalidOperationException(
-                $"Set {JobVariables.WebhookSecret}."),
+            Variables.WebhookSecret,
             parsed.GetValue(Seed)));
 
     internal static Command Generate()
@@ -51,8 +53,21 @@ internal static class SampleCommands
             builder.WebHost.UseUrls($"http://127.0.0.1:{parsed.GetValue(port)}");
             builder.Logging.SetMinimumLevel(LogLevel.Warning);
             await using var app = build(builder, parsed);
-            await Lifetime.RunAsync(app, Guid.NewGuid(), parsed.GetValue(UntilStdinEnds), cancellation);
+            await app.StartAsync(cancellation);
+            Console.WriteLine($"READY {Guid.NewGuid()} {app.Urls.First()}");
+            if (parsed.GetValue(UntilStdinEnds))
+            {
+                _ = StopWithStdinAsync(app);
+            }
+
+            await app.WaitForShutdownAsync(cancellation);
         });
         return command;
+    }
+
+    private static async Task StopWithStdinAsync(WebApplication app)
+    {
+        await Task.Run(() => Console.OpenStandardInput().CopyToAsync(Stream.Null));
+        app.Lifetime.StopApplication();
     }
 }

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 /// <summary>Where embedded servers keep their files, and as which user they run.</summary>
 /// <param name="User">Null: as the current one. Postgres refuses root, so root gives it to another.</param>

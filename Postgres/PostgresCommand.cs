@@ -1,10 +1,9 @@
 using System.CommandLine;
-using Actors.Hosting;
 
-namespace Actors.Silo;
+namespace Actors.Postgres;
 
 /// <summary><c>postgres start</c> and <c>postgres stop</c>: the embedded server by hand, for scripts and tests.</summary>
-internal static class PostgresCommand
+public static class PostgresCommand
 {
     private static readonly Option<DirectoryInfo> Root = new("--root")
     {
@@ -15,7 +14,8 @@ internal static class PostgresCommand
     private static readonly Option<string> Name = new("--name") { DefaultValueFactory = _ => "postgres", Description = "Which server." };
     private static readonly Option<int?> Major = new("--major") { Description = "15 or later. Default: the first found; to stop: all." };
 
-    internal static Command Create()
+    /// <summary>For a program that has other commands as well.</summary>
+    public static Command Create()
     {
         var start = new Command("start", "Starts the embedded Postgres, or adopts it where it runs, and prints its connection string.");
         start.SetAction(async (parsed, cancellation) =>

@@ -1,9 +1,8 @@
 using System.CommandLine;
-using Actors.Hosting;
-using Actors.Orders.MainJob;
+using Actors.Postgres;
 using Npgsql;
 
-namespace Actors.Silo;
+namespace Actors.Orders.MainJob;
 
 /// <summary>The main job's options, on the root command: <c>./run [FILE] --crash 5 --silos 3</c>.</summary>
 internal static class MainJobCommand
@@ -56,7 +55,7 @@ internal static class MainJobCommand
             }
             catch (ArgumentException error)
             {
-                await Console.Error.WriteLineAsync($"{JobVariables.Postgres}, ACTORS_POSTGRES_VERSION: {error.Message}");
+                await Console.Error.WriteLineAsync($"{Variables.PostgresName}, ACTORS_POSTGRES_VERSION: {error.Message}");
                 return ExitCodes.Usage;
             }
 

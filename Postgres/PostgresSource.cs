@@ -1,4 +1,4 @@
-namespace Actors.Hosting;
+namespace Actors.Postgres;
 
 /// <summary>Finds the programs of a Postgres: on PATH, in the usual folders, else the npm package.</summary>
 /// <param name="cacheFolder">Where the npm package is kept.</param>

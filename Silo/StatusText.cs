@@ -1,0 +1,39 @@
+using Npgsql;
+
+namespace Actors.Silo;
+
+/// <summary><c>/</c>: a few counts as text, read when asked, on a connection of its own.</summary>
+internal sealed class StatusText(string connectionString, SiloInfo silo) : IAsyncDisposable
+{
+    private static readonly string Sql = Read();
+
+    private readonly NpgsqlDataSource _database = NpgsqlDataSource.Create(
+        new NpgsqlConnectionStringBuilder(connectionString) { Enlist = false, MaxPoolSize = 1, MinPoolSize = 0 });
+
+    public async Task<string> ReadAsync(CancellationToken cancellation)
+    {
+        await using var command = _database.CreateCommand(Sql);
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        await reader.ReadAsync(cancellation);
+        return $"""
+            Actors, silo {silo.Name}
+
+            silos alive          {reader.GetInt64(0)}
+            workflows            about {reader.GetInt64(2)}
+            in memory            {reader.GetInt64(1)}
+            timers set           {reader.GetInt64(3)}
+            signals not read     {reader.GetInt64(4)}
+            messages waiting     {reader.GetInt64(5)}
+            dead letters         {reader.GetInt64(6)}
+
+            """;
+    }
+
+    public ValueTask DisposeAsync() => _database.DisposeAsync();
+
+    private static string Read()
+    {
+        using var reader = new StreamReader(typeof(StatusText).Assembly.GetManifestResourceStream("status.sql")!);
+        return reader.ReadToEnd();
+    }
+}
