@@ -19,12 +19,6 @@ internal sealed class DatabaseClock(TimeProvider time)
     {
         get
         {
-#if PLANTED_BUGS
-            if (Storage.Planted.Is("timers from the local clock"))
-            {
-                return TimeProvider.System.GetUtcNow() + TimeSpan.FromSeconds(2); // As far as this silo's clock is ahead.
-            }
-#endif
             lock (_lock)
             {
                 return _heard == DateTimeOffset.MinValue ? _heard : _heard + time.GetElapsedTime(_heardAt);

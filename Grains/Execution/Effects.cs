@@ -289,11 +289,7 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
         }
     }
 
-    private string IdempotencyKey(BodyCommand command) => $"{run.Row.Run:N}-{command.Seq}"
-#if PLANTED_BUGS
-        + (Planted.Is("idempotency key per attempt") ? $"-{command.Failures}" : "")
-#endif
-        ;
+    private string IdempotencyKey(BodyCommand command) => $"{run.Row.Run:N}-{command.Seq}";
 
     [LoggerMessage(211, LogLevel.Warning, "Workflow '{Id}': a service that {Command} had taken threw when it was disposed of.")]
     private static partial void LogScopeFailed(ILogger log, WorkflowId id, Command command, Exception error);

@@ -40,9 +40,6 @@ internal sealed partial class Inbox(ResidentRun run)
         }
         else if (_arriving.Add(signal.MessageId))
         {
-#if PLANTED_BUGS
-            Planted.Do("acknowledged before commit", () => done.Tell(true));
-#endif
             run.Draft.Acknowledge(done);
             run.Draft.Add(Row(signal));
         }
@@ -127,10 +124,6 @@ internal sealed partial class Inbox(ResidentRun run)
             _arriving.Remove(id);
         }
     }
-#if PLANTED_BUGS
-
-    public void Forget() => _known.Clear();
-#endif
 
     private async Task ReadAsync()
     {

@@ -86,9 +86,6 @@ internal sealed partial class ResidentRun
         var entry = Seal(out var draft);
         entry.Leaves = true;
         entry.WakesOthers = wakesOthers;
-#if PLANTED_BUGS
-        Planted.Do("work given away without a letter", () => entry.WakesOthers = false);
-#endif
         Commit(entry, draft);
     }
 

@@ -185,11 +185,6 @@ internal sealed partial class ResidentRun
 
         Program.GoLive();
         Position = history[^1].Position; // Also where the code stopped half way: that is recorded at the end.
-#if PLANTED_BUGS
-        Planted.Do("claim and load in one statement", () => Position = Row.Position);
-        Planted.Do("order of completions lost", () => Position = Row.Position);
-        Planted.Do("signal id forgotten on reload", _inbox.Forget);
-#endif
         if (Program.Violation is null)
         {
             LaunchCommands();

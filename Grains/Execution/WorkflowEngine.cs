@@ -112,9 +112,6 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             {
                 Retires = retires, First = first, RequestId = attaches ? null : request.RequestId,
             };
-#if PLANTED_BUGS
-            Planted.Do("start without its request", () => start = start with { RequestId = null });
-#endif
             if (await TryMakeAsync(start, type))
             {
                 return new StartReply(null, start.Run, Started: true);

@@ -64,13 +64,7 @@ internal sealed partial class DestinationRelay(
 
     public OutboxFloor Floor { get; } = new();
 
-#if PLANTED_BUGS
-    private long _cursor;
-
-    private long After => Planted.Is("cursor by id only") ? _cursor : _clock.After;
-#else
     private long After => _clock.After;
-#endif
 
     private int Room => options.PageSize - (_lanes.Count - _retrying);
 
@@ -262,9 +256,6 @@ internal sealed partial class DestinationRelay(
         var (known, begin) = (Floor.Read(), time.GetTimestamp());
         var (rows, end) = await table.ReadPageAsync(
             destination, partitions(), After, options.PageSize * ScanFactor, Room, options.ReadAhead, _lanes.Keys, known.Floor, stop);
-#if PLANTED_BUGS
-        _cursor = Math.Max(_cursor, rows.DistinctBy(row => row.Lane).Select(row => row.Id).DefaultIfEmpty().Max());
-#endif
         _clock.PageRead(end, time.GetElapsedTime(begin), Send(rows, _ => known.Floor, known, stop));
         if (end is not null)
         {

@@ -26,14 +26,6 @@ internal sealed class LaneSender(
     {
         while (lane.Queue.TryDequeue(out var row))
         {
-#if PLANTED_BUGS
-            var marked = Planted.Is("delivery marked before sending");
-            if (marked)
-            {
-                _outcomes.Writer.TryWrite(new Outcome(lane, row, null, IsLast: lane.Queue.Count == 0));
-                Reported();
-            }
-#endif
             Exception? error;
             try
             {
@@ -44,20 +36,8 @@ internal sealed class LaneSender(
                 return;
             }
 
-#if PLANTED_BUGS
-            if (marked)
-            {
-                continue;
-            }
-#endif
             _outcomes.Writer.TryWrite(new Outcome(lane, row, error, IsLast: error is not null || lane.Queue.Count == 0));
             Reported();
-#if PLANTED_BUGS
-            if (Planted.Is("a lane goes on behind a failure"))
-            {
-                continue;
-            }
-#endif
             if (error is not null)
             {
                 return;

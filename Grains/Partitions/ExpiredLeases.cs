@@ -39,9 +39,6 @@ internal sealed class ExpiredLeases(TimeSpan after, TimeSpan pause, TimeProvider
             }
         }
 
-#if PLANTED_BUGS
-        Storage.Planted.Do("an expired lease buries nobody", dead.Clear);
-#endif
         return dead;
     }
 }

@@ -15,11 +15,7 @@ internal static class Ambient
         () => (CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture) = (CultureInfo.InvariantCulture, CultureInfo.InvariantCulture));
 
     /// <summary>Nothing surrounds the calling code: the engine may go on here.</summary>
-    public static bool IsNothing => (ReferenceEquals(ExecutionContext.Capture(), Nothing) && IsFree)
-#if PLANTED_BUGS
-        || Planted.Is("enlists in the caller's transaction")
-#endif
-        ;
+    public static bool IsNothing => ReferenceEquals(ExecutionContext.Capture(), Nothing) && IsFree;
 
     // What does not go with the execution context stays with the thread.
     private static bool IsFree =>

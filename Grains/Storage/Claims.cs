@@ -19,11 +19,7 @@ internal sealed class Claims : IAsyncDisposable
     private static readonly string ReadInboxes = SqlText.Get("read_inboxes");
     private static readonly string ReadMail = SqlText.Get("read_mail");
     private static readonly string EnterWorkflow = SqlText.Get("enter_workflow");
-#if PLANTED_BUGS
-    private static readonly int HistoriesMax = Planted.Is("loads whatever comes") ? int.MaxValue : 4 * 1024 * 1024;
-#else
     private const int HistoriesMax = 4 * 1024 * 1024; // Bytes of one answer.
-#endif
 
     private const int AgainMax = 3;
 

@@ -61,14 +61,6 @@ internal sealed class CommitBatch(IReadOnlyList<Start> starts, IReadOnlyList<Ent
         }
     }
 
-#if PLANTED_BUGS
-
-    public CommitBatch On(NpgsqlBatch batch)
-    {
-        _batch = batch;
-        return this;
-    }
-#endif
 
     /// <summary>Each answer by the reader of its statement.</summary>
     public async Task<bool> ReadAsync(NpgsqlDataReader reader)

@@ -176,9 +176,6 @@ internal sealed class EngineDatabase : IAsyncDisposable
             settings.TcpKeepAliveInterval = given.TcpKeepAliveInterval == 0 ? 5 : given.TcpKeepAliveInterval;
         }
 
-#if PLANTED_BUGS
-        Planted.Do("enlists in the caller's transaction", () => settings.Enlist = true);
-#endif
         // What is not answered in time is given up with its connection, and its outcome is found out over another. Nothing is cancelled at
         // the server: it may be gone, and a COMMIT that is cancelled while it waits for a standby has happened.
         var ours = !application.StartsWith("actors user", StringComparison.Ordinal);
@@ -197,7 +194,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         settings.WriteBufferSize = ours ? 64 * 1024 : settings.WriteBufferSize;
         // The engine uses Postgres' own types alone: it need not ask the database for all of them with each pool's first connection.
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString).ConfigureTypeLoading(types => types.EnableTypeLoading(!ours));
-        // Users' sessions are reset, and their bodies set what they like: their commits say it themselves (hold_plans.sql).
+        // Users' sessions are reset, and their bodies set what they like: their commits say it themselves (actors.before_entry).
         return (ours ? builder.Durable(Prepare) : builder.UsePhysicalConnectionInitializer(Prepare, PrepareAsync)).Build();
 
         Task PrepareAsync(NpgsqlConnection connection)

@@ -20,12 +20,6 @@ internal sealed class LoadBudget
 
     public async Task RoomAsync()
     {
-#if PLANTED_BUGS
-        if (Planted.Is("loads whatever comes"))
-        {
-            return;
-        }
-#endif
         for (var began = Stopwatch.GetTimestamp(); Bytes >= Max && Stopwatch.GetElapsedTime(began) < Patience;)
         {
             await Task.Delay(Look);

@@ -10,11 +10,7 @@ namespace Actors.Storage;
 /// </summary>
 internal static class SilentSocket
 {
-#if PLANTED_BUGS
-    public static readonly TimeSpan Limit = Planted.Is("silence is waited out") ? TimeSpan.FromHours(1) : TimeSpan.FromSeconds(15);
-#else
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
-#endif
 
     // netinet/tcp.h and asm-generic/socket.h of Linux, the same on x64 and arm64.
     private const int Tcp = 6;

@@ -31,11 +31,7 @@ internal static partial class SqlText
     private static string Read(string resource)
     {
         using var reader = new StreamReader(Assembly.GetExecutingAssembly().GetManifestResourceStream(resource)!);
-#if PLANTED_BUGS
-        return Planted.Text(resource.Replace('\\', '/'), reader.ReadToEnd().ReplaceLineEndings("\n"));
-#else
         return reader.ReadToEnd().ReplaceLineEndings("\n");
-#endif
     }
 
     [GeneratedRegex(@"unnest\((?<arrays>[^)]*)\)")]

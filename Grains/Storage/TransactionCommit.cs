@@ -71,12 +71,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
     {
         try
         {
-#if PLANTED_BUGS
-            var at = await (Planted.Is("outbox written after commit") ? Planted.OutboxAfterCommitAsync(_database, entry, SendAsync)
-                : SendAsync(entry));
-#else
             var at = await SendAsync(entry);
-#endif
             return new CommitReply(CommitOutcome.Committed, at, entry.Epoch);
         }
         catch (PostgresException error) when (error.SqlState == PostgresFaults.FenceFailed)
@@ -107,12 +102,6 @@ internal sealed class TransactionCommit : IAsyncDisposable
         {
             return Aborted(this, entry, error); // Refused, or never sent.
         }
-#if PLANTED_BUGS
-        catch (Exception error) when (Planted.Is("blind retry after an unknown commit"))
-        {
-            return new CommitReply(CommitOutcome.Unmoved, default, entry.Epoch, error);
-        }
-#endif
         catch (Exception error)
         {
             return await _journal.ResolveAsync(entry) with { Error = error };

@@ -1,6 +1,6 @@
-#if PLANTED_BUGS
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Actors.Storage;
 
 namespace Actors.Faults;
@@ -9,7 +9,7 @@ namespace Actors.Faults;
 /// The bugs that can be planted, each with what provokes it and the checks that must find it. The same provocations without a bug,
 /// <c>none</c>, must find nothing.
 /// </summary>
-internal static class PlantedBugs
+internal static partial class PlantedBugs
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
     private static readonly TimeSpan ControlLimit = TimeSpan.FromMinutes(1.5);
@@ -83,6 +83,12 @@ internal static class PlantedBugs
     /// <summary>Returns the exit code: 0 when each bug was found.</summary>
     public static async Task<int> RunAsync(string root, string name, int seed)
     {
+        if (!IsBuiltIn)
+        {
+            Console.Error.WriteLine("This build has no bugs on purpose: ./faults --planted makes one that has.");
+            return 2;
+        }
+
         if (name == "list")
         {
             Console.WriteLine(string.Join('\n', All.Select(bug => bug.Name).Append(None)));
@@ -130,7 +136,8 @@ internal static class PlantedBugs
         var (campaign, seconds) = await PlayAsync(root, control, seed, ControlLimit);
         campaign.Findings.Print();
         return campaign.Findings.First is { } found
-            ? FormattableString.Invariant(
+            ? string.Create(
+                CultureInfo.InvariantCulture,
                 $"| none, but what provokes: {control.Of} | {seed} | {Found} after {found.After.TotalSeconds:F0} | {found.Check} | "
                 + $"{found.What.Split('\n')[0]} |")
             : FormattableString.Invariant($"| none, but what provokes: {control.Of} | {seed} | nothing in {seconds:F0} | all | |");
@@ -139,7 +146,7 @@ internal static class PlantedBugs
     private static async Task<(Campaign Campaign, double Seconds)> PlayAsync(string root, Bug bug, int seed, TimeSpan limit)
     {
         Console.WriteLine($"== {bug.Name}{(bug.Of is null ? "" : $", but what provokes: {bug.Of}")}, seed {seed}");
-        var environment = new Dictionary<string, string> { [Planted.Variable] = bug.Name };
+        var environment = new Dictionary<string, string> { ["ACTORS_PLANTED_BUG"] = bug.Patch };
         if (bug.Provoke is not null)
         {
             environment[Rig.KeepVariable] = "60";
@@ -203,6 +210,13 @@ internal static class PlantedBugs
     {
         /// <summary>Of a control: the bugs that are provoked like this.</summary>
         public string? Of { get; init; }
+
+        /// <summary>The name of its file in Planted/.</summary>
+        public string Patch => NoLetterPattern().Replace(Name.ToLowerInvariant(), "-");
     }
+
+    private static bool IsBuiltIn => typeof(EngineDatabase).Assembly.GetType("Actors.Storage.Planted") is not null;
+
+    [GeneratedRegex("[^a-z]+")]
+    private static partial Regex NoLetterPattern();
 }
-#endif

@@ -18,12 +18,10 @@ switch (args)
         return await UnlessMissingAsync(() => EveryCommit.RunAsync(names));
     case ["--only", "bad clients"]:
         return await UnlessMissingAsync(() => BadClients.RunAsync(Root()));
-#if PLANTED_BUGS
     case ["--planted", var bug]:
         return await UnlessMissingAsync(() => PlantedBugs.RunAsync(Root(), bug, seed: 1));
     case ["--planted", var bug, "--seed", var number]:
         return await UnlessMissingAsync(() => PlantedBugs.RunAsync(Root(), bug, Number(number)));
-#endif
 }
 
 var asked = CampaignOptions.Parse(args);
