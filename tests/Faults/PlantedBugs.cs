@@ -30,7 +30,8 @@ internal static partial class PlantedBugs
     // Another owner comes, as a claim does, and gives the run away at once, as a silo does that stops.
     private const string Usurp = """
         with claimed as (
-            update actors.workflows set epoch = epoch + 1, owner = null where status = 0 and owner is not null and random() < 0.1 returning instance)
+            update actors.workflows set epoch = epoch + 1, owner = null where status = 0 and owner is not null and random() < 0.1
+            returning instance, code)
         insert into actors.inbox (instance, at, code, message_id, name) select instance, actors.now(), code, '', '' from claimed on conflict do nothing
         """;
 
@@ -191,7 +192,8 @@ internal static partial class PlantedBugs
             {
                 await rig.ExecuteAsync(sql);
             }
-            catch (Npgsql.NpgsqlException)
+            catch (Npgsql.NpgsqlException error)
+                when (error is not Npgsql.PostgresException { SqlState: ['4', '2', ..] }) // A statement that is wrong is ours to mend.
             {
                 // Postgres is away, or a deadlock.
             }
