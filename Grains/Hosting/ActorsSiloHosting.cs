@@ -106,7 +106,7 @@ public static class ActorsSiloHosting
             var engine = provider.GetRequiredService<WorkflowEngine>();
             return new OutboxRelay(
                 engine.Context.Database.Engine,
-                settings.Outbox,
+                settings.Outbox.Sinks(provider),
                 engine.Context.Payloads,
                 settings.OutboxOptions,
                 () => provider.GetRequiredService<PartitionSet>().Partitions,
@@ -117,6 +117,7 @@ public static class ActorsSiloHosting
         services.AddSingleton<IDeadLetters>(provider => new DeadLetters(
             new OutboxTable(provider.GetRequiredService<EngineDatabase>().Engine, provider.GetRequiredService<StatementProbe>()),
             provider.GetRequiredService<OutboxRelay>()));
+        settings.Outbox.Register(services);
         AddSafeLoggers(services);
         services.AddSingleton<WorkflowCalls>();
         services.AddSingleton<StartsHere>();

@@ -6,7 +6,8 @@ using Microsoft.Extensions.Logging;
 namespace Actors.Outbox;
 
 /// <summary>
-/// Delivers the messages of one destination: one loop that alone touches the database and the list of lanes, and a sending task a lane.
+/// Delivers the messages of one destination: one loop that alone touches the database and the list of lanes, and a sender (<see
+/// cref="LaneSender"/>).
 /// </summary>
 /// <remarks>
 /// Why of two messages of a lane, m1's commit ended before m2's was sent, m1 is first delivered first, also while two relays overlap:
@@ -128,7 +129,7 @@ internal sealed partial class DestinationRelay(
     {
         try
         {
-            await Task.WhenAll(_lanes.Values.Select(lane => lane.Sending));
+            await _sender.EndedAsync();
             using var limit = new CancellationTokenSource(LastWriteTimeout, time);
             await WriteOutcomesAsync(limit.Token);
         }
@@ -299,7 +300,7 @@ internal sealed partial class DestinationRelay(
             if (lane.Queue.Count > 0)
             {
                 _lanes.Add(lane.Key, lane);
-                lane.Sending = Task.Run(() => _sender.SendAsync(lane, stop), CancellationToken.None);
+                _sender.Send(lane, stop);
                 started++;
                 _retrying += areRetries ? 1 : 0;
             }

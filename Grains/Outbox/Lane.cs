@@ -2,8 +2,8 @@ using Actors.Storage;
 
 namespace Actors.Outbox;
 
-/// <summary>The next messages of one destination and key, or, without a key, of one run and destination, in order. One task sends them, one
-/// after the other.</summary>
+/// <summary>The next messages of one destination and key, or, without a key, of one run and destination, in order. At
+/// most one call delivers of them at a time.</summary>
 /// <param name="isRetry">Its first message has failed before.</param>
 /// <param name="begin">It had nothing below this id when it was read.</param>
 /// <param name="settled">Up to this id every message was visible, or gone, before the read.</param>
@@ -18,7 +18,7 @@ internal sealed class Lane(long key, bool isRetry, long begin, long settled, lon
 
     public bool IsRetry { get; } = isRetry;
 
-    /// <summary>Filled while nothing is sent, then touched by the sending task alone.</summary>
+    /// <summary>Filled while nothing is sent, then touched by the sender alone.</summary>
     public Queue<OutboxRow> Queue { get; } = new();
 
     public long Begin { get; } = begin;
@@ -34,8 +34,6 @@ internal sealed class Lane(long key, bool isRetry, long begin, long settled, lon
         Queue.Enqueue(row);
         _last = row.Id;
     }
-
-    public Task Sending { get; set; } = Task.CompletedTask;
 }
 
 /// <summary>How one attempt ended.</summary>

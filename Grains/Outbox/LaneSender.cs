@@ -4,93 +4,154 @@ using Actors.Storage;
 
 namespace Actors.Outbox;
 
-/// <summary>Sends lanes to the sink of one destination: a lane's messages one after the other, at most so many at a time over all
-/// lanes.</summary>
+/// <summary>
+/// Sends lanes to the sink of one destination. A call takes what is ready at its moment, of as many lanes as it has room for; of a lane at
+/// most one call is under way. At most so many calls run at a time, and at most half of them (at least one) for lanes whose next message
+/// has failed before: many failing keys leave room for the others.
+/// </summary>
 internal sealed class LaneSender(
     string destination, IOutboxSink sink, PayloadSerializer serializer, OutboxOptions options, TimeProvider time)
 {
     // at most what the lanes hold
     private readonly Channel<Outcome> _outcomes = Channel.CreateUnbounded<Outcome>(new() { SingleReader = true });
-    private readonly SemaphoreSlim _slots = new(options.InFlightMax);
-    // taken first: many failing keys leave room for the others
-    private readonly SemaphoreSlim _retrySlots = new(Math.Max(1, options.InFlightMax / 2));
+    private readonly int _batchMax = sink.BatchSizeMax;
+    private readonly int _retryCallsMax = Math.Max(1, options.InFlightMax / 2);
 
-    /// <summary>How each attempt ended, a lane's in order. Attempts that the stop cut off are not reported.</summary>
+    private readonly Lock _lock = new();
+    private readonly Queue<Lane> _fresh = new();
+    private readonly Queue<Lane> _failedBefore = new();
+    private int _workers;
+    private int _retryCalls;
+    private TaskCompletionSource? _ended;
+
+    /// <summary>How each attempt ended, a lane's in order. Failures that the stop may have made are not reported.</summary>
     public ChannelReader<Outcome> Outcomes => _outcomes.Reader;
 
-    /// <summary>Called after each outcome.</summary>
+    /// <summary>Called after outcomes were added.</summary>
     public Action Reported { get; set; } = () => { };
 
-    /// <summary>Sends until the lane is empty, fails, or the relay stops; never throws.</summary>
-    public async Task SendAsync(Lane lane, CancellationToken stop)
+    /// <summary>Begins: the lane is sent until it is empty, fails, or the relay stops.</summary>
+    public void Send(Lane lane, CancellationToken stop)
     {
-        while (lane.Queue.TryDequeue(out var row))
+        lock (_lock)
         {
-            Exception? error;
-            try
+            Enqueue(lane);
+            if (_workers == options.InFlightMax)
             {
-                error = row.Attempts == 0 ? await DeliverAsync(row, stop) : await DeliverAgainAsync(row, stop);
-            }
-            catch (OperationCanceledException) when (stop.IsCancellationRequested)
-            {
-                return;
+                return; // One of them takes it.
             }
 
-            _outcomes.Writer.TryWrite(new Outcome(lane, row, error, IsLast: error is not null || lane.Queue.Count == 0));
-            Reported();
-            if (error is not null)
+            _workers++;
+        }
+
+        _ = Task.Run(() => WorkAsync(stop), CancellationToken.None);
+    }
+
+    /// <summary>After the stop: no call is under way when this returns.</summary>
+    public Task EndedAsync()
+    {
+        lock (_lock)
+        {
+            return _workers == 0 ? Task.CompletedTask : (_ended ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
+
+    public static string MessageId(OutboxRow row) => $"{row.Run}:{row.Ordinal}";
+
+    /// <summary>One call after the other, while there is something to send.</summary>
+    private async Task WorkAsync(CancellationToken stop)
+    {
+        while (TryTake(stop) is { } batch)
+        {
+            await DeliverAsync(batch, stop);
+            lock (_lock)
             {
-                return;
+                _retryCalls -= batch.IsRetry ? 1 : 0;
+                foreach (var lane in batch.GoOn)
+                {
+                    Enqueue(lane);
+                }
             }
         }
     }
 
-    private async Task<Exception?> DeliverAgainAsync(OutboxRow row, CancellationToken stop)
+    private void Enqueue(Lane lane) => (lane.Queue.Peek().Attempts > 0 ? _failedBefore : _fresh).Enqueue(lane);
+
+    /// <summary>Null: the worker has nothing more to do, and has ended.</summary>
+    private DeliveryBatch? TryTake(CancellationToken stop)
     {
-        await _retrySlots.WaitAsync(stop);
-        try
+        lock (_lock)
         {
-            return await DeliverAsync(row, stop);
-        }
-        finally
-        {
-            _retrySlots.Release();
+            var batch = new DeliveryBatch(isRetry: _failedBefore.Count > 0 && _retryCalls < _retryCallsMax);
+            var lanes = batch.IsRetry ? _failedBefore : _fresh;
+            if (stop.IsCancellationRequested || lanes.Count == 0)
+            {
+                if (--_workers == 0)
+                {
+                    _ended?.TrySetResult();
+                }
+
+                return null;
+            }
+
+            _retryCalls += batch.IsRetry ? 1 : 0;
+            while (batch.Count < _batchMax && lanes.TryDequeue(out var lane))
+            {
+                batch.Take(lane, _batchMax);
+            }
+
+            return batch;
         }
     }
 
-    /// <summary>Null: acknowledged.</summary>
-    private async Task<Exception?> DeliverAsync(OutboxRow row, CancellationToken stop)
+    /// <summary>Never throws.</summary>
+    private async Task DeliverAsync(DeliveryBatch batch, CancellationToken stop)
     {
-        await _slots.WaitAsync(stop);
+        var messages = batch.Read(Message);
+        var (outcomes, failure) = messages.Count == 0 ? ([], null) : await CallAsync(messages, stop);
+        foreach (var outcome in batch.Outcomes(place => failure ?? outcomes[place].Error))
+        {
+            if (outcome.Error is null)
+            {
+                OutboxInstruments.Delivered(destination);
+            }
+            else if (stop.IsCancellationRequested)
+            {
+                continue; // The stop's own doing, for all that is known: this attempt does not count.
+            }
+            else
+            {
+                OutboxInstruments.Failed(destination);
+            }
+
+            _outcomes.Writer.TryWrite(outcome);
+        }
+
+        Reported();
+    }
+
+    /// <returns>An outcome for each message, or why the call failed.</returns>
+    private async Task<(DeliveryOutcome[] Outcomes, Exception? Failure)> CallAsync(List<OutboxMessage> messages, CancellationToken stop)
+    {
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(stop);
         try
         {
-            stop.ThrowIfCancellationRequested();   // a place may come from another delivery's cancellation
-            var delivery = sink.DeliverAsync(Message(row), cancel.Token);
-            await (delivery.IsCompleted ? delivery : delivery.WaitAsync(options.DeliveryTimeout, time, stop));
-            OutboxInstruments.Delivered(destination);
-            return null;
-        }
-        catch (Exception error) when (!stop.IsCancellationRequested)
-        {
-            OutboxInstruments.Failed(destination);
-            await cancel.CancelAsync();
-            return error is TimeoutException ? new TimeoutException($"The delivery took longer than {options.DeliveryTimeout}.", error)
-                : error;
+            var delivery = sink.DeliverAsync(messages, cancel.Token);
+            DeliveryOutcome[] outcomes = [.. await (delivery.IsCompleted ? delivery
+                : delivery.WaitAsync(options.DeliveryTimeout, time, stop))];
+            return outcomes.Length == messages.Count ? (outcomes, null) : ([], new InvalidOperationException(
+                $"The sink of destination '{destination}' was given {messages.Count} messages and answered for {outcomes.Length}."));
         }
         catch (Exception error)
         {
-            throw new OperationCanceledException("The relay stops: this attempt does not count.", error, stop);
-        }
-        finally
-        {
-            _slots.Release();
+            // What the sink still does about it is told to end; what it throws then is too late.
+            await cancel.CancelAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return ([], error is TimeoutException ? new TimeoutException($"The delivery took longer than {options.DeliveryTimeout}.", error)
+                : error);
         }
     }
 
     private OutboxMessage Message(OutboxRow row) => new(
         MessageId(row), new WorkflowId(row.Workflow, row.Namespace), row.Run, row.Type, row.Topic, row.Key,
         serializer.Json(row.Payload).ToArray(), row.At, row.Attempts + 1) { AttemptAt = time.GetUtcNow() };
-
-    public static string MessageId(OutboxRow row) => $"{row.Run}:{row.Ordinal}";
 }

@@ -11,7 +11,7 @@ public sealed class OutboxOptions
     /// <value>Default true.</value>
     public bool Delivers { get; set; } = true;
 
-    /// <summary>Most deliveries of a destination that run at the same time, half of them (at least one) of messages that failed before.
+    /// <summary>Most calls of a destination's sink that run at the same time, half of them (at least one) for messages that failed before.
     /// More raises throughput to slow sinks.</summary>
     /// <value>1 to 1,000. Default 32.</value>
     [Range(1, 1_000)]

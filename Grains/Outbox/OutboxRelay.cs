@@ -23,11 +23,11 @@ internal sealed partial class OutboxRelay
     /// <param name="partitions">Asked before each read; empty: nothing is read. The arrays are not changed after they were
     /// returned.</param>
     public OutboxRelay(
-        NpgsqlDataSource dataSource, OutboxRoutes routes, PayloadSerializer serializer, OutboxOptions options, Func<short[]> partitions,
+        NpgsqlDataSource dataSource, IEnumerable<(string Destination, IOutboxSink Sink)> sinks, PayloadSerializer serializer, OutboxOptions options, Func<short[]> partitions,
         TimeProvider time, ILogger<OutboxRelay> logger, StatementProbe? probe = null)
     {
         (_table, _options, _partitions, _time, _logger) = (new OutboxTable(dataSource, probe), options, partitions, time, logger);
-        _destinations = [.. routes.Sinks.Select(route =>
+        _destinations = [.. sinks.Select(route =>
             new DestinationRelay(route.Destination, route.Sink, _table, serializer, options, partitions, time, logger))];
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using Actors.Calling;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Actors;
 
@@ -11,7 +12,7 @@ public sealed class OutboxRoutes
 {
     internal const int DestinationMax = 100;
 
-    private readonly Dictionary<string, IOutboxSink> _sinks = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ServiceDescriptor> _sinks = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<string>> _topics = new(StringComparer.Ordinal);
     private readonly List<string> _everyTopic = [];
     private FrozenDictionary<string, string[]>? _destinations;
@@ -25,8 +26,28 @@ public sealed class OutboxRoutes
     /// <exception cref="InvalidOperationException">The routes are in use already.</exception>
     public OutboxRoutes Add(string destination, IOutboxSink sink, params string[] topics)
     {
-        NameRule.Checked(destination, "The name of an outbox destination", DestinationMax);
         ArgumentNullException.ThrowIfNull(sink);
+        return Add(new ServiceDescriptor(typeof(IOutboxSink), destination, sink), destination, topics);
+    }
+
+    /// <summary>The same with a sink that the host's services go into: made once, at the start of the silo, and disposed of at its
+    /// end.</summary>
+    /// <param name="destination">1 to 100 characters; stored in each row, so a renamed destination leaves its old rows behind.</param>
+    /// <param name="make">Gets the host's services. What it throws keeps the silo from starting.</param>
+    /// <param name="topics">At least one; <c>"*"</c> is every topic.</param>
+    /// <exception cref="ArgumentException">The destination is taken, or a name is empty, too long or holds control characters, or no topic
+    /// is given.</exception>
+    /// <exception cref="InvalidOperationException">The routes are in use already.</exception>
+    public OutboxRoutes Add(string destination, Func<IServiceProvider, IOutboxSink> make, params string[] topics)
+    {
+        ArgumentNullException.ThrowIfNull(make);
+        return Add(new ServiceDescriptor(typeof(IOutboxSink), destination, (services, _) => make(services), ServiceLifetime.Singleton),
+            destination, topics);
+    }
+
+    private OutboxRoutes Add(ServiceDescriptor sink, string destination, string[] topics)
+    {
+        NameRule.Checked(destination, "The name of an outbox destination", DestinationMax);
         if (_sealed)
         {
             throw new InvalidOperationException(
@@ -70,13 +91,19 @@ public sealed class OutboxRoutes
         return _destinations.TryGetValue(topic, out var named) ? named : _everyTopic;
     }
 
-    /// <summary>Every destination with its sink.</summary>
-    public IEnumerable<(string Destination, IOutboxSink Sink)> Sinks
+    /// <summary>Each sink becomes a service, by the name of its destination.</summary>
+    internal void Register(IServiceCollection services)
     {
-        get
+        _sealed = true;
+        foreach (var sink in _sinks.Values)
         {
-            _sealed = true;
-            return _sinks.Select(sink => (sink.Key, sink.Value));
+            services.Add(sink);
         }
     }
+
+    /// <summary>Every destination with its sink.</summary>
+    /// <exception cref="InvalidOperationException">A sink takes fewer than 1 or more than 1,000 messages a call.</exception>
+    internal IEnumerable<(string Destination, IOutboxSink Sink)> Sinks(IServiceProvider services) => _sinks.Keys.Select(destination =>
+        services.GetRequiredKeyedService<IOutboxSink>(destination) is { BatchSizeMax: >= 1 and <= 1_000 } sink ? (destination, sink)
+            : throw new InvalidOperationException($"The sink of outbox destination '{destination}': BatchSizeMax is 1 to 1,000."));
 }

@@ -17,7 +17,7 @@ namespace Actors;
 /// answers are tried again, because a wrong path or secret is repaired sooner than dead letters are; 410 is the one answer that says "for
 /// good". <c>Retry-After</c> is honoured up to <see cref="OutboxOptions.BackOffMax"/>.
 /// </remarks>
-public sealed class WebhookSink : IOutboxSink
+public sealed class WebhookSink : OneByOneSink
 {
     private readonly HttpMessageInvoker _http;
     private readonly WebhookOptions _options;
@@ -44,7 +44,7 @@ public sealed class WebhookSink : IOutboxSink
     }
 
     /// <inheritdoc/>
-    public async Task DeliverAsync(OutboxMessage message, CancellationToken cancellation)
+    public override async Task DeliverAsync(OutboxMessage message, CancellationToken cancellation)
     {
         using var limit = new CancellationTokenSource(_options.Timeout, _time ?? TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellation);

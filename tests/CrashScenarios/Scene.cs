@@ -251,11 +251,10 @@ internal sealed class Scene : IAsyncDisposable
     private void StartRelay(StatementProbe probe)
     {
         var (context, partitions) = (_engine.Engine.Context, All().Partitions);
-        var routes = _engine.Builder.Outbox;
         var options = new OutboxOptions { PollInterval = TimeSpan.FromMilliseconds(200), AttemptsMax = 2,
             BackOffFirst = TimeSpan.FromMilliseconds(1) };
         var relay = _relay = new OutboxRelay(
-            context.Database.Engine, routes, context.Payloads, options, () => partitions,
+            context.Database.Engine, _engine.Builder.Outbox.Made(), context.Payloads, options, () => partitions,
             TimeProvider.System, NullLogger<OutboxRelay>.Instance, probe);
         context.Journal.OutboxWritten = relay.Wake;
         _running.Add(Task.Run(() => relay.RunAsync(_stop.Token)));

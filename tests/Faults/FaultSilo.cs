@@ -56,8 +56,7 @@ internal static class FaultSilo
             actors.AddWorkflow<Beat>();
             actors.AddWorkflow<Misdeed>();
             actors.AddWorkflow<Bulky>();
-            actors.Outbox.Add("outside", new HandlerSink((message, cancellation) => DeliverAsync(sinkPort, message, cancellation)),
-                "moved");
+            actors.Outbox.Add("outside", _ => new EffectSinkInBatches(sinkPort), "moved");
             actors.Outbox.Add("web", new WebhookSink(Webhook(webhookPort)), "moved");
             (actors.OutboxOptions.BackOffFirst, actors.OutboxOptions.BackOffMax, actors.OutboxOptions.AttemptsMax) = (
                 TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), 1000);
@@ -172,9 +171,38 @@ internal static class FaultSilo
         }
     }
 
-    private static Task DeliverAsync(int sinkPort, OutboxMessage message, CancellationToken cancellation) => EffectSink.TellAsync(
-        sinkPort, EffectSink.Line(JsonSerializer.Deserialize<Moved>(message.Json.Span, JsonSerializerOptions.Web)!, message.Id),
-        cancellation);
+    /// <summary>Tells the outside of many messages a call; what stands behind a failure of its key it does not tell.</summary>
+    private sealed class EffectSinkInBatches(int port) : IOutboxSink
+    {
+        public int BatchSizeMax => 10;
+
+        public async Task<IReadOnlyList<DeliveryOutcome>> DeliverAsync(
+            IReadOnlyList<OutboxMessage> messages, CancellationToken cancellation)
+        {
+            var failed = new Dictionary<string, DeliveryOutcome>();
+            var outcomes = new List<DeliveryOutcome>();
+            foreach (var message in messages)
+            {
+                var lane = message.Key.Length > 0 ? message.Key : $"{message.Run}";
+                if (!failed.ContainsKey(lane))
+                {
+                    try
+                    {
+                        var moved = JsonSerializer.Deserialize<Moved>(message.Json.Span, JsonSerializerOptions.Web)!;
+                        await EffectSink.TellAsync(port, EffectSink.Line(moved, message.Id), cancellation);
+                    }
+                    catch (Exception error)
+                    {
+                        failed[lane] = DeliveryOutcome.Failed(error);
+                    }
+                }
+
+                outcomes.Add(failed.GetValueOrDefault(lane, DeliveryOutcome.Delivered));
+            }
+
+            return outcomes;
+        }
+    }
 
     /// <summary>This machine's clock, but ahead or behind: its time of day, not its monotonic part.</summary>
     private sealed class ShiftedClock : TimeProvider

@@ -1,3 +1,4 @@
+using Actors.Support;
 using Xunit;
 
 namespace Actors.Outbox;
@@ -13,7 +14,7 @@ public sealed class OutboxRoutesTests
         Assert.Equal(["a", "b"], routes.DestinationsFor("orders"));
         Assert.Equal(["b"], routes.DestinationsFor("unheard"));
         Assert.Empty(new OutboxRoutes().Add("c", Sink, "bills").DestinationsFor("orders"));
-        Assert.Equal(["a", "b", "c"], routes.Sinks.Select(sink => sink.Destination));
+        Assert.Equal(["a", "b", "c"], routes.Made().Select(sink => sink.Destination));
     }
 
     [Fact]

@@ -4,7 +4,7 @@ using Xunit;
 namespace Actors.Outbox;
 
 /// <summary>Keeps what it was given. Tests await a number of deliveries, and say how single messages fail.</summary>
-internal sealed class RecordingSink(Func<OutboxMessage, CancellationToken, Task>? behave = null) : IOutboxSink
+internal sealed class RecordingSink(Func<OutboxMessage, CancellationToken, Task>? behave = null) : OneByOneSink
 {
     private readonly Lock _lock = new();
     private readonly List<OutboxMessage> _delivered = [];
@@ -27,7 +27,7 @@ internal sealed class RecordingSink(Func<OutboxMessage, CancellationToken, Task>
 
     public static string Text(OutboxMessage message) => System.Text.Encoding.UTF8.GetString(message.Json.Span);
 
-    public async Task DeliverAsync(OutboxMessage message, CancellationToken cancellation)
+    public override async Task DeliverAsync(OutboxMessage message, CancellationToken cancellation)
     {
         Attempts.Enqueue(message);
         if (behave is not null)

@@ -1,0 +1,14 @@
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Actors.Support;
+
+/// <summary>The sinks of routes for a relay without a host.</summary>
+public static class MadeSinks
+{
+    public static IEnumerable<(string Destination, IOutboxSink Sink)> Made(this OutboxRoutes routes)
+    {
+        var services = new ServiceCollection();
+        routes.Register(services);
+        return routes.Sinks(services.BuildServiceProvider());
+    }
+}
