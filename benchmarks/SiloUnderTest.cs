@@ -3,7 +3,7 @@ using System.Diagnostics.Metrics;
 using System.Diagnostics;
 using Actors.Execution;
 using Actors.Postgres;
-using Actors.Partitions;
+using Actors.Housekeeping;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;

@@ -2,7 +2,6 @@ using System.ComponentModel.DataAnnotations;
 using System.Net;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace Actors.Cluster;
 
@@ -13,9 +12,9 @@ namespace Actors.Cluster;
 /// </summary>
 internal sealed partial class ColdStart(EngineDatabase database, string clusterId, TimeSpan sweepInterval, ILogger<ColdStart> log)
 {
-    private static readonly string ReadMembers = SqlText.Get("read_members");
-    private static readonly string RetireSilo = SqlText.Get("retire_silo");
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
+
+    private readonly OrleansMembers _members = new(database);
 
     /// <summary>Longer than a live silo needs to renew its lease after Postgres came back.</summary>
     private readonly TimeSpan _watch = sweepInterval + TimeSpan.FromSeconds(3);
@@ -91,35 +90,12 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
         }
     }
 
-    private async Task<List<(SiloAddress Address, string Host)>> ListedAsync() => await database.QueryAsync(
-        database.Engine,
-        "read members",
-        batch => batch.Add(ReadMembers, new NpgsqlParameter<string> { TypedValue = clusterId }),
-        async reader =>
-        {
-            var members = new List<(SiloAddress, string)>();
-            while (await reader.ReadAsync())
-            {
-                if ((SiloStatus)reader.GetInt32(4) != SiloStatus.Dead)
-                {
-                    var address = SiloAddress.New(IPAddress.Parse(reader.GetString(0)), reader.GetInt32(1), reader.GetInt32(2));
-                    members.Add((address, reader.GetString(6)));
-                }
-            }
+    private async Task<List<(SiloAddress Address, string Host)>> ListedAsync() =>
+        [.. (await _members.ReadAsync(clusterId)).Where(member => (SiloStatus)member.Status != SiloStatus.Dead).Select(member =>
+            (SiloAddress.New(IPAddress.Parse(member.Address), member.Port, member.Generation), member.Host))];
 
-            return members;
-        });
-
-    private async Task RetireAsync(SiloAddress member) => await database.QueryAsync(
-        database.Engine,
-        "retire silo",
-        batch => batch.Add(
-            RetireSilo,
-            new NpgsqlParameter<string> { TypedValue = clusterId },
-            new NpgsqlParameter<string> { TypedValue = member.Endpoint.Address.ToString() },
-            new NpgsqlParameter<int> { TypedValue = member.Endpoint.Port },
-            new NpgsqlParameter<int> { TypedValue = member.Generation }),
-        reader => reader.ReadAsync());
+    private Task RetireAsync(SiloAddress member) =>
+        _members.RetireAsync(clusterId, $"{member.Endpoint.Address}", member.Endpoint.Port, member.Generation);
 
     [LoggerMessage(621, LogLevel.Information, "Silo {Address} of the last cluster is dead; retired from the membership table.")]
     private partial void LogRetired(string address);

@@ -1,10 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using Actors.Partitions;
+using Actors.Housekeeping;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
-using Npgsql;
-using NpgsqlTypes;
 
 namespace Actors.Cluster;
 
@@ -15,7 +13,6 @@ namespace Actors.Cluster;
 internal sealed partial class MembershipWatch(
     IClusterMembershipService members, IGrainFactory grains, EngineDatabase database, Sweeper sweeper, ILogger<MembershipWatch> log)
 {
-    private static readonly string FindSilos = SqlText.Get("find_silos");
     private static readonly TimeSpan KeepInterval = TimeSpan.FromSeconds(10);
 
     // Of a call that does nothing but look. Orleans would wait for half a minute on one that a silo took with it.
@@ -131,26 +128,8 @@ internal sealed partial class MembershipWatch(
     }
 
     /// <summary>The lease rows behind addresses of Orleans.</summary>
-    internal static async Task<List<SiloLease>> FindAsync(EngineDatabase database, IEnumerable<SiloAddress> addresses)
-    {
-        var texts = addresses.Select(address => address.ToParsableString()).ToArray();
-        return texts.Length == 0 ? [] : await database.QueryAsync(
-            database.Engine,
-            "find silos",
-            batch => batch.Add(FindSilos,
-                new NpgsqlParameter<string[]> { TypedValue = texts, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text }),
-            async reader =>
-            {
-                var found = new List<SiloLease>();
-                while (await reader.ReadAsync())
-                {
-                    found.Add(new SiloLease(
-                        reader.GetGuid(0), reader.GetString(1), reader.GetTime(2), reader.GetBoolean(3), reader.GetBoolean(4)));
-                }
-
-                return found;
-            });
-    }
+    internal static Task<List<SiloLease>> FindAsync(EngineDatabase database, IEnumerable<SiloAddress> addresses) =>
+        SiloRegistry.FindAsync(database, [.. addresses.Select(address => address.ToParsableString())]);
 
     private async Task RetryAsync(Func<Task> action, CancellationToken stop)
     {
@@ -179,6 +158,3 @@ internal sealed partial class MembershipWatch(
         "The silos that died cannot be declared dead now, {Tries} time(s) by now ({Reason}); trying again.")]
     private partial void LogRetry(int tries, string reason);
 }
-
-/// <summary>A row of actors.silos.</summary>
-internal sealed record SiloLease(Guid Id, string Address, DateTimeOffset AliveUntil, bool Dead, bool Expired);

@@ -1,4 +1,4 @@
-using Actors.Partitions;
+using Actors.Housekeeping;
 using Actors.Storage;
 using Orleans.Placement;
 using Orleans.Runtime.Placement;

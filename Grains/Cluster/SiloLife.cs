@@ -2,12 +2,11 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using Actors.Execution;
 using Actors.Outbox;
-using Actors.Partitions;
+using Actors.Housekeeping;
 using Actors.Storage;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using Npgsql;
 using Orleans.Configuration;
 
 namespace Actors.Cluster;

@@ -1,7 +1,6 @@
 using Actors.Execution;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
-using Npgsql;
 using Orleans.Placement;
 using Orleans.Runtime.Placement;
 
@@ -42,7 +41,7 @@ internal sealed class WithItsRunDirector(
             var row = await engine.Context.Claims.LookAsync(WorkflowId.FromGrainKey(grain.Key.ToString()!));
             return row is { OwnerAddress: { } address, OwnerDead: false } ? SiloAddress.FromParsableString(address) : null;
         }
-        catch (Exception error) when (error is ActorsException or NpgsqlException || PostgresFaults.IsUnreachable(error))
+        catch (Exception error) when (error is ActorsException || PostgresFaults.IsOfPostgres(error))
         {
             return null;
         }

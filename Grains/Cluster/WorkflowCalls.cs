@@ -1,7 +1,6 @@
 using Actors.Execution;
 using Actors.Storage;
 using Actors.Wire;
-using Npgsql;
 
 namespace Actors.Cluster;
 
@@ -89,9 +88,9 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         ActorsException known => WireErrors.From(known),
         _ when PostgresFaults.IsUnreachable(error) => new WireError(
             nameof(WorkflowUnavailableException), $"Workflow '{id}': Postgres cannot be reached now. Repeat the call with the same ids."),
-        PostgresException refusal when PostgresFaults.MayPass(refusal) => new WireError(
+        _ when PostgresFaults.PassingRefusal(error) is { } refusal => new WireError(
             nameof(WorkflowUnavailableException),
-            $"Workflow '{id}': Postgres refuses it now ({refusal.SqlState}: {refusal.MessageText}). Repeat the call with the same ids."),
+            $"Workflow '{id}': Postgres refuses it now ({refusal}). Repeat the call with the same ids."),
         _ => null,
     };
 }

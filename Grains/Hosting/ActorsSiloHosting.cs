@@ -5,7 +5,7 @@ using Actors.Cluster;
 using Actors.Execution;
 using Actors.Hosting;
 using Actors.Outbox;
-using Actors.Partitions;
+using Actors.Housekeeping;
 using Actors.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -105,18 +105,17 @@ public static class ActorsSiloHosting
         {
             var engine = provider.GetRequiredService<WorkflowEngine>();
             return new OutboxRelay(
-                engine.Context.Database.Engine,
+                provider.GetRequiredService<OutboxTable>(),
                 settings.Outbox.Sinks(provider),
                 engine.Context.Payloads,
                 settings.OutboxOptions,
                 () => provider.GetRequiredService<PartitionSet>().Partitions,
                 new ClusterClock(EngineFactory.Time(provider)) { Database = () => engine.Context.Clock.Now },
-                provider.GetRequiredService<ILogger<OutboxRelay>>(),
-                engine.Context.Database.Probe);
+                provider.GetRequiredService<ILogger<OutboxRelay>>());
         });
-        services.AddSingleton<IDeadLetters>(provider => new DeadLetters(
-            new OutboxTable(provider.GetRequiredService<EngineDatabase>().Engine, provider.GetRequiredService<StatementProbe>()),
-            provider.GetRequiredService<OutboxRelay>()));
+        services.AddSingleton(provider =>
+            new OutboxTable(provider.GetRequiredService<EngineDatabase>().Engine, provider.GetRequiredService<StatementProbe>()));
+        services.AddSingleton<IDeadLetters, DeadLetters>();
         settings.Outbox.Register(services);
         AddSafeLoggers(services);
         services.AddSingleton<WorkflowCalls>();

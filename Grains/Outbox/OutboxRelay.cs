@@ -1,7 +1,6 @@
 using Actors.Calling;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace Actors.Outbox;
 
@@ -23,10 +22,10 @@ internal sealed partial class OutboxRelay
     /// <param name="partitions">Asked before each read; empty: nothing is read. The arrays are not changed after they were
     /// returned.</param>
     public OutboxRelay(
-        NpgsqlDataSource dataSource, IEnumerable<(string Destination, IOutboxSink Sink)> sinks, PayloadSerializer serializer, OutboxOptions options, Func<short[]> partitions,
-        TimeProvider time, ILogger<OutboxRelay> logger, StatementProbe? probe = null)
+        OutboxTable table, IEnumerable<(string Destination, IOutboxSink Sink)> sinks, PayloadSerializer serializer,
+        OutboxOptions options, Func<short[]> partitions, TimeProvider time, ILogger<OutboxRelay> logger)
     {
-        (_table, _options, _partitions, _time, _logger) = (new OutboxTable(dataSource, probe), options, partitions, time, logger);
+        (_table, _options, _partitions, _time, _logger) = (table, options, partitions, time, logger);
         _destinations = [.. sinks.Select(route =>
             new DestinationRelay(route.Destination, route.Sink, _table, serializer, options, partitions, time, logger))];
     }

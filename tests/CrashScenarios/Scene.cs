@@ -1,7 +1,7 @@
 using System.Globalization;
 using Actors.Execution;
 using Actors.Outbox;
-using Actors.Partitions;
+using Actors.Housekeeping;
 using Actors.Storage;
 using Actors.Support;
 using Actors.Wire;
@@ -254,8 +254,8 @@ internal sealed class Scene : IAsyncDisposable
         var options = new OutboxOptions { PollInterval = TimeSpan.FromMilliseconds(200), AttemptsMax = 2,
             BackOffFirst = TimeSpan.FromMilliseconds(1) };
         var relay = _relay = new OutboxRelay(
-            context.Database.Engine, _engine.Builder.Outbox.Made(), context.Payloads, options, () => partitions,
-            TimeProvider.System, NullLogger<OutboxRelay>.Instance, probe);
+            new OutboxTable(context.Database.Engine, probe), _engine.Builder.Outbox.Made(), context.Payloads, options, () => partitions,
+            TimeProvider.System, NullLogger<OutboxRelay>.Instance);
         context.Journal.OutboxWritten = relay.Wake;
         _running.Add(Task.Run(() => relay.RunAsync(_stop.Token)));
     }

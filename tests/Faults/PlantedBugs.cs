@@ -11,7 +11,7 @@ namespace Actors.Faults;
 /// </summary>
 internal static partial class PlantedBugs
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan ControlLimit = TimeSpan.FromMinutes(1.5);
     private static readonly TimeSpan Round = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan RestLimit = TimeSpan.FromSeconds(20);

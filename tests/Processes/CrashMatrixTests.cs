@@ -124,7 +124,6 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
     {
         ["declare_silo_dead"] = "sent for a process that has died, by another: alone, and a repeat changes nothing",
         ["forget_silos"] = "sent by every thousandth sweep: alone, and what a crash leaves the next one deletes",
-        ["renew_lease"] = "sent beside a sweep that takes long: alone, and a repeat changes nothing",
         ["retire_silo"] = "sent by a silo that starts, about Orleans' members (OrleansMembershipTests): alone, and a repeat changes "
             + "nothing",
     };

@@ -3,7 +3,7 @@ using System.Threading.Channels;
 using Actors.Cluster;
 using Actors.Grains.Tests.Calling;
 using Actors.Grains.Tests.Execution;
-using Actors.Partitions;
+using Actors.Housekeeping;
 using Actors.Storage;
 using Actors.Support;
 using Microsoft.Extensions.Logging;

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Actors.Partitions;
+using Actors.Housekeeping;
 using Actors.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;

@@ -76,7 +76,7 @@ public sealed class LegacyTimesTests(TestDatabase database) : IClassFixture<Test
         Assert.Equal((TimeSpan.Zero, TimeSpan.Zero),
             ((await engine.StatusAsync("utc")).CreatedAt.Offset, (await engine.StatusAsync("utc")).EndedAt!.Value.Offset));
         var relay = new OutboxRelay(
-            database.DataSource, engine.Builder.Outbox.Made(), engine.Engine.Context.Payloads, new OutboxOptions(), () =>
+            new OutboxTable(database.DataSource), engine.Builder.Outbox.Made(), engine.Engine.Context.Payloads, new OutboxOptions(), () =>
                 [.. Enumerable.Range(0, 1024).Select(p => (short)p)],
             TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxRelay>.Instance);
         await using var running = new RunningRelay(relay);

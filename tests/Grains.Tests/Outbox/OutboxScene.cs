@@ -37,7 +37,7 @@ public sealed class OutboxScene : IAsyncLifetime
 
     internal OutboxRelay Relay(
         OutboxRoutes routes, OutboxOptions? options = null, Func<short[]>? partitions = null, NpgsqlDataSource? source = null) => new(
-        source ?? DataSource, routes.Made(), new PayloadSerializer(), options ?? Quick(), partitions ?? (() => AllPartitions), TimeProvider.System,
+        new OutboxTable(source ?? DataSource), routes.Made(), new PayloadSerializer(), options ?? Quick(), partitions ?? (() => AllPartitions), TimeProvider.System,
         NullLogger<OutboxRelay>.Instance);
 
     internal RunningRelay Run(

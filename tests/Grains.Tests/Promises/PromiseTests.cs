@@ -1,5 +1,6 @@
 using Actors.Grains.Tests.Execution;
 using Actors.Outbox;
+using Actors.Storage;
 using Actors.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
@@ -282,7 +283,7 @@ file static class Shortcuts
 {
     /// <summary>Delivers all that waits for the destination of a script's topic.</summary>
     public static RunningRelay Relay(this TestDatabase database, IOutboxSink sink) => new(new OutboxRelay(
-        database.DataSource, OutboxScene.Route(sink, "here").Made(), new Actors.Calling.PayloadSerializer(), OutboxScene.Quick(),
+        new OutboxTable(database.DataSource), OutboxScene.Route(sink, "here").Made(), new Actors.Calling.PayloadSerializer(), OutboxScene.Quick(),
         () => [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)], TimeProvider.System, NullLogger<OutboxRelay>.Instance));
 
     /// <summary>Awaits on the caller's own scheduler, and passes over the step's failure.</summary>

@@ -1,5 +1,5 @@
 using Actors.Grains.Tests.Execution;
-using Actors.Partitions;
+using Actors.Housekeeping;
 using Actors.Storage;
 using Actors.Support;
 using Microsoft.Extensions.Logging.Abstractions;

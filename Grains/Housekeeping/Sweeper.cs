@@ -2,10 +2,8 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using Actors.Storage;
 using Microsoft.Extensions.Logging;
-using Npgsql;
-using NpgsqlTypes;
 
-namespace Actors.Partitions;
+namespace Actors.Housekeeping;
 
 /// <summary>
 /// The safety net under every direct call: looks at the database once an interval, in one statement, for work that nobody was told of, and
@@ -25,30 +23,11 @@ internal sealed partial class Sweeper(
     Action leaseLost,
     ILogger<Sweeper> log)
 {
-    /// <summary>Kinds of rows of a sweep, as sweep.sql numbers them.</summary>
-    private enum Finding
-    {
-        /// <summary>This silo's lease was renewed.</summary>
-        Lease,
-        Timer,
-        Letter,
-        DeadOwner,
-
-        /// <summary>Started by SQL, and nobody's yet.</summary>
-        Fresh,
-
-        /// <summary>Of another silo.</summary>
-        ExpiredLease,
-    }
-
-    private const int FoundMax = 1000;
     private const int FailuresBeforeWarning = 3;
     private static readonly TimeSpan FarEvery = TimeSpan.FromSeconds(10);
-    private static readonly string Sweep = SqlText.Get("sweep");
-    private static readonly string RenewLease = SqlText.Get("renew_lease");
-    private static readonly string ForgetSilos = SqlText.Get("forget_silos");
     private static readonly TimeSpan WakeLimit = TimeSpan.FromSeconds(1); // The lease hangs on the next sweep.
 
+    private readonly WorkFinder _finder = new(database, codes);
     private readonly ExpiredLeases _expired = new(settings.BuryAfter, settings.Lease, TimeProvider.System);
     private readonly WakeSignal _woken = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _waking = new();
@@ -86,15 +65,7 @@ internal sealed partial class Sweeper(
             try
             {
                 var asked = Stopwatch.GetTimestamp();
-                if (await database.QueryAsync(
-                    database.Engine,
-                    "renew lease",
-                    batch => batch.Add(
-                        RenewLease,
-                        new NpgsqlParameter<Guid> { TypedValue = database.Silo },
-                        new NpgsqlParameter<TimeSpan> { TypedValue = settings.Lease, NpgsqlDbType = NpgsqlDbType.Interval }),
-                    reader => reader.ReadAsync(stop),
-                    stop))
+                if (await _finder.RenewLeaseAsync(settings.Lease, stop))
                 {
                     Lease.Renewed(asked, settings.Lease);
                 }
@@ -123,7 +94,7 @@ internal sealed partial class Sweeper(
 
                 if (sweeps % 1000 == 999)
                 {
-                    await database.ExecuteAsync("forget silos", batch => batch.Add(ForgetSilos), stop);
+                    await SiloRegistry.ForgetAsync(database, stop);
                     ForgetUnwilling();
                 }
 
@@ -148,56 +119,33 @@ internal sealed partial class Sweeper(
     /// <summary>True when there is more to find.</summary>
     private async Task<bool> SweepAsync(bool looksFar)
     {
-        var mine = partitions.Partitions;
-        var found = new HashSet<WorkflowId>();
-        var expired = new List<(Guid Id, string Address, DateTimeOffset Until)>();
-        var counts = new int[Enum.GetValues<Finding>().Length];
         var asked = Stopwatch.GetTimestamp();
-        await database.QueryAsync(database.Engine, "sweep", batch => Build(batch, mine, looksFar), async reader =>
+        var found = await _finder.FindAsync(settings.Lease, partitions.Partitions, settings.LookAhead, room(), looksFar);
+        if (found.Now is { } now)
         {
-            while (await reader.ReadAsync())
-            {
-                var finding = (Finding)reader.GetInt32(0);
-                counts[(int)finding]++;
-                if (finding == Finding.Lease)
-                {
-                    hear(reader.GetTime(3));
-                    Lease.Renewed(asked, settings.Lease);
-                }
-                else if (finding == Finding.ExpiredLease)
-                {
-                    expired.Add((Guid.Parse(reader.GetString(2)), reader.GetString(1), reader.GetTime(3)));
-                }
-                else
-                {
-                    found.Add(new WorkflowId(reader.GetString(2), reader.GetString(1)));
-                }
-            }
-
-            return true;
-        });
-        if (counts[(int)Finding.Lease] == 0)
+            hear(now);
+            Lease.Renewed(asked, settings.Lease);
+        }
+        else
         {
             leaseLost();
         }
 
-        foreach (var (id, address) in _expired.Dead(expired).Where(silo => _burying.TryAdd(silo.Id, true)))
+        foreach (var (id, address) in _expired.Dead(found.Expired).Where(silo => _burying.TryAdd(silo.Id, true)))
         {
             _ = BuryAsync(id, address); // The own lease does not wait for it.
         }
 
-        found.UnionWith(unsure().Take(FoundMax));
-        var waking = found.Where(id => IsToBeTried(id) && _waking.TryAdd(id, true)).Select(WakeAsync).ToList();
+        found.Runs.UnionWith(unsure().Take(WorkFinder.FoundMax));
+        var waking = found.Runs.Where(id => IsToBeTried(id) && _waking.TryAdd(id, true)).Select(WakeAsync).ToList();
         if (waking.Count > 0)
         {
-            LogFound(Count(Finding.Timer), Count(Finding.Letter), Count(Finding.DeadOwner), Count(Finding.Fresh));
+            LogFound(found.Count(Finding.Timer), found.Count(Finding.Letter), found.Count(Finding.Orphan), found.Count(Finding.New));
             await Task.WhenAny(Task.WhenAll(waking), Task.Delay(WakeLimit));
         }
 
         // What is still being woken would be found again: then look later, not at once.
-        return waking.Count > 0 && counts[..(int)Finding.ExpiredLease].Max() >= FoundMax;
-
-        int Count(Finding finding) => counts[(int)finding];
+        return waking.Count > 0 && found.IsFull;
     }
 
     private async Task BuryAsync(Guid silo, string address)
@@ -251,17 +199,6 @@ internal sealed partial class Sweeper(
             }
         }
     }
-
-    private void Build(NpgsqlBatch batch, short[] mine, bool looksFar) => batch.Add(
-        Sweep,
-        new NpgsqlParameter<Guid> { TypedValue = database.Silo },
-        new NpgsqlParameter<TimeSpan> { TypedValue = settings.Lease, NpgsqlDbType = NpgsqlDbType.Interval },
-        new NpgsqlParameter<TimeSpan> { TypedValue = settings.LookAhead, NpgsqlDbType = NpgsqlDbType.Interval },
-        new NpgsqlParameter<short[]> { TypedValue = mine },
-        new NpgsqlParameter<int[]> { TypedValue = codes.All },
-        new NpgsqlParameter<int> { TypedValue = FoundMax },
-        new NpgsqlParameter<int> { TypedValue = Math.Clamp(room(), 0, FoundMax) },
-        new NpgsqlParameter<bool> { TypedValue = looksFar });
 
     [LoggerMessage(401, LogLevel.Debug, "The sweep found {Due} due timers, {Mail} with mail, {Orphans} of dead silos, {Fresh} new.")]
     private partial void LogFound(int due, int mail, int orphans, int fresh);

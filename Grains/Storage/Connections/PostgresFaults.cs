@@ -72,6 +72,13 @@ internal static class PostgresFaults
     /// closed.</summary>
     private static bool IsBrokenConversation(Exception error) => error.GetType() == typeof(Exception) && error.Source == nameof(Npgsql);
 
+    /// <summary>Whatever Postgres says, or the way to it.</summary>
+    public static bool IsOfPostgres(Exception error) => error is NpgsqlException || IsUnreachable(error);
+
+    /// <summary>What Postgres said, where it may say otherwise when it is asked again; else null.</summary>
+    public static string? PassingRefusal(Exception error) =>
+        error is PostgresException refusal && MayPass(refusal) ? $"{refusal.SqlState}: {refusal.MessageText}" : null;
+
     /// <summary>50 ms, doubled with each try up to 2 s, with jitter: waiting for a database to come back.</summary>
     public static TimeSpan Pause(int tries)
     {

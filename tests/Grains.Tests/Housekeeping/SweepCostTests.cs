@@ -119,22 +119,15 @@ public sealed class SweepCostTests
         var database = engine.Engine.Context.Database;
         await using var connection = await database.Engine.OpenConnectionAsync(Cancel);
         await using var transaction = await connection.BeginTransactionAsync(Cancel);
-        await using var sweep = new NpgsqlCommand(SqlText.Get("sweep"), connection)
+        await using (var sweep = connection.CreateBatch())
         {
-            Parameters =
-            {
-                new NpgsqlParameter<Guid> { TypedValue = database.Silo },
-                new NpgsqlParameter<TimeSpan> { TypedValue = TimeSpan.FromHours(1) },
-                new NpgsqlParameter<TimeSpan> { TypedValue = TimeSpan.FromSeconds(5) },
-                new NpgsqlParameter<short[]> { TypedValue = [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)] },
-                new NpgsqlParameter<int[]> { TypedValue = engine.Engine.Context.Codes.All }, new NpgsqlParameter<int> { TypedValue = 1000 },
-                new NpgsqlParameter<int> { TypedValue = 1000 }, new NpgsqlParameter<bool> { TypedValue = far },
-            },
-        };
-        await using (var reader = await sweep.ExecuteReaderAsync(Cancel))
-        {
-            Assert.True(await reader.ReadAsync(Cancel)); // Its lease.
-            Assert.False(await reader.ReadAsync(Cancel), "It found something to do.");
+            new WorkFinder(database, engine.Engine.Context.Codes).Write(
+                sweep, TimeSpan.FromHours(1), [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)],
+                TimeSpan.FromSeconds(5), 1000, far);
+            await using var reader = await sweep.ExecuteReaderAsync(Cancel);
+            var found = await WorkFinder.ReadAsync(reader, far);
+            Assert.NotNull(found.Now);
+            Assert.Empty(found.Runs);
         }
 
         await using var read = new NpgsqlCommand(

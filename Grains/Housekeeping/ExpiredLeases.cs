@@ -1,4 +1,4 @@
-namespace Actors.Partitions;
+namespace Actors.Housekeeping;
 
 /// <summary>
 /// Leases that this silo has seen expired, and unchanged, look after look while it renewed its own: by its own clock, so that neither a

@@ -1,4 +1,4 @@
-namespace Actors.Partitions;
+namespace Actors.Housekeeping;
 
 /// <summary>Wakes the one who waits, at once or when he waits next; many before that count as one.</summary>
 internal sealed class WakeSignal

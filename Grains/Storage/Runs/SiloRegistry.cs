@@ -10,6 +10,8 @@ public static class SiloRegistry
     private static readonly string RegisterSilo = SqlText.Get("register_silo");
     private static readonly string DeclareSiloDead = SqlText.Get("declare_silo_dead");
     private static readonly string RemoveSilo = SqlText.Get("remove_silo");
+    private static readonly string FindSilos = SqlText.Get("find_silos");
+    private static readonly string ForgetSilos = SqlText.Get("forget_silos");
 
     /// <summary>
     /// Declares a silo dead: its workflows may be claimed from now on, and its open transactions are ended. For whoever knows for certain,
@@ -39,4 +41,30 @@ public static class SiloRegistry
     /// <summary>At the end of a silo that has given everything away.</summary>
     internal static async Task RemoveAsync(EngineDatabase database) => await database.ExecuteAsync(
         "remove silo", batch => batch.Add(RemoveSilo, new NpgsqlParameter<Guid> { TypedValue = database.Silo }));
+
+    /// <summary>The leases of the silos that have, or had, these addresses.</summary>
+    internal static async Task<List<SiloLease>> FindAsync(EngineDatabase database, string[] addresses) =>
+        addresses.Length == 0 ? [] : await database.QueryAsync(
+            database.Engine,
+            "find silos",
+            batch => batch.Add(FindSilos,
+                new NpgsqlParameter<string[]> { TypedValue = addresses, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text }),
+            async reader =>
+            {
+                var found = new List<SiloLease>();
+                while (await reader.ReadAsync())
+                {
+                    found.Add(new SiloLease(
+                        reader.GetGuid(0), reader.GetString(1), reader.GetTime(2), reader.GetBoolean(3), reader.GetBoolean(4)));
+                }
+
+                return found;
+            });
+
+    /// <summary>Of the dead, those that own nothing any more.</summary>
+    internal static async Task ForgetAsync(EngineDatabase database, CancellationToken stop) =>
+        await database.ExecuteAsync("forget silos", batch => batch.Add(ForgetSilos), stop);
 }
+
+/// <summary>A row of actors.silos.</summary>
+internal sealed record SiloLease(Guid Id, string Address, DateTimeOffset AliveUntil, bool Dead, bool Expired);

@@ -1,6 +1,6 @@
 using Actors.Storage;
 
-namespace Actors.Partitions;
+namespace Actors.Housekeeping;
 
 /// <summary>The partitions that this silo looks after, in ranges; changes as the cluster does. Two silos may hold one for a moment: what is
 /// done for a partition is safe to do twice.</summary>
