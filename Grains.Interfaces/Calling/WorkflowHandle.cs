@@ -42,8 +42,7 @@ internal sealed class WorkflowHandle<TContract>(
     public async Task StartUntypedAsync<TInput>(TInput input, DbTransaction transaction, CancellationToken cancellation)
     {
         var payload = payloads.Write(input, $"Input of workflow '{Id}'");
-        await using var command = Command(
-            transaction, "select actors.start_workflow(@namespace, @id, @type, @payload::json, @bytes, @contracts)", payload);
+        await using var command = Command(transaction, TransactionSql.StartWorkflow, payload);
         Add(command, "type", Contract.Name, DbType.String);
         Add(command, "contracts", Contract.FullNames.ToArray(), type: null);
         try
@@ -78,8 +77,7 @@ internal sealed class WorkflowHandle<TContract>(
 
     private async Task SendAsync(SignalCall signal, DbTransaction transaction, CancellationToken cancellation)
     {
-        await using var command = Command(
-            transaction, "select actors.send(@namespace, @id, @message, @name, @payload::json, @bytes)", signal.Payload);
+        await using var command = Command(transaction, TransactionSql.Send, signal.Payload);
         Add(command, "message", signal.MessageId, DbType.String);
         Add(command, "name", signal.Name, DbType.String);
         if (await command.ExecuteScalarAsync(cancellation) is not true)

@@ -68,8 +68,7 @@ internal sealed class BulkStart(DbTransaction transaction, Contract contract, st
     private async Task<long> InsertAsync(long made, Columns chunk, CancellationToken cancellation)
     {
         await using var command = transaction.Connection!.CreateCommand();
-        (command.Transaction, command.CommandText) = (
-            transaction, "select actors.start_workflows(@namespace, @type, @ids, @payloads::json[], @bytes, @runs, @contracts)");
+        (command.Transaction, command.CommandText) = (transaction, TransactionSql.StartWorkflows);
         Add(command, "namespace", @namespace);
         Add(command, "type", contract.Name);
         Add(command, "ids", chunk.Ids);
