@@ -16,13 +16,13 @@ public interface IListener : IWorkflow<int, int>
 /// <summary>As many steps as its input says, then messages until it is told to stop.</summary>
 public sealed class Listener : Workflow<int, int>, IListener
 {
-    private int _heard;
+    private int _observed;
 
-    public int Heard() => _heard;
+    public int Heard() => _observed;
 
     public Task Ring()
     {
-        _heard++;
+        _observed++;
         return Task.CompletedTask;
     }
 
@@ -35,10 +35,10 @@ public sealed class Listener : Workflow<int, int>, IListener
 
         while (await Receive<bool>("go on"))
         {
-            _heard++;
+            _observed++;
         }
 
-        return _heard;
+        return _observed;
     }
 }
 

@@ -12,7 +12,7 @@ namespace Actors.Cluster;
 /// </summary>
 internal sealed partial class ColdStart(EngineDatabase database, string clusterId, TimeSpan sweepInterval, ILogger<ColdStart> log)
 {
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan ReadEvery = TimeSpan.FromMilliseconds(200);
 
     private readonly OrleansMembers _members = new(database);
 
@@ -57,7 +57,7 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
         var addresses = same.ConvertAll(member => member.ToParsableString());
         var alive = first.FindAll(lease => lease is { Dead: false, Expired: false } && addresses.Contains(lease.Address));
         var began = TimeProvider.System.GetTimestamp();
-        for (; alive.Count > 0 && TimeProvider.System.GetElapsedTime(began) < _alone; await Task.Delay(Look, cancellation))
+        for (; alive.Count > 0 && TimeProvider.System.GetElapsedTime(began) < _alone; await Task.Delay(ReadEvery, cancellation))
         {
             var now = await MembershipWatch.FindAsync(database, same);
             if (now.Exists(lease => lease.AliveUntil > alive.Find(before => before.Id == lease.Id)?.AliveUntil))
@@ -86,7 +86,7 @@ internal sealed partial class ColdStart(EngineDatabase database, string clusterI
                 return true;
             }
 
-            await Task.Delay(Look, cancellation);
+            await Task.Delay(ReadEvery, cancellation);
         }
     }
 

@@ -38,7 +38,7 @@ internal sealed class WithItsRunDirector(
     {
         try
         {
-            var row = await engine.Context.Claims.LookAsync(WorkflowId.FromGrainKey(grain.Key.ToString()!));
+            var row = await engine.Context.Claims.ReadRunAsync(WorkflowId.FromGrainKey(grain.Key.ToString()!));
             return row is { OwnerAddress: { } address, OwnerDead: false } ? SiloAddress.FromParsableString(address) : null;
         }
         catch (Exception error) when (error is ActorsException || PostgresFaults.IsOfPostgres(error))

@@ -9,8 +9,8 @@ internal sealed class DatabaseClock(TimeProvider time)
     private static readonly TimeSpan Trust = TimeSpan.FromSeconds(10);
 
     private readonly Lock _lock = new();
-    private DateTimeOffset _heard = DateTimeOffset.MinValue;
-    private long _heardAt;
+    private DateTimeOffset _observed = DateTimeOffset.MinValue;
+    private long _observedAt;
 
     /// <summary>Raised when the database's clock was moved ahead of what was expected by more than a second.</summary>
     public event Action? Jumped;
@@ -21,7 +21,7 @@ internal sealed class DatabaseClock(TimeProvider time)
         {
             lock (_lock)
             {
-                return _heard == DateTimeOffset.MinValue ? _heard : _heard + time.GetElapsedTime(_heardAt);
+                return _observed == DateTimeOffset.MinValue ? _observed : _observed + time.GetElapsedTime(_observedAt);
             }
         }
     }
@@ -31,25 +31,25 @@ internal sealed class DatabaseClock(TimeProvider time)
     {
         lock (_lock)
         {
-            (_heard, _heardAt) = (now, time.GetTimestamp());
+            (_observed, _observedAt) = (now, time.GetTimestamp());
         }
     }
 
     /// <summary>Takes a time that a statement just returned. The answer took time to arrive, so of several the latest estimate is the
     /// best.</summary>
-    public void Hear(DateTimeOffset now)
+    public void Observe(DateTimeOffset now)
     {
         TimeSpan ahead;
         lock (_lock)
         {
-            var estimate = _heard == DateTimeOffset.MinValue ? _heard : _heard + time.GetElapsedTime(_heardAt);
+            var estimate = _observed == DateTimeOffset.MinValue ? _observed : _observed + time.GetElapsedTime(_observedAt);
             ahead = now - estimate;
-            if (now < estimate && time.GetElapsedTime(_heardAt) < Trust)
+            if (now < estimate && time.GetElapsedTime(_observedAt) < Trust)
             {
                 return;
             }
 
-            (_heard, _heardAt) = (now, time.GetTimestamp());
+            (_observed, _observedAt) = (now, time.GetTimestamp());
         }
 
         if (ahead > TimeSpan.FromSeconds(1))

@@ -9,12 +9,12 @@ internal sealed class Draft
     private readonly List<Item> _items = [];
     // Most drafts are one step's result: what they do not need is not made.
     private List<int>? _clearedTimers;
-    private List<string>? _clearedMail;
-    private List<(string MessageId, string Reason)>? _refusedMail;
+    private List<string>? _clearedLetters;
+    private List<(string MessageId, string Reason)>? _refusedLetters;
     private List<Outcome<bool>>? _acknowledgements;
 
     /// <summary>True when there is nothing worth a commit. Timers that nobody waits for any more go with the next one.</summary>
-    public bool IsEmpty => _items.Count == 0 && _clearedMail is null && _refusedMail is null;
+    public bool IsEmpty => _items.Count == 0 && _clearedLetters is null && _refusedLetters is null;
 
     /// <summary>Bytes of payload.</summary>
     public long Size { get; private set; }
@@ -52,9 +52,9 @@ internal sealed class Draft
 
     public void ClearTimer(int seq) => (_clearedTimers ??= []).Add(seq);
 
-    public void ClearMail(string messageId) => (_clearedMail ??= []).Add(messageId);
+    public void ClearLetters(string messageId) => (_clearedLetters ??= []).Add(messageId);
 
-    public void RefuseMail(string messageId, string reason) => (_refusedMail ??= []).Add((messageId, reason));
+    public void RefuseLetters(string messageId, string reason) => (_refusedLetters ??= []).Add((messageId, reason));
 
     public void Acknowledge(Outcome<bool> waiter) => (_acknowledgements ??= []).Add(waiter);
 
@@ -99,7 +99,7 @@ internal sealed class Draft
         {
             Instance = run.Instance, Workflow = run.Workflow, Epoch = epoch, Position = position, NotBefore = NotBefore,
             Size = (int)Math.Min(Size, int.MaxValue),
-            ClearedTimers = Joined(EndedTimers(), _clearedTimers) ?? [], ClearedMail = _clearedMail ?? [], RefusedMail = _refusedMail ?? [],
+            ClearedTimers = Joined(EndedTimers(), _clearedTimers) ?? [], ClearedLetters = _clearedLetters ?? [], RefusedLetters = _refusedLetters ?? [],
         };
         entry.Rows.Capacity = _items.Count;
         foreach (var item in _items)
@@ -137,8 +137,8 @@ internal sealed class Draft
         (Size, NotBefore) = (0, null);
         uncommitted._items.Where(item => !without(item.Row)).Concat(later).ToList().ForEach(Add);
         _clearedTimers = Joined(uncommitted._clearedTimers, _clearedTimers);
-        _clearedMail = Joined(uncommitted._clearedMail, _clearedMail);
-        _refusedMail = Joined(uncommitted._refusedMail, _refusedMail);
+        _clearedLetters = Joined(uncommitted._clearedLetters, _clearedLetters);
+        _refusedLetters = Joined(uncommitted._refusedLetters, _refusedLetters);
         _acknowledgements = Joined(uncommitted._acknowledgements, _acknowledgements);
     }
 

@@ -4,7 +4,7 @@ namespace Actors.Execution;
 /// memory.</summary>
 internal sealed class DueTimers : IDisposable
 {
-    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan CheckAgain = TimeSpan.FromSeconds(30);
 
     private readonly DatabaseClock _clock;
     private readonly PriorityQueue<DueTimer, DateTimeOffset> _due = new();
@@ -67,7 +67,7 @@ internal sealed class DueTimers : IDisposable
         {
             // Timers of the runtime count whole milliseconds and round down: a timer that is early by less would spin.
             var wait = due - _clock.Now + TimeSpan.FromMilliseconds(1);
-            _timer.Change(wait < TimeSpan.Zero ? TimeSpan.Zero : wait > LookAgain ? LookAgain : wait, Timeout.InfiniteTimeSpan);
+            _timer.Change(wait < TimeSpan.Zero ? TimeSpan.Zero : wait > CheckAgain ? CheckAgain : wait, Timeout.InfiniteTimeSpan);
         }
     }
 }

@@ -17,7 +17,7 @@ internal sealed partial class Effects
     public WorkflowId Id => run.Id;
 
     /// <summary>Called from outside now and then: attempts whose time is up end.</summary>
-    public void LookAtAttempts()
+    public void CheckAttempts()
     {
         if (_engine.Time.GetTimestamp() >= Volatile.Read(ref _firstLimit))
         {
@@ -63,14 +63,14 @@ internal sealed partial class Effects
     private void Watch(Attempt attempt)
     {
         attempt.Begin(_engine.Time.GetTimestamp());
-        LookNotAfter(OverAt(attempt));
+        CheckNotAfter(OverAt(attempt));
         if (Limit(attempt) is var limit && limit < Soon)
         {
-            attempt.Timer = _engine.Time.CreateTimer(_ => LookAtAttempts(), null, limit, Timeout.InfiniteTimeSpan);
+            attempt.Timer = _engine.Time.CreateTimer(_ => CheckAttempts(), null, limit, Timeout.InfiniteTimeSpan);
         }
     }
 
-    private void LookNotAfter(long time)
+    private void CheckNotAfter(long time)
     {
         for (var first = Volatile.Read(ref _firstLimit); time < first;)
         {
@@ -91,7 +91,7 @@ internal sealed partial class Effects
         {
             if (OverAt(attempt) is var over && over > _engine.Time.GetTimestamp())
             {
-                LookNotAfter(over);
+                CheckNotAfter(over);
             }
             else
             {

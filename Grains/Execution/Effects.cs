@@ -12,8 +12,8 @@ namespace Actors.Execution;
 /// </summary>
 internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEffects
 {
-    private static readonly TimeSpan LookAtLease = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LookAtTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LeaseCheck = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan ClockCheck = TimeSpan.FromSeconds(30);
 
     private readonly Queue<ReadyTransaction> _ready = new();
     private readonly Queue<BodyCommand> _exclusive = new();
@@ -76,7 +76,7 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
     /// <summary>Looks again at the time, and at least every half minute: the database's clock may be moved.</summary>
     public void At(DateTimeOffset due, Command command, Action action)
     {
-        var look = _engine.Clock.Now + LookAtTime;
+        var look = _engine.Clock.Now + ClockCheck;
         _timers[command.Seq] = _engine.Timers.Schedule(due < look ? due : look, () => run.Post(() =>
         {
             if (run.Evicted is not null)
@@ -105,7 +105,7 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
 
         if (_engine.Lease.IsLost)
         {
-            BeginAfter(LookAtLease, command); // Another silo may have begun it.
+            BeginAfter(LeaseCheck, command); // Another silo may have begun it.
         }
         else if (command is ITransactionBody { Options.Isolation: not IsolationLevel.ReadCommitted and not IsolationLevel.ReadUncommitted and not IsolationLevel.Unspecified })
         {

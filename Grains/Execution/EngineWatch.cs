@@ -6,31 +6,31 @@ namespace Actors.Execution;
 /// sessions that it has ended.</summary>
 internal sealed partial class EngineWatch : IDisposable
 {
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
 
     private readonly WorkflowEngine _engine;
     private readonly ILogger _log;
     private readonly ITimer _timer;
-    private int _looks;
+    private int _reads;
     private bool _silent;
-    private int _looking;
+    private int _checking;
 
     public EngineWatch(WorkflowEngine engine, ILogger log)
     {
         (_engine, _log) = (engine, log);
         using var nothing = ExecutionContext.SuppressFlow();
-        _timer = engine.Context.Time.CreateTimer(_ => LookAround(), null, Look, Look);
+        _timer = engine.Context.Time.CreateTimer(_ => CheckAll(), null, Interval, Interval);
     }
 
     public void Dispose() => _timer.Dispose();
 
-    private void LookAround()
+    private void CheckAll()
     {
         try
         {
             foreach (var run in _engine.Residents)
             {
-                run.Effects.LookAtAttempts();
+                run.Effects.CheckAttempts();
             }
 
             var silence = _engine.Context.Database.Probe.Silence;
@@ -46,17 +46,17 @@ internal sealed partial class EngineWatch : IDisposable
             LogFailed(error.Message); // In a quarter of a second once more.
         }
 
-        if (Interlocked.Increment(ref _looks) % 4 == 0 && Interlocked.Exchange(ref _looking, 1) == 0)
+        if (Interlocked.Increment(ref _reads) % 4 == 0 && Interlocked.Exchange(ref _checking, 1) == 0)
         {
-            _ = LookAtSessionsAsync();
+            _ = CheckSessionsAsync();
         }
     }
 
-    private async Task LookAtSessionsAsync()
+    private async Task CheckSessionsAsync()
     {
         try
         {
-            await _engine.Context.Sessions.LookAsync();
+            await _engine.Context.Sessions.CheckAsync();
         }
         catch (Exception error)
         {
@@ -64,7 +64,7 @@ internal sealed partial class EngineWatch : IDisposable
         }
         finally
         {
-            Volatile.Write(ref _looking, 0);
+            Volatile.Write(ref _checking, 0);
         }
     }
 

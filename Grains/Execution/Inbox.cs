@@ -65,14 +65,14 @@ internal sealed partial class Inbox(ResidentRun run)
     }
 
     /// <summary>Letters get their positions with the next commit.</summary>
-    public void Take(IReadOnlyList<MailRow> letters)
+    public void Take(IReadOnlyList<LetterRow> letters)
     {
         if (run.Evicted is not null)
         {
             return;
         }
 
-        HasMore = letters.Count >= Claims.MailMax;
+        HasMore = letters.Count >= Claims.LettersMax;
         foreach (var letter in letters)
         {
             var signal = new SignalCall(letter.Name, !run.Program.HasSignal(letter.Name), letter.Payload, letter.MessageId);
@@ -86,7 +86,7 @@ internal sealed partial class Inbox(ResidentRun run)
                 {
                     var reason = WorkflowProgram.Reason(error);
                     LogRefused(run.Log, run.Id, letter.MessageId, reason);
-                    run.Draft.RefuseMail(letter.MessageId, reason);
+                    run.Draft.RefuseLetters(letter.MessageId, reason);
                     continue;
                 }
 
@@ -94,7 +94,7 @@ internal sealed partial class Inbox(ResidentRun run)
                 run.Draft.Add(Row(signal));
             }
 
-            run.Draft.ClearMail(letter.MessageId);
+            run.Draft.ClearLetters(letter.MessageId);
         }
     }
 
@@ -131,7 +131,7 @@ internal sealed partial class Inbox(ResidentRun run)
         {
             try
             {
-                var letters = await run.Engine.Claims.ReadMailAsync(run.Row.Instance);
+                var letters = await run.Engine.Claims.ReadLettersAsync(run.Row.Instance);
                 run.Post(() =>
                 {
                     (IsReading, _problem) = (false, null);

@@ -14,7 +14,7 @@ internal sealed class Outcome<T> : IThreadPoolWorkItem
     private int _asked;
     private T? _outcome;
     private Exception? _error;
-    private int _isTold;
+    private int _isDone;
 
     /// <summary>For one waiter: whoever shares it would wait for what the other does then.</summary>
     public Task<T> Ask() => Interlocked.Exchange(ref _asked, 1) == 0 ? _first.Task : _others.Task;
@@ -22,7 +22,7 @@ internal sealed class Outcome<T> : IThreadPoolWorkItem
     /// <summary>Nothing when it was told before, as for <see cref="Fail"/>.</summary>
     public void Tell(T outcome)
     {
-        if (Interlocked.Exchange(ref _isTold, 1) == 0)
+        if (Interlocked.Exchange(ref _isDone, 1) == 0)
         {
             _outcome = outcome;
             OwnThread.GoNext(this);
@@ -31,7 +31,7 @@ internal sealed class Outcome<T> : IThreadPoolWorkItem
 
     public void Fail(Exception error)
     {
-        if (Interlocked.Exchange(ref _isTold, 1) == 0)
+        if (Interlocked.Exchange(ref _isDone, 1) == 0)
         {
             _error = error;
             OwnThread.GoNext(this);

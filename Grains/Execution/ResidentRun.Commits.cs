@@ -236,7 +236,7 @@ internal sealed partial class ResidentRun
     {
         if (entry.Rows.Count > 0)
         {
-            Engine.Clock.Hear(at);
+            Engine.Clock.Observe(at);
         }
 
         if (_hadFaults)

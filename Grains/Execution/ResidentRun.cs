@@ -34,7 +34,7 @@ internal sealed partial class ResidentRun
     /// <param name="left">Called once, when the run is no longer in memory.</param>
     /// <param name="replayed">Called when the history is not needed any more.</param>
     public ResidentRun(
-        EngineContext engine, StoredRun run, WorkflowType type, IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> letters,
+        EngineContext engine, StoredRun run, WorkflowType type, IReadOnlyList<JournalRow> history, IReadOnlyList<LetterRow> letters,
         Action<ResidentRun> left,
         Action? replayed = null)
     {
@@ -160,7 +160,7 @@ internal sealed partial class ResidentRun
     private bool IsAtRest => Evicted is null && _turn.IsFree && _inbox.IsEmpty && Effects.IsIdle && Draft.IsEmpty
         && !Program.HasEnded && Program.Violation is null;
 
-    private void Replay(IReadOnlyList<JournalRow> history, IReadOnlyList<MailRow> letters)
+    private void Replay(IReadOnlyList<JournalRow> history, IReadOnlyList<LetterRow> letters)
     {
         Program.Expect(history);
         if (history[^1].Kind == JournalKind.Started)

@@ -64,7 +64,7 @@ internal sealed partial class TransactionSessions(
     }
 
     /// <summary>Ends the attempts whose sessions Postgres has ended, and says so when none is free.</summary>
-    public async Task LookAsync()
+    public async Task CheckAsync()
     {
         SayWhenEmpty();
         var limit = options.IdleTransactionTimeout;

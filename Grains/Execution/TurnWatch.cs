@@ -12,7 +12,7 @@ internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
 
-    private readonly Dictionary<ResidentRun, (long Turn, int Looks)> _seen = [];
+    private readonly Dictionary<ResidentRun, (long Turn, int Times)> _seen = [];
     private readonly ManualResetEventSlim _stop = new();
 
     public void Start() => new Thread(Run) { IsBackground = true, Name = "Actors turn watch" }.Start();
@@ -25,7 +25,7 @@ internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch
         {
             try
             {
-                LookAround();
+                CheckAll();
             }
             catch (Exception error)
             {
@@ -34,7 +34,7 @@ internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch
         }
     }
 
-    private void LookAround()
+    private void CheckAll()
     {
         var running = new HashSet<ResidentRun>();
         foreach (var instance in engine.Residents)
@@ -55,7 +55,7 @@ internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch
 
     private void Count(ResidentRun instance, long turn)
     {
-        var looks = _seen.TryGetValue(instance, out var before) && before.Turn == turn ? before.Looks + 1 : 1;
+        var looks = _seen.TryGetValue(instance, out var before) && before.Turn == turn ? before.Times + 1 : 1;
         _seen[instance] = (turn, looks);
         if (looks == (int)(Limit / Look))
         {

@@ -23,7 +23,7 @@ internal sealed partial class WorkflowEngine
             catch (UnknownWorkflowTypeException)
             {
                 // Another silo has the type, and will find the letter.
-                CheckCaller(signal.Run is null ? null : await Context.Claims.LookAsync(id), signal);
+                CheckCaller(signal.Run is null ? null : await Context.Claims.ReadRunAsync(id), signal);
                 return await AppendLetterAsync(id, signal);
             }
 
@@ -100,7 +100,7 @@ internal sealed partial class WorkflowEngine
     {
         try
         {
-            var row = await Context.Claims.LookAsync(id) ?? throw NotFound(id);
+            var row = await Context.Claims.ReadRunAsync(id) ?? throw NotFound(id);
             CheckCaller(row, request);
             ThrowIfDifferent(row);
             return new StatusReply(
@@ -120,7 +120,7 @@ internal sealed partial class WorkflowEngine
         var requestId = request.RequestId;
         if (request.Run is not null)
         {
-            CheckCaller(await Context.Claims.LookAsync(id), request);
+            CheckCaller(await Context.Claims.ReadRunAsync(id), request);
         }
 
         CheckName(id, requestId, "a request id");
@@ -129,7 +129,7 @@ internal sealed partial class WorkflowEngine
         {
             await OpenAsync(id);
         }
-        else if (await Context.Claims.LookAsync(id) is not { } row)
+        else if (await Context.Claims.ReadRunAsync(id) is not { } row)
         {
             throw NotFound(id);
         }
@@ -237,7 +237,7 @@ internal sealed partial class WorkflowEngine
 
     /// <summary>This silo may itself be the other owner, and the run may have ended since.</summary>
     private async Task<bool> IsElsewhereAsync(WorkflowId id) => !_residents.ContainsKey(id) && !_opening.ContainsKey(id)
-        && await Context.Claims.LookAsync(id) is { Status: WorkflowStatus.Running, Owner: { } owner } && owner != Context.Database.Silo;
+        && await Context.Claims.ReadRunAsync(id) is { Status: WorkflowStatus.Running, Owner: { } owner } && owner != Context.Database.Silo;
 
     /// <summary>The call is about this run, and from a caller with its contract: two may share a stored name, so a caller's is compared
     /// with the one that this silo has under it.</summary>

@@ -45,7 +45,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// <exception cref="WorkflowNameTakenException">The name of one of its types belongs to another contract in this database.</exception>
     public async Task StartAsync(CancellationToken cancellation = default)
     {
-        Context.Clock.Hear(await Context.Runs.ReadTimeAsync(cancellation));
+        Context.Clock.Observe(await Context.Runs.ReadTimeAsync(cancellation));
         await Context.Codes.RegisterAsync(cancellation);
         _watch ??= new EngineWatch(this, Context.Loggers.CreateLogger<EngineWatch>());
     }
@@ -117,7 +117,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
                 return new StartReply(null, start.Run, Started: true);
             }
 
-            var found = await Context.Claims.LookAsync(id); // Null: it was deleted in between.
+            var found = await Context.Claims.ReadRunAsync(id); // Null: it was deleted in between.
             if (found is not null && start.RequestId is { } asked && await FindStartAsync(found, asked, request) is { } earlier)
             {
                 return earlier;
@@ -173,7 +173,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         switch (reply)
         {
             case { Outcome: CommitOutcome.Committed }:
-                Context.Clock.Hear(reply.At);
+                Context.Clock.Observe(reply.At);
                 var run = new StoredRun(
                     start.Id, start.Instance, start.Run, start.Type, WorkflowStatus.Running, 1, start.Position, 0, Context.Database.Silo,
                     reply.At, null, null,
@@ -278,7 +278,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             try
             {
                 row = row with { CrashCount = await Context.Claims.EnterAsync(row) };
-                return new Opened(await EnterAsync(row, Context.Types.Get(row.Type, row.Id), loaded.History, loaded.Mail, loaded.Replayed),
+                return new Opened(await EnterAsync(row, Context.Types.Get(row.Type, row.Id), loaded.History, loaded.Letters, loaded.Replayed),
                     row);
             }
             catch
@@ -331,12 +331,12 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     }
 
     private async Task<ResidentRun> EnterAsync(
-        StoredRun run, WorkflowType type, List<JournalRow> history, List<MailRow> mail, Action? replayed = null)
+        StoredRun run, WorkflowType type, List<JournalRow> history, List<LetterRow> letters, Action? replayed = null)
     {
         ResidentRun instance;
         try
         {
-            instance = new ResidentRun(Context, run, type, history, mail, Left, replayed);
+            instance = new ResidentRun(Context, run, type, history, letters, Left, replayed);
         }
         catch (Exception) when (_stopping)
         {

@@ -165,7 +165,7 @@ public static class ActorsSiloHosting
                 provider.GetRequiredService<ClusterLinks>().WakeAsync,
                 () => settings.Execution.ResidentsMax - engine.ResidentCount,
                 () => engine.Unsure,
-                engine.Context.Clock.Hear,
+                engine.Context.Clock.Observe,
                 () => provider.GetRequiredService<SiloLife>().LeaseLost(),
                 provider.GetRequiredService<ILogger<Sweeper>>())
             {

@@ -19,7 +19,7 @@ internal sealed partial class Sweeper(
     Func<WorkflowId, Task> wake,
     Func<int> room,
     Func<IEnumerable<WorkflowId>> unsure,
-    Action<DateTimeOffset> hear,
+    Action<DateTimeOffset> observe,
     Action leaseLost,
     ILogger<Sweeper> log)
 {
@@ -85,9 +85,9 @@ internal sealed partial class Sweeper(
         {
             try
             {
-                var looksFar = looked is null || looked.Elapsed >= FarEvery;
-                var full = await SweepAsync(looksFar);
-                if (looksFar)
+                var far = looked is null || looked.Elapsed >= FarEvery;
+                var full = await SweepAsync(far);
+                if (far)
                 {
                     looked = Stopwatch.StartNew();
                 }
@@ -117,13 +117,13 @@ internal sealed partial class Sweeper(
     }
 
     /// <summary>True when there is more to find.</summary>
-    private async Task<bool> SweepAsync(bool looksFar)
+    private async Task<bool> SweepAsync(bool far)
     {
         var asked = Stopwatch.GetTimestamp();
-        var found = await _finder.FindAsync(settings.Lease, partitions.Partitions, settings.LookAhead, room(), looksFar);
+        var found = await _finder.FindAsync(settings.Lease, partitions.Partitions, settings.LookAhead, room(), far);
         if (found.Now is { } now)
         {
-            hear(now);
+            observe(now);
             Lease.Renewed(asked, settings.Lease);
         }
         else
@@ -200,8 +200,8 @@ internal sealed partial class Sweeper(
         }
     }
 
-    [LoggerMessage(401, LogLevel.Debug, "The sweep found {Due} due timers, {Mail} with mail, {Orphans} of dead silos, {Fresh} new.")]
-    private partial void LogFound(int due, int mail, int orphans, int fresh);
+    [LoggerMessage(401, LogLevel.Debug, "The sweep found {Due} due timers, {Letters} with letters, {Orphans} of dead silos, {Fresh} new.")]
+    private partial void LogFound(int due, int letters, int orphans, int fresh);
 
     [LoggerMessage(402, LogLevel.Warning, "The sweep failed {Failures} time(s) in a row; it goes on.")]
     private partial void LogSweepFailed(int failures, Exception error);

@@ -150,7 +150,7 @@ internal sealed partial class DestinationRelay(
         {
             var ends = _rested.ToDictionary(lane => lane.Key, lane => Floor.From(lane.Generation, lane.End));
             var goOn = await table.DeleteAsync(destination, _acknowledged, row => ends.GetValueOrDefault(row.Lane), stop);
-            Settle(_rested.Where(lane => !goOn.Contains(lane.Key)));
+            Forget(_rested.Where(lane => !goOn.Contains(lane.Key)));
             _refill.AddRange(_rested.Where(lane => goOn.Contains(lane.Key)).Select(lane => (lane, lane.End)));
             _acknowledged.Clear();
             _rested.Clear();
@@ -160,7 +160,7 @@ internal sealed partial class DestinationRelay(
         {
             await table.PostponeAsync([.. _postponed.Select(item => item.Failure)], stop);
             _clock.RetryIn(_postponed.Min(item => item.Failure.BackOff));
-            Settle(_postponed.Select(item => item.Lane));
+            Forget(_postponed.Select(item => item.Lane));
             _postponed.Clear();
         }
 
@@ -214,7 +214,7 @@ internal sealed partial class DestinationRelay(
         var lanes = _refill.Where(item => mine.Contains(item.Lane.Partition)).ToDictionary(
             item => item.Lane.Key, item => Floor.From(item.Lane.Generation, item.From));
         var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(destination, lanes, options.ReadAhead, stop);
-        Settle(_refill.Select(item => item.Lane));
+        Forget(_refill.Select(item => item.Lane));
         _refill.Clear();
         if (Send(rows, lane => lanes[lane], known, stop) < lanes.Count)
         {
@@ -264,7 +264,7 @@ internal sealed partial class DestinationRelay(
         }
     }
 
-    private void Settle(IEnumerable<Lane> lanes)
+    private void Forget(IEnumerable<Lane> lanes)
     {
         foreach (var lane in lanes)
         {
@@ -278,7 +278,7 @@ internal sealed partial class DestinationRelay(
     /// <summary>Starts the lanes of these rows, which come lane by lane and each from its first row on. Returns how many.</summary>
     /// <param name="begin">Where the read began in a lane.</param>
     /// <param name="known">What was known before the read.</param>
-    private int Send(List<OutboxRow> rows, Func<long, long> begin, (long Generation, long Floor, long Settled) known,
+    private int Send(List<OutboxRow> rows, Func<long, long> begin, (long Generation, long Floor, long Complete) known,
         CancellationToken stop, bool areRetries = false)
     {
         var started = 0;
@@ -286,7 +286,7 @@ internal sealed partial class DestinationRelay(
         for (var from = 0; from < rows.Count;)
         {
             var first = rows[from];
-            var lane = new Lane(first.Lane, areRetries, begin(first.Lane), known.Settled, known.Generation);
+            var lane = new Lane(first.Lane, areRetries, begin(first.Lane), known.Complete, known.Generation);
             var due = true;
             for (; from < rows.Count && rows[from].Lane == first.Lane; from++)
             {

@@ -6,9 +6,9 @@ namespace Actors.Outbox;
 /// most one call delivers of them at a time.</summary>
 /// <param name="isRetry">Its first message has failed before.</param>
 /// <param name="begin">It had nothing below this id when it was read.</param>
-/// <param name="settled">Up to this id every message was visible, or gone, before the read.</param>
+/// <param name="complete">Up to this id every message was visible, or gone, before the read.</param>
 /// <param name="generation">Of the floor, before the read.</param>
-internal sealed class Lane(long key, bool isRetry, long begin, long settled, long generation)
+internal sealed class Lane(long key, bool isRetry, long begin, long complete, long generation)
 {
     private long _last;
 
@@ -26,8 +26,8 @@ internal sealed class Lane(long key, bool isRetry, long begin, long settled, lon
     public long Generation { get; } = generation;
 
     /// <summary>Once all that was queued is acknowledged, the lane has nothing below this id: the read showed every message up to the
-    /// settled one.</summary>
-    public long End => Math.Max(Begin, Math.Min(settled, _last) + 1);
+    /// complete one.</summary>
+    public long End => Math.Max(Begin, Math.Min(complete, _last) + 1);
 
     public void Enqueue(OutboxRow row)
     {

@@ -18,7 +18,7 @@ internal sealed class OutboxFloor
 {
     private readonly Lock _lock = new();
     private long _value;
-    private long _settled; // Every message with an id up to this one is visible by now, or gone.
+    private long _complete; // Every message with an id up to this one is visible by now, or gone.
     private long _seen;
     private long _generation;
     private string? _timeline;
@@ -27,11 +27,11 @@ internal sealed class OutboxFloor
     public long Value => Read().Floor;
 
     /// <summary>Take it before a read; what it says holds for that read, however late the read is.</summary>
-    public (long Generation, long Floor, long Settled) Read()
+    public (long Generation, long Floor, long Complete) Read()
     {
         lock (_lock)
         {
-            return (_generation, _value, _settled);
+            return (_generation, _value, _complete);
         }
     }
 
@@ -54,7 +54,7 @@ internal sealed class OutboxFloor
     }
 
     /// <summary>Take it before the look is sent.</summary>
-    public (long Generation, long Seen) BeginLook()
+    public (long Generation, long Seen) BeginRead()
     {
         lock (_lock)
         {
@@ -62,8 +62,8 @@ internal sealed class OutboxFloor
         }
     }
 
-    /// <param name="begun">What <see cref="BeginLook"/> gave before this look was sent.</param>
-    public void Hear((long Generation, long Seen) begun, OutboxLook look)
+    /// <param name="begun">What <see cref="BeginRead"/> gave before this look was sent.</param>
+    public void Observe((long Generation, long Seen) begun, OutboxPending look)
     {
         lock (_lock)
         {
@@ -86,7 +86,7 @@ internal sealed class OutboxFloor
             {
                 var floor = Math.Min(waiting.Seen + 1, look.LowestId ?? long.MaxValue);
                 _value = Math.Max(_value, floor);
-                _settled = waiting.Seen;
+                _complete = waiting.Seen;
                 _waiting = (begun.Seen, look.NextTransaction);
             }
         }
@@ -98,7 +98,7 @@ internal sealed class OutboxFloor
         lock (_lock)
         {
             _generation++;
-            (_value, _seen, _settled, _timeline, _waiting) = (0, 0, 0, null, null);
+            (_value, _seen, _complete, _timeline, _waiting) = (0, 0, 0, null, null);
         }
     }
 }

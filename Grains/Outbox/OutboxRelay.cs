@@ -73,7 +73,7 @@ internal sealed partial class OutboxRelay
             {
                 if (_partitions().Length > 0)
                 {
-                    await LookAsync(names, stop);
+                    await ReadPendingAsync(names, stop);
                 }
             }
             catch (Exception error) when (!stop.IsCancellationRequested)
@@ -90,13 +90,13 @@ internal sealed partial class OutboxRelay
         }
     }
 
-    private async Task LookAsync(string[] names, CancellationToken stop)
+    private async Task ReadPendingAsync(string[] names, CancellationToken stop)
     {
-        var begun = _destinations.Select(destination => destination.Floor.BeginLook()).ToArray();
+        var begun = _destinations.Select(destination => destination.Floor.BeginRead()).ToArray();
         foreach (var look in await _table.ReadPendingAsync(names, [.. _destinations.Select(destination => destination.Floor.Value)], stop))
         {
             var place = Array.IndexOf(names, look.Destination);
-            _destinations[place].Floor.Hear(begun[place], look);
+            _destinations[place].Floor.Observe(begun[place], look);
             if (look.Fresh)
             {
                 _destinations[place].Wake();

@@ -34,7 +34,7 @@ internal sealed class Scene : IAsyncDisposable
         _sweeper = new Sweeper(
             engine.Engine.Context.Database, All(), engine.Engine.Context.Codes,
             new SweepSettings(TimeSpan.FromSeconds(2), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
-            engine.Engine.WakeAsync, () => int.MaxValue, () => engine.Engine.Unsure, engine.Engine.Context.Clock.Hear, () => { },
+            engine.Engine.WakeAsync, () => int.MaxValue, () => engine.Engine.Unsure, engine.Engine.Context.Clock.Observe, () => { },
             NullLogger<Sweeper>.Instance);
     }
 

@@ -25,6 +25,15 @@ public sealed class WordTests
         ["CheckMail"] = "CheckInbox",
         ["Nudge"] = "Wake, WakeSignal",
         ["NudgeAsync"] = "WakeAsync",
+        ["MailRow"] = "LetterRow",
+        ["ReadMailAsync"] = "ReadLettersAsync",
+        ["MailMax"] = "LettersMax",
+        ["read_mail"] = "read_letters.sql",
+        ["LookAsync"] = "ReadRunAsync, CheckAsync",
+        ["OutboxLook"] = "OutboxPending",
+        ["Hear"] = "Observe",
+        ["Settle"] = "Complete",
+        ["SettleAsync"] = "CompletePartAsync",
     };
 
     [Fact]

@@ -14,7 +14,7 @@ internal sealed class CommitDoubts : IDisposable
     public CommitDoubts(NpgsqlConnection connection)
     {
         _connection = connection;
-        connection.Notice += Hear;
+        connection.Notice += OnNotice;
     }
 
     public void ThrowIfAny()
@@ -25,9 +25,9 @@ internal sealed class CommitDoubts : IDisposable
         }
     }
 
-    public void Dispose() => _connection.Notice -= Hear;
+    public void Dispose() => _connection.Notice -= OnNotice;
 
-    private void Hear(object sender, NpgsqlNoticeEventArgs arguments)
+    private void OnNotice(object sender, NpgsqlNoticeEventArgs arguments)
     {
         if (arguments.Notice.InvariantSeverity == "WARNING")
         {

@@ -19,10 +19,10 @@ internal sealed class Entry
 
     public IReadOnlyList<int> ClearedTimers { get; set; } = [];
 
-    public IReadOnlyList<string> ClearedMail { get; set; } = [];
+    public IReadOnlyList<string> ClearedLetters { get; set; } = [];
 
-    /// <summary>Mail that the run cannot read, and why.</summary>
-    public IReadOnlyList<(string MessageId, string Reason)> RefusedMail { get; set; } = [];
+    /// <summary>Letters that the run cannot read, and why.</summary>
+    public IReadOnlyList<(string MessageId, string Reason)> RefusedLetters { get; set; } = [];
 
     /// <summary>Positions of messages in the journal that the code cannot read, and why: they come back to the inbox.</summary>
     public List<(int Position, string Reason)> Undelivered { get; } = [];
@@ -46,7 +46,7 @@ internal sealed class Entry
     /// <summary>True for what most entries are: one row that sets no timer, at most one message, and nothing else.</summary>
     public bool IsOrdinary =>
         Rows.Count == 1 && Outbox.Count <= 1 && Rows[0].DueAt is null && !WakesOthers && Status != WorkflowStatus.SetAside
-        && ClearedTimers.Count + ClearedMail.Count + RefusedMail.Count + Undelivered.Count == 0;
+        && ClearedTimers.Count + ClearedLetters.Count + RefusedLetters.Count + Undelivered.Count == 0;
 
     /// <summary>The rows of messages: their ids are remembered.</summary>
     public IReadOnlyList<JournalRow> MessageRows =>

@@ -16,8 +16,8 @@ internal static class EntryStatements
     // before the outbox, whose ids are drawn last; a timer that fires in the entry that sets it is not set at all.
     private static readonly EntryEffect[] InOrder =
     [
-        new EntryEffect<string>("clear_inbox", entry => entry.ClearedMail, letters => [Array(letters, l => l.Item, NpgsqlDbType.Text)]),
-        new EntryEffect<(string MessageId, string Reason)>("refuse_inbox", entry => entry.RefusedMail, letters => [
+        new EntryEffect<string>("clear_inbox", entry => entry.ClearedLetters, letters => [Array(letters, l => l.Item, NpgsqlDbType.Text)]),
+        new EntryEffect<(string MessageId, string Reason)>("refuse_inbox", entry => entry.RefusedLetters, letters => [
             Array(letters, l => l.Item.MessageId, NpgsqlDbType.Text), Array(letters, l => l.Item.Reason, NpgsqlDbType.Text)]),
         new Fence(),
         new EntryEffect<JournalRow>("append_journal", entry => entry.Rows, rows => [

@@ -23,7 +23,7 @@ internal sealed partial class JournalWriter
         var again = group.Where(p => p.Start is not null).ToList();
         if (raise && _closing.IsCancellationRequested)
         {
-            again.ForEach(pending => pending.Settle(CommitOutcome.Fenced));
+            again.ForEach(pending => pending.Complete(CommitOutcome.Fenced));
             again.Clear();
         }
 
@@ -32,24 +32,24 @@ internal sealed partial class JournalWriter
             var entry = pending.Entry!;
             if (!states.TryGetValue(entry.Instance, out var found))
             {
-                pending.Settle(CommitOutcome.Fenced);
+                pending.Complete(CommitOutcome.Fenced);
             }
             else if (raise && found.Position == entry.Next && (entry.Rows.Count > 0 || (entry.Leaves && found.Left)))
             {
                 OutboxWritten?.Invoke();
-                pending.Settle(new CommitReply(CommitOutcome.Committed, found.At, found.Epoch));
+                pending.Complete(new CommitReply(CommitOutcome.Committed, found.At, found.Epoch));
             }
             else if (found.Position != entry.Position)
             {
-                pending.Settle(CommitOutcome.Fenced);
+                pending.Complete(CommitOutcome.Fenced);
             }
             else if (entry.Ends && found.HasLetters)
             {
-                pending.Settle(new CommitReply(CommitOutcome.Letters, found.Now, found.Epoch));
+                pending.Complete(new CommitReply(CommitOutcome.Letters, found.Now, found.Epoch));
             }
             else if (entry.NotBefore > found.Now)
             {
-                pending.Settle(new CommitReply(CommitOutcome.Early, found.Now, found.Epoch));
+                pending.Complete(new CommitReply(CommitOutcome.Early, found.Now, found.Epoch));
             }
             else
             {
@@ -68,7 +68,7 @@ internal sealed partial class JournalWriter
         var latest = ofOneRun.MaxBy(p => p.Entry!.Epoch)!;
         foreach (var former in ofOneRun.Where(other => other != latest))
         {
-            former.Settle(CommitOutcome.Fenced);
+            former.Complete(CommitOutcome.Fenced);
         }
 
         return latest;

@@ -29,7 +29,7 @@ internal sealed partial class JournalWriter
 
     private async Task FindWaitersAsync(List<PendingCommit> group, Exception error)
     {
-        LogLooksForWaiters(group.Count, error.Message);
+        LogSeeksWaiters(group.Count, error.Message);
         var size = (group.Count + PartsMax - 1) / PartsMax;
         var parts = group.Chunk(size).Select(part => part.ToList()).ToList();
         var held = size == 1 ? parts : await SendPartsAsync(parts);
@@ -71,7 +71,7 @@ internal sealed partial class JournalWriter
                 }
                 catch (Exception again)
                 {
-                    left = await SettleAsync(left, again, tries);
+                    left = await CompletePartAsync(left, again, tries);
                 }
             }
         });
@@ -80,7 +80,7 @@ internal sealed partial class JournalWriter
 
     /// <summary>What it means that a part apart from any slot was not committed: settles what is certain and returns what is to be sent
     /// again.</summary>
-    private async Task<List<PendingCommit>> SettleAsync(List<PendingCommit> part, Exception error, int tries)
+    private async Task<List<PendingCommit>> CompletePartAsync(List<PendingCommit> part, Exception error, int tries)
     {
         switch (error)
         {
@@ -108,7 +108,7 @@ internal sealed partial class JournalWriter
             if (error is not PostgresException refusal || !PostgresFaults.MayPass(refusal))
             {
                 LogRejected(error.Message);
-                left.ForEach(pending => pending.Settle(CommitOutcome.Rejected, error));
+                left.ForEach(pending => pending.Complete(CommitOutcome.Rejected, error));
                 return;
             }
 
@@ -164,7 +164,7 @@ internal sealed partial class JournalWriter
     }
 
     [LoggerMessage(108, LogLevel.Information, "Some of {Count} entries wait for a lock ({Message}); looking for them.")]
-    private partial void LogLooksForWaiters(int count, string message);
+    private partial void LogSeeksWaiters(int count, string message);
 
     [LoggerMessage(104, LogLevel.Warning, "An entry cannot commit yet ({Message}); it is tried again, apart from the others.")]
     private partial void LogWaitsAlone(string message);

@@ -128,21 +128,21 @@ internal sealed partial class JournalWriter : IAsyncDisposable
 
         foreach (var pending in starts)
         {
-            pending.Settle(commit.MadeAt(pending.Start!) is { } at
+            pending.Complete(commit.MadeAt(pending.Start!) is { } at
                 ? new CommitReply(CommitOutcome.Committed, at, 1)
                 : new CommitReply(CommitOutcome.Fenced, default, 0));
         }
 
         foreach (var pending in entries)
         {
-            pending.Settle(new CommitReply(CommitOutcome.Committed, commit.At, pending.Entry!.Epoch));
+            pending.Complete(new CommitReply(CommitOutcome.Committed, commit.At, pending.Entry!.Epoch));
         }
     }
 
     /// <summary>A silo that was declared dead starts nothing more. Returns the entries, which have fences of their own.</summary>
     private static List<PendingCommit> RefuseStarts(List<PendingCommit> group, PostgresException error)
     {
-        group.Where(p => p.Start is not null).ToList().ForEach(p => p.Settle(CommitOutcome.Rejected, error));
+        group.Where(p => p.Start is not null).ToList().ForEach(p => p.Complete(CommitOutcome.Rejected, error));
         return [.. group.Where(p => p.Start is null)];
     }
 

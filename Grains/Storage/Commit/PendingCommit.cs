@@ -16,7 +16,7 @@ internal sealed class PendingCommit(Entry? entry, Start? start, Action<CommitRep
     public void SetApart() => _isApart = true;
 
     /// <summary>The outcome is certain.</summary>
-    public void Settle(CommitReply outcome)
+    public void Complete(CommitReply outcome)
     {
         _outcome = outcome;
         if (_isApart)
@@ -25,8 +25,8 @@ internal sealed class PendingCommit(Entry? entry, Start? start, Action<CommitRep
         }
     }
 
-    public void Settle(CommitOutcome outcome, Exception? error = null) =>
-        Settle(new CommitReply(outcome, default, Entry?.Epoch ?? 0, error));
+    public void Complete(CommitOutcome outcome, Exception? error = null) =>
+        Complete(new CommitReply(outcome, default, Entry?.Epoch ?? 0, error));
 
     /// <summary>The group has been handled.</summary>
     public void Answer()

@@ -48,7 +48,7 @@ internal sealed class SlotRunner<T>(GroupQueue<T> queue, Func<List<T>, Task> han
         }
         else if (watch)
         {
-            LookLater();
+            CheckLater();
         }
 
         return true;
@@ -153,7 +153,7 @@ internal sealed class SlotRunner<T>(GroupQueue<T> queue, Func<List<T>, Task> han
         }
     }
 
-    private void LookLater()
+    private void CheckLater()
     {
         lock (_timing)
         {
@@ -178,7 +178,7 @@ internal sealed class SlotRunner<T>(GroupQueue<T> queue, Func<List<T>, Task> han
         }
         else if (watch)
         {
-            LookLater();
+            CheckLater();
         }
     }
 

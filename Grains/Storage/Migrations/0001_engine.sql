@@ -1,5 +1,5 @@
 -- The engine's tables. Eight nouns: workflows (one hot row a run), codes (which contract stands behind a type's name), journal (what
--- happened, in order), message_ids (what was asked before), timers (when to wake), inbox (mail from others), outbox (messages for the
+-- happened, in order), message_ids (what was asked before), timers (when to wake), inbox (letters from others), outbox (messages for the
 -- world), silos (who is alive).
 --
 -- Only the owner of a run writes its workflows row and its journal; everyone else appends to the inbox. Every commit of an owner
@@ -124,7 +124,7 @@ create table actors.timers (
 );
 create index timers_due on actors.timers (code, due_at) where not parked;
 
--- Mail for a run from anyone but its owner. A row is deleted in the commit that gives it a position in the journal; what arrives
+-- Letters for a run from anyone but its owner. A row is deleted in the commit that gives it a position in the journal; what arrives
 -- after the end stays, marked, as the list of what was not delivered. Parked as timers are.
 create table actors.inbox (
     id          bigint generated always as identity,
@@ -372,7 +372,7 @@ declare
     target record;
     started_at timestamptz;
 begin
-    -- Mail of the engine itself has neither id nor name: a reason to look, and no message.
+    -- A letter of the engine itself has neither id nor name: a reason to look, and no message.
     perform actors.require_name('namespace', namespace, octet_length(namespace), 100), actors.require_name('workflow id', id, octet_length(id), 200),
         actors.require_name('message id', message_id, length(message_id), 200), actors.require_name('name', name, length(name), 200);
     select w.instance, w.workflow, w.code, w.position, w.status, w.epoch = 0 and actors.is_own(w.xmin, w.created_at) as own into target

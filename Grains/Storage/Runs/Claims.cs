@@ -9,15 +9,15 @@ namespace Actors.Storage;
 /// </summary>
 internal sealed class Claims : IAsyncDisposable
 {
-    /// <summary>Most letters of one run that are read at once: it bounds the memory that a flood of mail takes, and the entry that gives it
+    /// <summary>Most letters of one run that are read at once: it bounds the memory that a flood of letters takes, and the entry that gives it
     /// positions.</summary>
-    public const int MailMax = 10_000;
+    public const int LettersMax = 10_000;
 
     private static readonly string ClaimWorkflows = SqlText.Get("claim_workflows");
     private static readonly string ReadWorkflows = SqlText.Get("read_workflows");
     private static readonly string ReadJournals = SqlText.Get("read_journals");
     private static readonly string ReadInboxes = SqlText.Get("read_inboxes");
-    private static readonly string ReadMail = SqlText.Get("read_mail");
+    private static readonly string ReadLetters = SqlText.Get("read_letters");
     private static readonly string EnterWorkflow = SqlText.Get("enter_workflow");
     private const int HistoriesMax = 4 * 1024 * 1024; // Bytes of one answer.
 
@@ -29,7 +29,7 @@ internal sealed class Claims : IAsyncDisposable
     private readonly LoadBudget _loading = new();
     private readonly SemaphoreSlim _large = new(1); // Histories that no limit of an answer holds come one after the other.
     private readonly SlotRunner<Request<LoadedRun>> _claims;
-    private readonly SlotRunner<Request<StoredRun>> _looks;
+    private readonly SlotRunner<Request<StoredRun>> _reads;
 
     /// <param name="codes">The workflow types that this silo has; runs of others are never claimed.</param>
     /// <param name="crashLimit">From which on a run is set aside: claims alone do not bring it there.</param>
@@ -37,8 +37,8 @@ internal sealed class Claims : IAsyncDisposable
     {
         (_database, _codes, _claimsCounted) = (database, codes, Math.Clamp(crashLimit - 1, 1, 2));
         _claims = new SlotRunner<Request<LoadedRun>>(new GroupQueue<Request<LoadedRun>>(2, groupSizeMax), AnswerClaimsAsync);
-        _looks = new SlotRunner<Request<StoredRun>>(
-            new GroupQueue<Request<StoredRun>>(2, groupSizeMax), group => AnswerAsync(group, () => LookAsync(group)));
+        _reads = new SlotRunner<Request<StoredRun>>(
+            new GroupQueue<Request<StoredRun>>(2, groupSizeMax), group => AnswerAsync(group, () => ReadRunsAsync(group)));
     }
 
     /// <summary>The run with its history if this silo owns it now; else the run as it stands, with an empty history; null when there is
@@ -64,29 +64,29 @@ internal sealed class Claims : IAsyncDisposable
         async reader => await reader.ReadAsync() ? reader.GetInt16(0) : run.CrashCount);
 
     /// <summary>The run's row alone.</summary>
-    public Task<StoredRun?> LookAsync(WorkflowId id) => AskAsync(_looks, new Request<StoredRun>(id, false));
+    public Task<StoredRun?> ReadRunAsync(WorkflowId id) => AskAsync(_reads, new Request<StoredRun>(id, false));
 
-    /// <summary>Mail that has no position in the journal yet, the first <see cref="MailMax"/> letters of it.</summary>
-    public async Task<List<MailRow>> ReadMailAsync(long instance) => await _database.QueryAsync(
+    /// <summary>Letters that have no position in the journal yet, the first <see cref="LettersMax"/> of them.</summary>
+    public async Task<List<LetterRow>> ReadLettersAsync(long instance) => await _database.QueryAsync(
         _database.Engine,
-        "read mail",
-        batch => batch.Add(ReadMail, new NpgsqlParameter<long> { TypedValue = instance },
-            new NpgsqlParameter<int> { TypedValue = MailMax }),
+        "read letters",
+        batch => batch.Add(ReadLetters, new NpgsqlParameter<long> { TypedValue = instance },
+            new NpgsqlParameter<int> { TypedValue = LettersMax }),
         async reader =>
         {
-            var mail = new List<MailRow>();
+            var letters = new List<LetterRow>();
             while (await reader.ReadAsync())
             {
-                mail.Add(new MailRow(reader.GetString(1), reader.GetString(2), RowReading.Payload(reader, 3)));
+                letters.Add(new LetterRow(reader.GetString(1), reader.GetString(2), RowReading.Payload(reader, 3)));
             }
 
-            return mail;
+            return letters;
         });
 
     public async ValueTask DisposeAsync()
     {
         await _claims.DisposeAsync();
-        await _looks.DisposeAsync();
+        await _reads.DisposeAsync();
     }
 
     private static Task<T?> AskAsync<T>(SlotRunner<Request<T>> groups, Request<T> request)
@@ -121,7 +121,7 @@ internal sealed class Claims : IAsyncDisposable
         }
     }
 
-    private async Task<Dictionary<WorkflowId, StoredRun>> LookAsync(List<Request<StoredRun>> group)
+    private async Task<Dictionary<WorkflowId, StoredRun>> ReadRunsAsync(List<Request<StoredRun>> group)
     {
         var ids = group.Select(r => r.Id).Distinct().ToList();
         return await _database.QueryAsync(
@@ -266,7 +266,7 @@ internal sealed class Claims : IAsyncDisposable
                 batch.Add(ReadWorkflows, Text(namespaces), Text(names));
                 batch.Add(
                     ReadJournals, Text(namespaces), Text(names), Owner(owner), Bytes(HistoriesMax), FirstAnyway(!claim));
-                batch.Add(ReadInboxes, Text(namespaces), Text(names), Owner(owner), new NpgsqlParameter<int> { TypedValue = MailMax });
+                batch.Add(ReadInboxes, Text(namespaces), Text(names), Owner(owner), new NpgsqlParameter<int> { TypedValue = LettersMax });
             },
             ReadAsync);
     }
@@ -285,8 +285,8 @@ internal sealed class Claims : IAsyncDisposable
         await reader.NextResultAsync();
         while (await reader.ReadAsync())
         {
-            runs.GetValueOrDefault(reader.GetInt64(0))?.Mail.Add(
-                new MailRow(reader.GetString(1), reader.GetString(2), RowReading.Payload(reader, 3)));
+            runs.GetValueOrDefault(reader.GetInt64(0))?.Letters.Add(
+                new LetterRow(reader.GetString(1), reader.GetString(2), RowReading.Payload(reader, 3)));
         }
 
         return runs.Values.ToDictionary(run => run.Row.Id);

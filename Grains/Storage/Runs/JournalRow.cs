@@ -55,4 +55,4 @@ internal sealed record JournalRow(JournalKind Kind, int Seq, string Name, Payloa
 internal readonly record struct OutgoingRow(int Ordinal, string Destination, string Topic, string Key, Payload Payload);
 
 /// <summary>One row of the inbox. An empty name is no signal but a reason to look.</summary>
-internal sealed record MailRow(string MessageId, string Name, Payload Payload);
+internal sealed record LetterRow(string MessageId, string Name, Payload Payload);

@@ -19,5 +19,5 @@ internal sealed record OutboxFailure(OutboxRow Row, short Attempts, TimeSpan Bac
 /// <param name="OldestTransaction">Every transaction with a lower number has ended.</param>
 /// <param name="NextTransaction">No transaction had this number yet.</param>
 /// <param name="Timeline">Another one after a standby was promoted.</param>
-internal sealed record OutboxLook(
+internal sealed record OutboxPending(
     string Destination, bool Fresh, bool Due, long? LowestId, long OldestTransaction, long NextTransaction, string Timeline);

@@ -11,10 +11,10 @@ internal sealed class OutboxTable(NpgsqlDataSource dataSource, StatementProbe? p
     private readonly StatementProbe _probe = probe ?? new StatementProbe();
 
     /// <summary>A look at each destination. The floors, as in every read: nothing is below them.</summary>
-    public async Task<List<OutboxLook>> ReadPendingAsync(string[] destinations, long[] floors, CancellationToken cancellation)
+    public async Task<List<OutboxPending>> ReadPendingAsync(string[] destinations, long[] floors, CancellationToken cancellation)
     {
         await using var command = Command("read_outbox_pending", destinations, floors);
-        return await ReadAsync(command, reader => new OutboxLook(
+        return await ReadAsync(command, reader => new OutboxPending(
             reader.GetString(0), reader.GetBoolean(1), reader.GetBoolean(2), reader.IsDBNull(3) ? null : reader.GetInt64(3),
             reader.GetInt64(4), reader.GetInt64(5), reader.GetString(6)), cancellation);
     }

@@ -42,8 +42,8 @@ internal sealed record StoredRun(
         row.GetInt64(14));
 }
 
-/// <summary>A run with its history and mail, read in the transaction that claimed it, or without a claim to look at it.</summary>
-internal sealed record LoadedRun(StoredRun Row, List<JournalRow> History, List<MailRow> Mail)
+/// <summary>A run with its history and letters, read in the transaction that claimed it, or without a claim to look at it.</summary>
+internal sealed record LoadedRun(StoredRun Row, List<JournalRow> History, List<LetterRow> Letters)
 {
     private LoadBudget? _budget;
     private long _bytes;

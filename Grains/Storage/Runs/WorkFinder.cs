@@ -45,17 +45,17 @@ internal sealed class WorkFinder(EngineDatabase database, Codes codes)
     /// <param name="partitions">Whose work is looked for.</param>
     /// <param name="lookAhead">Timers due within this time count.</param>
     /// <param name="room">How many new runs are wanted.</param>
-    /// <param name="looksFar">Looks for what hardly ever is, too: runs of owners that nobody knows, new runs that others left.</param>
-    public async Task<Found> FindAsync(TimeSpan lease, short[] partitions, TimeSpan lookAhead, int room, bool looksFar) =>
+    /// <param name="far">Looks for what hardly ever is, too: runs of owners that nobody knows, new runs that others left.</param>
+    public async Task<Found> FindAsync(TimeSpan lease, short[] partitions, TimeSpan lookAhead, int room, bool far) =>
         await database.QueryAsync(
-            database.Engine, "sweep", batch => Write(batch, lease, partitions, lookAhead, room, looksFar), reader => ReadAsync(reader, looksFar));
+            database.Engine, "sweep", batch => Write(batch, lease, partitions, lookAhead, room, far), reader => ReadAsync(reader, far));
 
-    public void Write(NpgsqlBatch batch, TimeSpan lease, short[] partitions, TimeSpan lookAhead, int room, bool looksFar)
+    public void Write(NpgsqlBatch batch, TimeSpan lease, short[] partitions, TimeSpan lookAhead, int room, bool far)
     {
         batch.Add(RenewLease, Silo(), Interval(lease));
         batch.Add(FindExpiredLeases, Silo(), Interval(lease));
         batch.Add(PutLateLettersAside, Codes());
-        foreach (var (finding, sql, _) in Finders.Where(finder => looksFar || !finder.Far))
+        foreach (var (finding, sql, _) in Finders.Where(finder => far || !finder.Far))
         {
             var most = new NpgsqlParameter<int> { TypedValue = finding == Finding.New ? Math.Clamp(room, 0, FoundMax) : FoundMax };
             NpgsqlParameter[] common = [Codes(), new NpgsqlParameter<short[]> { TypedValue = partitions }, most];
@@ -63,7 +63,7 @@ internal sealed class WorkFinder(EngineDatabase database, Codes codes)
         }
     }
 
-    public static async Task<Found> ReadAsync(NpgsqlDataReader reader, bool looksFar)
+    public static async Task<Found> ReadAsync(NpgsqlDataReader reader, bool far)
     {
         var found = new Found { Now = await reader.ReadAsync() ? reader.GetTime(0) : null };
         await reader.NextResultAsync();
@@ -72,7 +72,7 @@ internal sealed class WorkFinder(EngineDatabase database, Codes codes)
             found.Expired.Add((reader.GetGuid(0), reader.GetString(1), reader.GetTime(2)));
         }
 
-        foreach (var (finding, _, _) in Finders.Where(finder => looksFar || !finder.Far))
+        foreach (var (finding, _, _) in Finders.Where(finder => far || !finder.Far))
         {
             await reader.NextResultAsync(); // The update before the first of them returns no rows, and has no result.
             while (await reader.ReadAsync())

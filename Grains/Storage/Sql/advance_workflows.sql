@@ -1,5 +1,5 @@
 -- Called by JournalWriter and by a Transaction before its COMMIT. The fence: moves each run from the position that its owner knows
--- to the next, if epoch and owner still match, its timers are due, and (for an end) no mail is unread. If one does not
+-- to the next, if epoch and owner still match, its timers are due, and (for an end) no letter is unread. If one does not
 -- pass, the whole transaction fails (AC001) and nothing of the group is written. The row locks last until COMMIT, and are taken in the
 -- order of the arrays. For that, and so that a group never costs what the table holds, the plan must probe workflows by key for each
 -- member: the range, which holds always, makes the planner expect one member, "is not distinct from" is no condition for an index, and a

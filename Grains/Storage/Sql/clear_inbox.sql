@@ -1,5 +1,5 @@
--- Called by JournalWriter before advance_workflows, in its transaction: mail that gets its position in the journal in this commit. Only a
--- run's owner deletes or changes its mail while it runs, so the address of a row stays what it was a moment ago.
+-- Called by JournalWriter before advance_workflows, in its transaction: letters that get their position in the journal in this commit. Only a
+-- run's owner deletes or changes its letters while it runs, so the address of a row stays what it was a moment ago.
 delete from actors.inbox
 where ctid = any (array(
     select r.ctid

@@ -1,4 +1,4 @@
--- Called by Claims after claim_workflows in the same transaction: the mail of the runs that this silo owns now, in the order of
+-- Called by Claims after claim_workflows in the same transaction: the letters of the runs that this silo owns now, in the order of
 -- arrival, at most $4 letters a run. With $3 null: of all of them. "offset 0" keeps each part a probe from the one before.
 select i.instance, i.message_id, i.name, i.payload, i.bytes
 from unnest($1::text[], $2::text[]) as k (namespace, id)

@@ -15,6 +15,6 @@ set epoch = w.epoch + $4::boolean::int
 from mine
 where w.instance = mine.instance
 returning w.instance, w.epoch, w.position, actors.now() as now,
-    (select i.id from actors.inbox i where i.instance = w.instance and not i.undelivered limit 1) is not null as mail,
+    (select i.id from actors.inbox i where i.instance = w.instance and not i.undelivered limit 1) is not null as letters,
     (select j.at from actors.journal j where j.instance = w.instance and j.position = w.position) as at,
     w.owner is null as left_memory

@@ -74,7 +74,7 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
             await Task.Delay(20);
         }
 
-        Assert.Equal("False,False,False", await engine.LookAsync("durations"));
+        Assert.Equal("False,False,False", await engine.ReadRunAsync("durations"));
         Assert.Equal(1, calls);
         Assert.Equal(
             4, await database.ScalarAsync<int>(
@@ -255,7 +255,7 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
             logging: log => log.AddProvider(lines));
         await engine.StartAsync("mail");
         engine.Probe.Before = name =>
-            name == "read mail" && Interlocked.Decrement(ref fails) >= 0 ? throw new InvalidOperationException("a reader")
+            name == "read letters" && Interlocked.Decrement(ref fails) >= 0 ? throw new InvalidOperationException("a reader")
             : Task.CompletedTask;
         await database.ExecuteAsync("select actors.send('default', 'mail', 'm', 'Poke', '[\"heard\"]')");
         await engine.WakeAsync("mail");

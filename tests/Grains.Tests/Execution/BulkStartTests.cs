@@ -206,7 +206,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         return new Sweeper(
             context.Database, partitions, context.Codes,
             new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
-            engine.Engine.WakeAsync, room, () => engine.Engine.Unsure, context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance);
+            engine.Engine.WakeAsync, room, () => engine.Engine.Unsure, context.Clock.Observe, () => { }, NullLogger<Sweeper>.Instance);
     }
 
     private static WorkflowClient Client => new(null!, new PayloadSerializer(), TimeSpan.FromSeconds(1));

@@ -110,11 +110,11 @@ public sealed class EngineFaultTests(TestDatabase database) : IClassFixture<Test
             },
             builder => builder.Services.AddSingleton<TimeProvider>(new QuickTime(20)));
         await engine.StartAsync("stands");
-        engine.Probe.Before = name => name == "read mail" ? throw new InvalidOperationException("a reader") : Task.CompletedTask;
+        engine.Probe.Before = name => name == "read letters" ? throw new InvalidOperationException("a reader") : Task.CompletedTask;
         await database.ExecuteAsync("select actors.send('default', 'stands', 'm', 'Poke', '[\"heard\"]')");
         await engine.WakeAsync("stands");
         await UntilProblemAsync(engine, "Its inbox could not be read 3 times, last with a reader");
-        Assert.StartsWith("'read mail' has failed ", engine.Probe.Trouble, StringComparison.Ordinal);
+        Assert.StartsWith("'read letters' has failed ", engine.Probe.Trouble, StringComparison.Ordinal);
         await database.ExecuteAsync("""
             create function full_disk() returns trigger language plpgsql as $$
                 begin raise exception 'no room' using errcode = '53100'; end $$;

@@ -47,7 +47,7 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
         var start = new Start(
             id, Scripted.Name, context.Codes.Of(Scripted.Name), 1_000_000_000_000, Guid.NewGuid(), new Payload("\"\""u8.ToArray()));
         await Task.Run(() => context.Journal.StartAsync(start), TestContext.Current.CancellationToken);
-        var row = (await context.Claims.LookAsync(id))!;
+        var row = (await context.Claims.ReadRunAsync(id))!;
         var history = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = row.CreatedAt };
         var instance = new ResidentRun(context, row, context.Types.Get(start.Type, id), [history], [], _ => { });
         var signal = instance.SignalAsync(new SignalCall("Poke", false, new Payload("[\"early\"]"u8.ToArray()), "m"));
@@ -86,7 +86,7 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
         var input = JsonSerializer.SerializeToUtf8Bytes(new string('x', 10_000));
         var start = new Start(id, Scripted.Name, context.Codes.Of(Scripted.Name), 1_000_000_000_001, Guid.NewGuid(), new Payload(input));
         await Task.Run(() => context.Journal.StartAsync(start), TestContext.Current.CancellationToken);
-        var row = (await context.Claims.LookAsync(id))!;
+        var row = (await context.Claims.ReadRunAsync(id))!;
         var history = new JournalRow(JournalKind.Started, 0, start.Type, start.Input) { Position = 0, At = row.CreatedAt };
         var run = new ResidentRun(context, row, context.Types.Get(start.Type, id), [history], [], _ => { });
         run.Begin();

@@ -19,14 +19,14 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
     {
         await using var engine = await database.ScriptAsync(WaitForTwo);
         await engine.StartAsync("rests");
-        await LookAsync(engine, "rests", "began");
+        await ReadRunAsync(engine, "rests", "began");
         await engine.PokeAsync("rests", "1");
         await engine.RestAsync("rests");
         var rested = await engine.StatusAsync("rests");
         Assert.Null(rested.Owner);
-        Assert.Equal("began,1", await engine.LookAsync("rests"));
+        Assert.Equal("began,1", await engine.ReadRunAsync("rests"));
         await engine.WakeAsync("rests");
-        Assert.Equal("began,1", await engine.LookAsync("rests"));
+        Assert.Equal("began,1", await engine.ReadRunAsync("rests"));
         var woken = await engine.StatusAsync("rests");
         Assert.Equal((engine.Silo, rested.Epoch + 1, rested.Position), (woken.Owner, woken.Epoch, woken.Position));
         await engine.PokeAsync("rests", "2");
@@ -38,9 +38,9 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
     {
         await using var engine = await database.ScriptAsync(WaitForTwo, builder => builder.Execution.RestAfter = TimeSpan.FromHours(1));
         await engine.StartAsync("not-yet");
-        Assert.Equal("began", await LookAsync(engine, "not-yet", "began"));
+        Assert.Equal("began", await ReadRunAsync(engine, "not-yet", "began"));
         engine.Engine.RestIdle();
-        await engine.LookAsync("not-yet"); // Handled after what RestIdle asked for.
+        await engine.ReadRunAsync("not-yet"); // Handled after what RestIdle asked for.
         Assert.NotNull(engine.Engine.Resident(new WorkflowId("not-yet")));
     }
 
@@ -65,12 +65,12 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
             builder => builder.Execution.RestAfter = TimeSpan.Zero);
         await engine.StartAsync(why, why);
         var waiter = why == "waiter" ? engine.ResultAsync<string>(why) : Task.CompletedTask;
-        await engine.LookAsync(why);
+        await engine.ReadRunAsync(why);
         var resident = engine.Engine.Resident(new WorkflowId(why))!;
         for (var i = 0; i < 20; i++)
         {
             engine.Engine.RestIdle();
-            await engine.LookAsync(why);
+            await engine.ReadRunAsync(why);
         }
 
         Assert.Same(resident, engine.Engine.Resident(new WorkflowId(why)));
@@ -88,7 +88,7 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
         // Start, step, signal.
         engine.Probe.After = name => name == "commit" && Interlocked.Increment(ref commits) == 3 ? gate.PassAsync() : Task.CompletedTask;
         await engine.StartAsync("under-way");
-        Assert.Equal("began", await LookAsync(engine, "under-way", "began"));
+        Assert.Equal("began", await ReadRunAsync(engine, "under-way", "began"));
         var signal = engine.PokeAsync("under-way", "1");
         await gate.Reached;
         var released = engine.Engine.ReleaseAsync(new WorkflowId("under-way"));
@@ -190,10 +190,10 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
         Assert.Equal("staying", await database.ScalarAsync<string>("select string_agg(silo, ',') from moved"));
     }
 
-    private static async Task<string> LookAsync(TestEngine engine, string id, string until)
+    private static async Task<string> ReadRunAsync(TestEngine engine, string id, string until)
     {
         string look;
-        while ((look = await engine.LookAsync(id)) != until)
+        while ((look = await engine.ReadRunAsync(id)) != until)
         {
             await Task.Yield();
         }

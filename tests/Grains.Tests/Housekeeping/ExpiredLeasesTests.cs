@@ -89,7 +89,7 @@ public sealed class ExpiredLeasesTests(TestDatabase database) : IClassFixture<Te
         return new Running(new Sweeper(
             context.Database, new PartitionSet(), context.Codes,
             new SweepSettings(TimeSpan.FromMilliseconds(20), Watch, TimeSpan.Zero) { BuryAfter = Watch }, _ => Task.CompletedTask,
-            () => 0, () => [], context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance)
+            () => 0, () => [], context.Clock.Observe, () => { }, NullLogger<Sweeper>.Instance)
         {
             Lease = context.Lease, Bury = bury,
         });

@@ -149,7 +149,7 @@ public sealed class RetentionTests
         var sweeping = new Sweeper(
             engine.Engine.Context.Database, new PartitionSet(), engine.Engine.Context.Codes,
             new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),
-            engine.Engine.WakeAsync, () => 0, () => [], engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance).RunAsync(
+            engine.Engine.WakeAsync, () => 0, () => [], engine.Engine.Context.Clock.Observe, () => { }, NullLogger<Sweeper>.Instance).RunAsync(
                 stop.Token);
         for (var watch = System.Diagnostics.Stopwatch.StartNew(); await ScalarAsync(
             database, "select count(*) from actors.inbox where undelivered") == 0;)

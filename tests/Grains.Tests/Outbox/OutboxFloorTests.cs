@@ -36,9 +36,9 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
     public void What_is_seen_after_the_look_was_sent_does_not_count_for_it()
     {
         _floor.Saw(10);
-        var sent = _floor.BeginLook();
+        var sent = _floor.BeginRead();
         _floor.Saw(20);
-        _floor.Hear(sent, new OutboxLook("hook", false, false, null, 5, 7, "1"));
+        _floor.Observe(sent, new OutboxPending("hook", false, false, null, 5, 7, "1"));
         Look(null, oldest: 7, next: 7);
         Assert.Equal(11, _floor.Value);
     }
@@ -48,12 +48,12 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
     {
         _floor.Saw(10);
         Look(null, oldest: 7, next: 7);
-        var sent = _floor.BeginLook();
+        var sent = _floor.BeginRead();
         Look(null, oldest: 7, next: 7);
         Assert.Equal(11, _floor.Value);
         Look(null, oldest: 7, next: 7, timeline: "2");
         Assert.Equal(0, _floor.Value);
-        _floor.Hear(sent, new OutboxLook("hook", false, false, null, 7, 7, "1"));
+        _floor.Observe(sent, new OutboxPending("hook", false, false, null, 7, 7, "1"));
         Look(null, oldest: 7, next: 7, timeline: "2");
         Assert.Equal(0, _floor.Value);
         _floor.Saw(5);
@@ -78,7 +78,7 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         await table.DeleteAsync("hook", [row], _ => 0, Cancel);
         for (var looks = 0; looks < 5; looks++)
         {
-            await LookAsync(table);
+            await ReadRunAsync(table);
             Assert.Equal(0, _floor.Value);
         }
 
@@ -104,7 +104,7 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
         _floor.Saw(await scene.ReadAsync<long>("select max(id) from actors.outbox"));
         for (var looks = 0; looks < 5; looks++)
         {
-            await LookAsync(table);
+            await ReadRunAsync(table);
         }
 
         Assert.Equal(0, _floor.Value);
@@ -176,7 +176,7 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
     }
 
     private void Look(long? lowest, long oldest, long next, string timeline = "1") =>
-        _floor.Hear(_floor.BeginLook(), new OutboxLook("hook", false, false, lowest, oldest, next, timeline));
+        _floor.Observe(_floor.BeginRead(), new OutboxPending("hook", false, false, lowest, oldest, next, timeline));
 
     private Dictionary<long, long> Lane(OutboxRow row) => new() { [row.Lane] = _floor.Value };
 
@@ -185,16 +185,16 @@ public sealed class OutboxFloorTests(OutboxScene scene) : IClassFixture<OutboxSc
     {
         for (var watch = System.Diagnostics.Stopwatch.StartNew(); _floor.Value < expected && watch.Elapsed < TimeSpan.FromMinutes(2);)
         {
-            await LookAsync(table); // Any transaction of the server, another test's too, holds it down as long as it lasts.
+            await ReadRunAsync(table); // Any transaction of the server, another test's too, holds it down as long as it lasts.
         }
 
         Assert.Equal(expected, _floor.Value);
     }
 
-    private async Task LookAsync(OutboxTable table)
+    private async Task ReadRunAsync(OutboxTable table)
     {
-        var begun = _floor.BeginLook();
-        _floor.Hear(begun, Assert.Single(await table.ReadPendingAsync(["hook"], [_floor.Value], Cancel)));
+        var begun = _floor.BeginRead();
+        _floor.Observe(begun, Assert.Single(await table.ReadPendingAsync(["hook"], [_floor.Value], Cancel)));
     }
 
     /// <summary>Pages that a statement looks at.</summary>

@@ -100,7 +100,7 @@ public sealed class FenceTests(TestDatabase database) : IClassFixture<TestDataba
         });
         entry.Outbox.Add(new OutgoingRow(1, "hook", "topic", "key", Store.Json("3")));
         entry.ClearedTimers = [70];
-        entry.ClearedMail = ["m"];
+        entry.ClearedLetters = ["m"];
         return entry;
     }
 

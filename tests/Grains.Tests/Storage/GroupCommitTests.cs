@@ -42,7 +42,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
             await store.CommitAsync(Store.Entry(run, position: position));
         }
 
-        Assert.Equal(20, (await store.Claims.LookAsync(run.Id))!.Position);
+        Assert.Equal(20, (await store.Claims.ReadRunAsync(run.Id))!.Position);
         // The one that blocks, the one for when its thread was not free yet, and one of the engine's others.
         Assert.InRange(await ConnectionsAsync(store), 2, 3);
     }
@@ -79,7 +79,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
 
         foreach (var (run, i) in runs.Select((run, i) => (run, i)))
         {
-            Assert.Equal(i == 4 ? 0 : 1, (await _store.Claims.LookAsync(run.Id))!.Position);
+            Assert.Equal(i == 4 ? 0 : 1, (await _store.Claims.ReadRunAsync(run.Id))!.Position);
         }
     }
 
@@ -101,7 +101,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         Assert.False(end.IsCompleted);
         await blocker.DisposeAsync();
         await end;
-        Assert.Equal(1, (await _store.Claims.LookAsync(run.Id))!.Position);
+        Assert.Equal(1, (await _store.Claims.ReadRunAsync(run.Id))!.Position);
         Assert.Equal(CommitOutcome.Committed, (await reply.WaitAsync(TimeSpan.FromSeconds(20), Cancel)).Outcome);
         Assert.Equal(CommitOutcome.Fenced, (await _store.CommitAsync(Store.Entry(run, position: 1))).Outcome); // Too late.
     }
@@ -162,7 +162,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         entry.Rows.Add(new JournalRow(JournalKind.TimerSet, 1, "sleep", default) { DueAt = DateTimeOffset.UtcNow });
         entry.Outbox.Add(new OutgoingRow(1, "hook", "topic", "key", default));
         entry.ClearedTimers = [2];
-        entry.ClearedMail = ["m"];
+        entry.ClearedLetters = ["m"];
         entry.WakesOthers = true;
         new CommitBatch([], [entry], Guid.NewGuid()).Write(batch);
         Assert.Equal(

@@ -37,7 +37,7 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         ("read_workflows", "workflows_identity"),
         ("read_journals", "journal_pkey workflows_identity"),
         ("read_inboxes", "inbox_pkey workflows_identity"),
-        ("read_mail", "inbox_pkey"),
+        ("read_letters", "inbox_pkey"),
         ("read_last_row", "journal_pkey"),
         ("resolve_entries", "inbox_pkey journal_pkey workflows_pkey"),
         ("resume_workflow", "workflows_identity workflows_pkey"),

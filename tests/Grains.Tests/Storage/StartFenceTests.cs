@@ -66,7 +66,7 @@ public sealed class StartFenceTests(TestDatabase database) : IClassFixture<TestD
                 await engine.Engine.WakeAsync(id);
                 taken.TrySetResult();
             },
-            () => 100, () => [], engine.Engine.Context.Clock.Hear, () => { }, NullLogger<Sweeper>.Instance).RunAsync(stop.Token);
+            () => 100, () => [], engine.Engine.Context.Clock.Observe, () => { }, NullLogger<Sweeper>.Instance).RunAsync(stop.Token);
         await taken.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
         Assert.NotNull(engine.Engine.Resident(new WorkflowId("without an owner")));
         await engine.PokeAsync("without an owner", "heard");

@@ -43,7 +43,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         if (kind == "clear")
         {
             await Store.ExecuteAsync(database.DataSource, $"select actors.send('default', '{cut} {kind}', 'm', 'mail', '1')");
-            entry.ClearedMail = ["m"];
+            entry.ClearedLetters = ["m"];
         }
         else if (kind == "step")
         {
@@ -57,7 +57,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         Assert.Equal(1, _proxy.Cuts);
         var all = await Store.AllOfAsync(database.DataSource, run.Instance);
         Assert.Equal((entry.Rows.Count + 1, entry.Outbox.Count, 0), (Count(all, "journal"), Count(all, "outbox"), Count(all, "inbox")));
-        var row = (await _store.Claims.LookAsync(run.Id))!;
+        var row = (await _store.Claims.ReadRunAsync(run.Id))!;
         Assert.Equal((entry.Status, entry.Next, entry.Leaves), (row.Status, row.Position, row.Owner is null));
         if (!entry.Leaves)
         {
@@ -98,11 +98,11 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
     public async Task A_further_run_whose_answer_or_request_was_lost_is_made_once(Cut cut)
     {
         var first = await EndedAsync($"further {cut}");
-        var second = await _store.NewStartAsync($"further {cut}") with { Retires = await _store.Claims.LookAsync(first.Id) };
+        var second = await _store.NewStartAsync($"further {cut}") with { Retires = await _store.Claims.ReadRunAsync(first.Id) };
         _store.BeforeNext("commit", () => _proxy.CutNextAsync(cut));
         Assert.Equal(CommitOutcome.Committed,
             (await _store.Journal.StartAsync(second).WaitAsync(TimeSpan.FromSeconds(20), Cancel)).Outcome);
-        Assert.Equal(second.Instance, (await _store.Claims.LookAsync(second.Id))!.Instance);
+        Assert.Equal(second.Instance, (await _store.Claims.ReadRunAsync(second.Id))!.Instance);
     }
 
     [Fact]
@@ -124,7 +124,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
             database.DataSource, "select count(*) from actors.workflows where id = 'two further'"));
 
         async Task<Start> NewAsync() =>
-            await _store.NewStartAsync("two further") with { Retires = await _store.Claims.LookAsync(first.Id) };
+            await _store.NewStartAsync("two further") with { Retires = await _store.Claims.ReadRunAsync(first.Id) };
     }
 
     [Fact]
@@ -175,7 +175,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
             var reply = transaction ? await TransactionAsync(entry, "warned") : await _store.CommitAsync(entry);
             // Raised by a write that waited for the standby again.
             Assert.Equal((CommitOutcome.Committed, 2), (reply.Outcome, reply.Epoch));
-            Assert.Equal(1, (await _store.Claims.LookAsync(run.Id))!.Position);
+            Assert.Equal(1, (await _store.Claims.ReadRunAsync(run.Id))!.Position);
         }
         finally
         {
@@ -217,7 +217,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         await Store.ExecuteAsync(database.DataSource, "select actors.send('default', 'zombie', 'm', 'mail', '1')");
         await using var blocker = await LockAsync($"select from actors.inbox where instance = {run.Instance} for update");
         var entry = Store.Entry(run);
-        entry.ClearedMail = ["m"];
+        entry.ClearedLetters = ["m"];
         _store.BeforeNext("commit", () => _proxy.CutNextAsync(Cut.Client));
         var commit = _store.CommitAsync(entry);
 
