@@ -193,6 +193,7 @@ internal sealed class WorkflowHandle<TContract>(
     private async Task<TReply> CallAsync<TReply>(WorkflowCall call, string? requestId, CancellationToken cancellation)
         where TReply : CallReply
     {
+        call = Activity.Current is { IdFormat: ActivityIdFormat.W3C, Id: { } trace } ? call with { Trace = trace } : call;
         var began = Stopwatch.GetTimestamp();
         for (var pause = RetryFirst; ; pause = pause < RetryMax ? pause * 2 : RetryMax)
         {

@@ -18,6 +18,10 @@ internal abstract record WorkflowCall
     /// <summary>Full names of the caller's contract; null from callers that do not tell.</summary>
     [Id(2)]
     public IReadOnlyList<string>? Contracts { get; init; }
+
+    /// <summary>The caller's trace context, a W3C traceparent; null where nobody traces.</summary>
+    [Id(3)]
+    public string? Trace { get; init; }
 }
 
 /// <summary>The reply to a call; of a call that was refused this one.</summary>

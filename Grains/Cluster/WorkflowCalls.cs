@@ -9,10 +9,11 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
 {
     private static readonly TimeSpan PatienceMax = TimeSpan.FromSeconds(20);
 
-    public async Task<CallReply> CallAsync(WorkflowId id, WorkflowCall call) => (await AnswerAsync(id, () => DoAsync(id, call)))!;
+    public async Task<CallReply> CallAsync(WorkflowId id, WorkflowCall call) => (await AnswerAsync(id, call, () => DoAsync(id, call)))!;
 
     /// <summary>A start from where an older run may not be: null when there is one, and it is not in memory here.</summary>
-    public Task<CallReply?> StartHereAsync(WorkflowId id, StartCall call) => AnswerAsync(id, () => StartAsync(id, call, fetch: false));
+    public Task<CallReply?> StartHereAsync(WorkflowId id, StartCall call) =>
+        AnswerAsync(id, call, () => StartAsync(id, call, fetch: false));
 
     private async Task<CallReply?> DoAsync(WorkflowId id, WorkflowCall call)
     {
@@ -64,7 +65,10 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
         }
     }
 
-    private async Task<CallReply?> AnswerAsync(WorkflowId id, Func<Task<CallReply?>> call)
+    private Task<CallReply?> AnswerAsync(WorkflowId id, WorkflowCall call, Func<Task<CallReply?>> answer) =>
+        CallTracing.AroundAsync(id, call, () => AnswerAsync(id, answer));
+
+    private async Task<CallReply?> AnswerAsync(WorkflowId id, Func<Task<CallReply?>> answer)
     {
         if (engine.Context.Lease.IsLost)
         {
@@ -75,7 +79,7 @@ internal sealed class WorkflowCalls(WorkflowEngine engine)
 
         try
         {
-            return await Ambient.LeaveAsync(call).ConfigureAwait(false);
+            return await Ambient.LeaveAsync(answer).ConfigureAwait(false);
         }
         catch (Exception error) when (ToWire(id, error) is { } known)
         {

@@ -100,6 +100,28 @@ public sealed class AmbientTests(AmbientTests.OneHost host) : IClassFixture<Ambi
         Assert.Superset(new HashSet<string> { "constructor", "code", "handler", "condition", "step", "transaction" }, Seeing.Places);
     }
 
+    [Fact]
+    public async Task A_call_s_span_stands_behind_its_caller_s_and_says_what_was_refused()
+    {
+        var spans = new ConcurrentQueue<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == "Actors", Sample = (ref _) => ActivitySamplingResult.AllData,
+            ActivityStopped = spans.Enqueue,
+        };
+        ActivitySource.AddActivityListener(listener);
+        var (workflows, mark) = (host.Services.GetRequiredService<IWorkflowClient>(), $"traced {Guid.NewGuid()}");
+        using var caller = new Activity("a caller's").Start();
+        await workflows.Get<ISeeing>(mark).StartAsync(true);
+        await Assert.ThrowsAsync<WorkflowNotFoundException>(() => workflows.Get<ISeeing>(mark + "?").QueryAsync(w => w.Seen()));
+        Assert.Same(caller, Activity.Current);
+        var mine = spans.Where(span => ((string?)span.GetTagItem("actors.workflow"))?.StartsWith(mark, StringComparison.Ordinal) is true).ToList();
+        Assert.Equal(["start", "query"], mine.Select(span => span.OperationName));
+        Assert.All(mine, span => Assert.Equal((caller.TraceId, caller.SpanId), (span.TraceId, span.ParentSpanId)));
+        Assert.Equal([ActivityStatusCode.Unset, ActivityStatusCode.Error], mine.Select(span => span.Status));
+        Assert.Equal(nameof(WorkflowNotFoundException), mine[1].GetTagItem("error.type"));
+    }
+
     public sealed class OneHost : IAsyncLifetime
     {
         private IHost _host = null!;

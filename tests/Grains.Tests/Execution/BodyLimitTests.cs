@@ -74,7 +74,7 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
             await Task.Delay(20);
         }
 
-        Assert.Equal("False,False,False", await engine.ReadRunAsync("durations"));
+        Assert.Equal("False,False,False", await engine.AskAsync("durations"));
         Assert.Equal(1, calls);
         Assert.Equal(
             4, await database.ScalarAsync<int>(

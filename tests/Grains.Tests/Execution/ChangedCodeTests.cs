@@ -72,7 +72,7 @@ public sealed class ChangedCodeTests(TestDatabase database) : IClassFixture<Test
         Assert.Contains(reason, problem, StringComparison.Ordinal);
         Assert.Contains("the code changed under a running workflow", problem, StringComparison.Ordinal);
         Assert.Equal(history, (await database.JournalAsync(id))[..^1]);
-        await Assert.ThrowsAsync<WorkflowCodeException>(() => changed.ReadRunAsync(id));
+        await Assert.ThrowsAsync<WorkflowCodeException>(() => changed.AskAsync(id));
 
         await mended.PokeAsync(id, "kept");
         Assert.True(await mended.Engine.ResumeAsync(new WorkflowId(id), new ResumeCall($"{Guid.NewGuid()}")));

@@ -150,7 +150,7 @@ public sealed class CodeErrorTests(TestDatabase database) : IClassFixture<TestDa
             },
             async engine =>
             {
-                Assert.Equal("", await engine.ReadRunAsync("outside")); // It waits.
+                Assert.Equal("", await engine.AskAsync("outside")); // It waits.
                 outside.SetResult();
             });
         Assert.Contains("A continuation came from outside the workflow's scheduler after sleep 'sleep' (seq 1, CodeErrorTests.cs:", reason,

@@ -17,7 +17,7 @@ public sealed class DeterminismTests(TestDatabase database) : IClassFixture<Test
     {
         await using var engine = await database.ScriptAsync(Look);
         var live = await engine.RunAsync("same");
-        Assert.Equal(live, await engine.ReadRunAsync("same"));
+        Assert.Equal(live, await engine.AskAsync("same"));
         Assert.Equal(9, live.Split(',').Distinct().Count());
     }
 
@@ -72,7 +72,7 @@ public sealed class DeterminismTests(TestDatabase database) : IClassFixture<Test
             OnLook = w => $"{w.Random.Next()}",
         });
         await asked.StartAsync("asked");
-        await Assert.ThrowsAsync<QueryFailedException>(() => asked.ReadRunAsync("asked"));
+        await Assert.ThrowsAsync<QueryFailedException>(() => asked.AskAsync("asked"));
     }
 
     [Fact]
@@ -96,7 +96,7 @@ public sealed class DeterminismTests(TestDatabase database) : IClassFixture<Test
                 OnLook = _ => $"{4.5m}",
             });
             await engine.StartAsync("price");
-            Assert.Equal("4.5", await engine.ReadRunAsync("price"));
+            Assert.Equal("4.5", await engine.AskAsync("price"));
             await engine.PokeAsync("price", "now");
             Assert.Equal("2.5 3.5", await engine.ResultAsync<string>("price"));
             Assert.Equal("1,5", step); // A body has what the process has.
@@ -181,7 +181,7 @@ public sealed class DeterminismTests(TestDatabase database) : IClassFixture<Test
         await gate.Reached;
         await first.DieAsync();
         await second.RunAsync("log");
-        await second.ReadRunAsync("log");
+        await second.AskAsync("log");
         Assert.Equal(["begins", "has stepped", "ends"], lines.Of("Actors.Workflow.Scripted"));
         gate.Open();
     }

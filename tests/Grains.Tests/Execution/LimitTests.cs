@@ -257,7 +257,7 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
             },
             Small);
         Assert.Equal("PayloadTooLargeException,PayloadException,UnknownTopicException", await engine.RunAsync("publish"));
-        Assert.Equal("", await engine.ReadRunAsync("publish"));
+        Assert.Equal("", await engine.AskAsync("publish"));
     }
 
     [Fact]
@@ -359,7 +359,7 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         await gate.Reached;
         await first.DieAsync();
         await second.WakeAsync("hides");
-        Assert.Equal("go", await second.ReadRunAsync("hides"));
+        Assert.Equal("go", await second.AskAsync("hides"));
         Assert.Equal(1, await database.ScalarAsync<int>("select crash_count from actors.workflows where id = 'hides'"));
         gate.Open();
     }

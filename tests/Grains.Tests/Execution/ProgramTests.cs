@@ -60,7 +60,7 @@ public sealed class ProgramTests(TestDatabase database) : IClassFixture<TestData
                 gate.Open();
             }
 
-            Assert.Equal((id, result), (id, await second.ReadRunAsync(id)));
+            Assert.Equal((id, result), (id, await second.AskAsync(id)));
             Assert.Equal(
                 (id, 0, 0),
                 (id, await database.CountAsync("timers", id), await database.ScalarAsync<int>($"""

@@ -21,20 +21,20 @@ public sealed class QueryTests(TestDatabase database) : IClassFixture<TestDataba
         await using var engine = await database.ScriptAsync(TwoSteps);
         await using var other = await database.ScriptAsync(TwoSteps);
         await engine.StartAsync("query");
-        while (await engine.ReadRunAsync("query") != "one")
+        while (await engine.AskAsync("query") != "one")
         {
             await Task.Yield();
         }
 
         await engine.RestAsync("query");
         var before = await engine.StatusAsync("query");
-        Assert.Equal("one", await engine.ReadRunAsync("query"));
-        Assert.Equal("one", await other.ReadRunAsync("query"));
+        Assert.Equal("one", await engine.AskAsync("query"));
+        Assert.Equal("one", await other.AskAsync("query"));
         Assert.Equal(before, await engine.StatusAsync("query"));
         Assert.Equal(0, engine.Engine.ResidentCount + other.Engine.ResidentCount);
         await engine.PokeAsync("query", "go");
         await engine.ResultAsync<string>("query");
-        Assert.Equal("one,go,two", await other.ReadRunAsync("query"));
+        Assert.Equal("one,go,two", await other.AskAsync("query"));
     }
 
     [Fact]
@@ -58,7 +58,7 @@ public sealed class QueryTests(TestDatabase database) : IClassFixture<TestDataba
         });
         await engine.StartAsync("replays");
         await gate.Reached;
-        await other.ReadRunAsync("replays");
+        await other.AskAsync("replays");
         Assert.Equal(2, calls);
         gate.Open();
         await engine.ResultAsync<string>("replays");
@@ -99,10 +99,10 @@ public sealed class QueryTests(TestDatabase database) : IClassFixture<TestDataba
         };
         await using var engine = await database.ScriptAsync(script);
         await engine.StartAsync(what, what);
-        var error = await Assert.ThrowsAsync<QueryFailedException>(() => engine.ReadRunAsync(what));
+        var error = await Assert.ThrowsAsync<QueryFailedException>(() => engine.AskAsync(what));
         Assert.Contains("a query only reads", error.Message, StringComparison.Ordinal);
         await engine.RestAsync(what);
-        await Assert.ThrowsAsync<QueryFailedException>(() => engine.ReadRunAsync(what));
+        await Assert.ThrowsAsync<QueryFailedException>(() => engine.AskAsync(what));
         await engine.PokeAsync(what, "end");
         Assert.True(Guid.TryParse(await engine.ResultAsync<string>(what), out _));
         Assert.Equal(0, await database.CountAsync("outbox", what));
@@ -114,12 +114,12 @@ public sealed class QueryTests(TestDatabase database) : IClassFixture<TestDataba
         await using var engine = await database.ScriptAsync(new Script(TwoSteps) { OnLook = _ => throw new FormatException("no") });
         await engine.StartAsync("throws");
         Assert.Equal(typeof(FormatException).FullName,
-            (await Assert.ThrowsAsync<QueryFailedException>(() => engine.ReadRunAsync("throws"))).ErrorType);
+            (await Assert.ThrowsAsync<QueryFailedException>(() => engine.AskAsync("throws"))).ErrorType);
         var unknown = await Assert.ThrowsAsync<UnknownMethodException>(() => engine.QueryAsync<string>("throws", "Peek"));
         Assert.Contains("'throws' (Scripted) has no query 'Peek'", unknown.Message, StringComparison.Ordinal);
         var arguments = new QueryCall("Look", engine.Engine.Context.Payloads.Write(1, $"arguments"));
         await Assert.ThrowsAsync<PayloadException>(() => engine.Engine.QueryAsync(new WorkflowId("throws"), arguments));
-        await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.ReadRunAsync("nobody"));
+        await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.AskAsync("nobody"));
         await engine.PokeAsync("throws", "go");
         Assert.Equal("ended", await engine.ResultAsync<string>("throws"));
     }
@@ -130,7 +130,7 @@ public sealed class QueryTests(TestDatabase database) : IClassFixture<TestDataba
         await using var engine = await database.ScriptAsync(
             new Script(TwoSteps) { OnLook = _ => throw new WorkflowNotFoundException("another") });
         await engine.StartAsync("asks another");
-        var error = await Assert.ThrowsAsync<QueryFailedException>(() => engine.ReadRunAsync("asks another"));
+        var error = await Assert.ThrowsAsync<QueryFailedException>(() => engine.AskAsync("asks another"));
         Assert.Equal(typeof(WorkflowNotFoundException).FullName, error.ErrorType);
     }
 }

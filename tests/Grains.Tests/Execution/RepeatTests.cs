@@ -72,7 +72,7 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         await engine.WakeAsync("carried");
         await engine.RestAsync("carried");
         await engine.PokeAsync("carried", "once", "carrier-77");
-        Assert.Equal("", await engine.ReadRunAsync("carried"));
+        Assert.Equal("", await engine.AskAsync("carried"));
         await engine.PokeAsync("carried", "another", "carrier-78");
         Assert.Equal("another", await engine.ResultAsync<string>("carried"));
         Assert.Equal(0, await database.CountAsync("inbox", "carried"));

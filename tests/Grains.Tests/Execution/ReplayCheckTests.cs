@@ -45,7 +45,7 @@ public sealed class ReplayCheckTests(TestDatabase database) : IClassFixture<Test
         await using var engine = await database.ScriptAsync(code);
         await engine.StartAsync(kind);
         foreach (var ask in new Func<Task>[] { () => engine.ResultAsync<string>(kind), () => engine.ResultAsync<string>(kind), () =>
-            engine.StatusAsync(kind), () => engine.ReadRunAsync(kind) })
+            engine.StatusAsync(kind), () => engine.AskAsync(kind) })
         {
             var error = await Assert.ThrowsAsync<ReplayDifferenceException>(ask);
             Assert.Contains($"Workflow '{kind}' would not do the same again", error.Message, StringComparison.Ordinal);

@@ -24,9 +24,9 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
         await engine.RestAsync("rests");
         var rested = await engine.StatusAsync("rests");
         Assert.Null(rested.Owner);
-        Assert.Equal("began,1", await engine.ReadRunAsync("rests"));
+        Assert.Equal("began,1", await engine.AskAsync("rests"));
         await engine.WakeAsync("rests");
-        Assert.Equal("began,1", await engine.ReadRunAsync("rests"));
+        Assert.Equal("began,1", await engine.AskAsync("rests"));
         var woken = await engine.StatusAsync("rests");
         Assert.Equal((engine.Silo, rested.Epoch + 1, rested.Position), (woken.Owner, woken.Epoch, woken.Position));
         await engine.PokeAsync("rests", "2");
@@ -40,7 +40,7 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
         await engine.StartAsync("not-yet");
         Assert.Equal("began", await ReadRunAsync(engine, "not-yet", "began"));
         engine.Engine.RestIdle();
-        await engine.ReadRunAsync("not-yet"); // Handled after what RestIdle asked for.
+        await engine.AskAsync("not-yet"); // Handled after what RestIdle asked for.
         Assert.NotNull(engine.Engine.Resident(new WorkflowId("not-yet")));
     }
 
@@ -65,12 +65,12 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
             builder => builder.Execution.RestAfter = TimeSpan.Zero);
         await engine.StartAsync(why, why);
         var waiter = why == "waiter" ? engine.ResultAsync<string>(why) : Task.CompletedTask;
-        await engine.ReadRunAsync(why);
+        await engine.AskAsync(why);
         var resident = engine.Engine.Resident(new WorkflowId(why))!;
         for (var i = 0; i < 20; i++)
         {
             engine.Engine.RestIdle();
-            await engine.ReadRunAsync(why);
+            await engine.AskAsync(why);
         }
 
         Assert.Same(resident, engine.Engine.Resident(new WorkflowId(why)));
@@ -193,7 +193,7 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
     private static async Task<string> ReadRunAsync(TestEngine engine, string id, string until)
     {
         string look;
-        while ((look = await engine.ReadRunAsync(id)) != until)
+        while ((look = await engine.AskAsync(id)) != until)
         {
             await Task.Yield();
         }

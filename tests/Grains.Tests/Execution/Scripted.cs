@@ -146,7 +146,7 @@ internal static class ScriptedEngine
     public static Task PokeAsync(this TestEngine engine, string id, string text, string? messageId = null) =>
         engine.SignalAsync(id, "Poke", [text], messageId);
 
-    public static Task<string> ReadRunAsync(this TestEngine engine, string id) => engine.QueryAsync<string>(id, "Look");
+    public static Task<string> AskAsync(this TestEngine engine, string id) => engine.QueryAsync<string>(id, "Look");
 
     /// <summary>Brings the run into memory, as a sweep does.</summary>
     public static Task WakeAsync(this TestEngine engine, string id) => engine.Engine.WakeAsync(new WorkflowId(id));

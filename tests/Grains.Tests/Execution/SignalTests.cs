@@ -94,7 +94,7 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
         Assert.Equal((int)WorkflowStatus.Running, (await engine.StatusAsync("handlers")).Status);
         gate.Open();
         Assert.Equal("main ended", await engine.ResultAsync<string>("handlers"));
-        Assert.Equal("a,handled a", await engine.ReadRunAsync("handlers"));
+        Assert.Equal("a,handled a", await engine.AskAsync("handlers"));
         Assert.Equal(2, await database.CountAsync("outbox", "handlers"));
     }
 
@@ -123,7 +123,7 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
         await SendAsync("late", "m1", "just in time");
         gate.Open();
         Assert.Equal("ended", await engine.ResultAsync<string>("late"));
-        Assert.Equal("just in time", await engine.ReadRunAsync("late"));
+        Assert.Equal("just in time", await engine.AskAsync("late"));
         Assert.Equal(0, await database.CountAsync("inbox", "late"));
     }
 

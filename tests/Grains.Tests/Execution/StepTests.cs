@@ -129,7 +129,7 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
         });
         var live = await engine.RunAsync("failure");
         Assert.Contains(nameof(FailAsync), live, StringComparison.Ordinal);
-        Assert.Equal(live, await engine.ReadRunAsync("failure"));
+        Assert.Equal(live, await engine.AskAsync("failure"));
     }
 
     [Fact]

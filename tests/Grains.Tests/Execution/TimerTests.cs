@@ -32,7 +32,7 @@ public sealed class TimerTests(TestDatabase database) : IClassFixture<TestDataba
             return "True";
         });
         await engine.StartAsync("endless");
-        Assert.Equal("", await engine.ReadRunAsync("endless"));
+        Assert.Equal("", await engine.AskAsync("endless"));
         await engine.PokeAsync("endless", "now");
         Assert.Equal("True", await engine.ResultAsync<string>("endless"));
         Assert.Single(await database.JournalAsync("endless"), row => row.Contains("TimerSet", StringComparison.Ordinal));
@@ -89,7 +89,7 @@ public sealed class TimerTests(TestDatabase database) : IClassFixture<TestDataba
         await early.Reached; // The process believed that it was time, and the database refused.
         var statements = engine.Probe.RoundTrips;
         await engine.PokeAsync("back", "meanwhile");
-        Assert.Equal("meanwhile", await engine.ReadRunAsync("back"));
+        Assert.Equal("meanwhile", await engine.AskAsync("back"));
         Assert.DoesNotContain(await database.JournalAsync("back"), row => row.Contains("TimerFired", StringComparison.Ordinal));
         Assert.InRange(engine.Probe.RoundTrips - statements, 1, 10);
         await clock.MoveAsync(TimeSpan.FromHours(1));
