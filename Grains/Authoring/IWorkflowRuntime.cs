@@ -36,6 +36,4 @@ internal interface IWorkflowRuntime
     Task<bool> WaitUntil(Func<bool> condition, TimeSpan? timeout, SourceLine line);
 
     Task<T> Receive<T>(string topic, SourceLine line);
-
-    Task<T> Poll<T>(string name, string topic, TimeSpan every, Func<StepContext, Task> body, Retry retry, SourceLine line);
 }

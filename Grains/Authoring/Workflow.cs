@@ -146,12 +146,4 @@ public abstract class Workflow
     /// again.</remarks>
     protected Task<T> Receive<T>(string topic, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         Runtime.Receive<T>(topic, new SourceLine(file, line));
-
-    /// <summary>Runs the body as a step does, again and again, until a message of the topic comes, which it returns.</summary>
-    /// <param name="topic">1 to 200 characters.</param>
-    /// <param name="every">From one outcome to the next begin, durable.</param>
-    /// <exception cref="StepFailedException">A time's attempts are used up, or its error is not retryable.</exception>
-    protected Task<T> Poll<T>(
-        string name, string topic, TimeSpan every, Func<StepContext, Task> body, Retry? retry = null, [CallerFilePath] string file = "",
-        [CallerLineNumber] int line = 0) => Runtime.Poll<T>(name, topic, every, body, retry ?? Retry.Default, new SourceLine(file, line));
 }

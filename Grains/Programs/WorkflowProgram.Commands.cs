@@ -125,26 +125,6 @@ internal sealed partial class WorkflowProgram : IWorkflowRuntime
         return done.Task;
     }
 
-    public Task<T> Poll<T>(string name, string topic, TimeSpan every, Func<StepContext, Task> body, Retry retry, SourceLine line)
-    {
-        ArgumentNullException.ThrowIfNull(body);
-        var command = new PollCommand<T>(NextSeq(line), CheckedName(name), every, body, retry, line);
-        Issue(command);
-        _ = EndAsync(command, Receive<T>(topic, line));
-        return command.Arrived;
-    }
-
-    /// <summary>The letter ends the command, and its timer is cleared with the next entry.</summary>
-    private async Task EndAsync<T>(PollCommand<T> command, Task<T> letter)
-    {
-        var message = await letter;
-        if (_outstanding.Remove(command.Seq))
-        {
-            _givenUp.Add(command.Seq);
-            command.Arrive(message);
-        }
-    }
-
     private bool TryRead<T>(JournalRow row, out T message)
     {
         try

@@ -35,10 +35,6 @@ internal enum JournalKind : short
     /// <summary>The letter at the position that the payload names was a topic's message to the code that got it first, and stays one under
     /// whatever code comes later.</summary>
     LetterOfTopic = 16,
-
-    /// <summary>A poll's body has done its work once; its next time is so long after this row.</summary>
-    Polled = 17,
-    PollFailed = 18,
 }
 
 /// <summary>One row of the journal. <see cref="Position"/> and <see cref="At"/> are known after the commit.</summary>

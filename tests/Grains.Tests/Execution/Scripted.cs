@@ -100,10 +100,6 @@ internal sealed class Scripted(Script script) : Workflow<string, string>, IScrip
     public new Task<T> Receive<T>(string topic, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         base.Receive<T>(topic, file, line);
 
-    public new Task<T> Poll<T>(
-        string name, string topic, TimeSpan every, Func<StepContext, Task> body, Retry? retry = null, [CallerFilePath] string file = "",
-        [CallerLineNumber] int line = 0) => base.Poll<T>(name, topic, every, body, retry, file, line);
-
     public Task Poke(string text) => script.OnPoke(this, text);
 
     public string Look() => script.OnLook(this);
