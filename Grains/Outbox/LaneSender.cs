@@ -58,31 +58,34 @@ internal sealed class LaneSender(
 
     public static string MessageId(OutboxRow row) => $"{row.Run}:{row.Ordinal}";
 
-    /// <summary>One call after the other, while there is something to send.</summary>
+    /// <summary>One call after the other, while there is something to send: a lane alone in its call is gone on with.</summary>
     private async Task WorkAsync(CancellationToken stop)
     {
-        while (TryTake(stop) is { } batch)
+        var batch = new DeliveryBatch();
+        while (TryTake(batch, stop))
         {
             await DeliverAsync(batch, stop);
-            lock (_lock)
+            while (batch is { IsRetry: false, GoOn: [var lane], Count: var count } && count == _batchMax && !stop.IsCancellationRequested)
             {
-                _retryCalls -= batch.IsRetry ? 1 : 0;
-                foreach (var lane in batch.GoOn)
-                {
-                    Enqueue(lane);
-                }
+                batch.Clear();
+                batch.Take(lane, _batchMax);
+                await DeliverAsync(batch, stop);
             }
         }
     }
 
     private void Enqueue(Lane lane) => (lane.Queue.Peek().Attempts > 0 ? _failedBefore : _fresh).Enqueue(lane);
 
-    /// <summary>Null: the worker has nothing more to do, and has ended.</summary>
-    private DeliveryBatch? TryTake(CancellationToken stop)
+    /// <summary>Gives back what the batch has left, and takes what is next. False: the worker has nothing more to do, and has
+    /// ended.</summary>
+    private bool TryTake(DeliveryBatch batch, CancellationToken stop)
     {
         lock (_lock)
         {
-            var batch = new DeliveryBatch(isRetry: _failedBefore.Count > 0 && _retryCalls < _retryCallsMax);
+            _retryCalls -= batch.IsRetry ? 1 : 0;
+            batch.GoOn.ForEach(Enqueue);
+            batch.Clear();
+            batch.IsRetry = _failedBefore.Count > 0 && _retryCalls < _retryCallsMax;
             var lanes = batch.IsRetry ? _failedBefore : _fresh;
             if (stop.IsCancellationRequested || lanes.Count == 0)
             {
@@ -91,7 +94,7 @@ internal sealed class LaneSender(
                     _ended?.TrySetResult();
                 }
 
-                return null;
+                return false;
             }
 
             _retryCalls += batch.IsRetry ? 1 : 0;
@@ -100,16 +103,16 @@ internal sealed class LaneSender(
                 batch.Take(lane, _batchMax);
             }
 
-            return batch;
+            return true;
         }
     }
 
-    /// <summary>Never throws.</summary>
+    /// <summary>Reports how each attempt ended; never throws.</summary>
     private async Task DeliverAsync(DeliveryBatch batch, CancellationToken stop)
     {
         var messages = batch.Read(Message);
-        var (outcomes, failure) = messages.Count == 0 ? ([], null) : await CallAsync(messages, stop);
-        foreach (var outcome in batch.Outcomes(place => failure ?? outcomes[place].Error))
+        var (said, failure) = messages.Length == 0 ? ([], null) : await CallAsync(messages, stop);
+        foreach (var outcome in batch.Outcomes(said, failure))
         {
             if (outcome.Error is null)
             {
@@ -131,16 +134,16 @@ internal sealed class LaneSender(
     }
 
     /// <returns>An outcome for each message, or why the call failed.</returns>
-    private async Task<(DeliveryOutcome[] Outcomes, Exception? Failure)> CallAsync(List<OutboxMessage> messages, CancellationToken stop)
+    private async ValueTask<(DeliveryOutcome[] Said, Exception? Failure)> CallAsync(OutboxMessage[] messages, CancellationToken stop)
     {
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(stop);
         try
         {
             var delivery = sink.DeliverAsync(messages, cancel.Token);
-            DeliveryOutcome[] outcomes = [.. await (delivery.IsCompleted ? delivery
-                : delivery.WaitAsync(options.DeliveryTimeout, time, stop))];
-            return outcomes.Length == messages.Count ? (outcomes, null) : ([], new InvalidOperationException(
-                $"The sink of destination '{destination}' was given {messages.Count} messages and answered for {outcomes.Length}."));
+            var said = await (delivery.IsCompleted ? delivery : delivery.WaitAsync(options.DeliveryTimeout, time, stop));
+            var outcomes = said as DeliveryOutcome[] ?? [.. said];
+            return outcomes.Length == messages.Length ? (outcomes, null) : ([], new InvalidOperationException(
+                $"The sink of destination '{destination}' was given {messages.Length} messages and answered for {outcomes.Length}."));
         }
         catch (Exception error)
         {
