@@ -4,7 +4,7 @@ using Actors.Storage;
 namespace Actors.Execution;
 
 /// <summary>
-/// Whose turn it is to commit for a run: there is one commit at a time. The run's own thread alone moves it.
+/// Whose turn it is to commit for a run: there is one commit at a time. Only the thread that handles the run's work moves it.
 /// <code>
 /// free        nobody's                                    Begin: an entry is sent; Hold: a body begins that must not be overtaken
 /// held        a body above READ COMMITTED has it          Begin: its transaction commits; GiveBack: its attempt ended without

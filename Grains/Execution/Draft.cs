@@ -41,8 +41,8 @@ internal sealed class Draft
         return row;
     }
 
-    /// <summary>The row refuses the message at this position, which comes back to the inbox with it. It goes first, so that no entry
-    /// without it follows the one with the message.</summary>
+    /// <summary>The row refuses the message at this position, which comes back to the inbox with it. It goes first,
+    /// so that the entry behind the message's own is the one that holds it.</summary>
     public void AddRefusal(JournalRow row, int position, string reason)
     {
         var item = new Item(row, [], false, null) { Refuses = (position, reason) };

@@ -139,7 +139,8 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
         return running;
     }
 
-    /// <summary>Bodies are to end; what comes of them is heard.</summary>
+    /// <summary>Tells all bodies to end. The run leaves this silo: what becomes of them counts for nothing, and the next owner begins them
+    /// again.</summary>
     public void CancelAttempts()
     {
         foreach (var attempt in Attempts())

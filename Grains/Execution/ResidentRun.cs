@@ -179,7 +179,7 @@ internal sealed partial class ResidentRun
 
             if (row.At != lastEntry)
             {
-                Program.TakeGivenUp(); // Cleared with the entry that followed.
+                Program.TakeGivenUp(); // The entry that followed has cleared their timers.
             }
         }
 

@@ -37,32 +37,32 @@ internal sealed partial class TurnWatch(WorkflowEngine engine, ILogger<TurnWatch
     private void CheckAll()
     {
         var running = new HashSet<ResidentRun>();
-        foreach (var instance in engine.Residents)
+        foreach (var resident in engine.Residents)
         {
-            if (instance.TurnSince is not 0 and var turn)
+            if (resident.TurnSince is not 0 and var turn)
             {
-                running.Add(instance);
-                Count(instance, turn);
+                running.Add(resident);
+                Count(resident, turn);
             }
         }
 
-        foreach (var gone in _seen.Keys.Where(instance => !running.Contains(instance)).ToList())
+        foreach (var gone in _seen.Keys.Where(resident => !running.Contains(resident)).ToList())
         {
             _seen.Remove(gone);
             gone.TurnProblem = null;
         }
     }
 
-    private void Count(ResidentRun instance, long turn)
+    private void Count(ResidentRun resident, long turn)
     {
-        var looks = _seen.TryGetValue(instance, out var before) && before.Turn == turn ? before.Times + 1 : 1;
-        _seen[instance] = (turn, looks);
+        var looks = _seen.TryGetValue(resident, out var before) && before.Turn == turn ? before.Times + 1 : 1;
+        _seen[resident] = (turn, looks);
         if (looks == (int)(Limit / Look))
         {
-            instance.TurnProblem = $"A turn of its code has blocked a thread for more than {Limit.TotalSeconds:0} "
-                + $"s{instance.Program.After}: "
+            resident.TurnProblem = $"A turn of its code has blocked a thread for more than {Limit.TotalSeconds:0} "
+                + $"s{resident.Program.After}: "
                 + "do not block in workflow code (.Result, .Wait(), Thread.Sleep, long loops); await, or move the work into a Step.";
-            LogBlocked(instance.Id, instance.TurnProblem);
+            LogBlocked(resident.Id, resident.TurnProblem);
         }
     }
 

@@ -38,8 +38,8 @@ internal sealed class WorkQueue(ResidentRun run, TimeProvider time) : IThreadPoo
         }
     }
 
-    /// <summary>The same on this thread, unless another one is at it, or something surrounds it: for the end of what nobody waits
-    /// for.</summary>
+    /// <summary>The same on this thread, unless another one handles work of the run just now, or this one has something of a caller's around
+    /// it. For a thread whose own work is done.</summary>
     /// <param name="takesBody">Nothing waits for this thread: it may also run a body that the work gives out.</param>
     public void AddHere(Action work, bool takesBody = false)
     {
@@ -54,7 +54,7 @@ internal sealed class WorkQueue(ResidentRun run, TimeProvider time) : IThreadPoo
         }
         else
         {
-            OwnThread.GoNext(this); // A body of user code went on here when its user's own thread told it to.
+            OwnThread.GoNext(this); // User code completed what a body awaited, and the body went on here, on the user's thread.
         }
     }
 

@@ -30,14 +30,14 @@ internal sealed partial class WorkflowEngine
             CheckCaller(opened.Row, signal);
             switch (opened)
             {
-                case { Instance: { } instance }:
-                    if (!instance.Row.IsFirst
-                        && await Context.Runs.FindMessageAsync(instance.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null)
+                case { Run: { } resident }:
+                    if (!resident.Row.IsFirst
+                        && await Context.Runs.FindMessageAsync(resident.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null)
                     {
                         return true; // An earlier run of this workflow took it.
                     }
 
-                    await instance.SignalAsync(signal);
+                    await resident.SignalAsync(signal);
                     return true;
                 case { Row: null }:
                     throw NotFound(id);
@@ -55,11 +55,11 @@ internal sealed partial class WorkflowEngine
     public Task<Payload> QueryAsync(WorkflowId id, QueryCall query) => RepeatAsync(id, async () =>
     {
         CheckName(id, query.Name, "the name of a query");
-        if (_residents.TryGetValue(id, out var instance))
+        if (_residents.TryGetValue(id, out var resident))
         {
-            CheckCaller(instance.Row, query);
-            ThrowIfDifferent(instance.Row);
-            return await instance.QueryAsync(query);
+            CheckCaller(resident.Row, query);
+            ThrowIfDifferent(resident.Row);
+            return await resident.QueryAsync(query);
         }
 
         var loaded = await Context.Claims.ReadAsync(id) ?? throw NotFound(id);
@@ -77,18 +77,18 @@ internal sealed partial class WorkflowEngine
     public async Task<ResultReply> ResultAsync(WorkflowId id, ResultCall request)
     {
         var opened = await OpenAsync(id);
-        var type = (opened.Instance?.Row ?? opened.Row)?.Type;
+        var type = (opened.Run?.Row ?? opened.Row)?.Type;
         if (type is not null && request.Type is not null && type != request.Type)
         {
             throw new WorkflowTypeMismatchException($"Workflow '{id}' exists and is a {type}, not a {request.Type}: choose another id.");
         }
 
-        CheckCaller(opened.Instance?.Row ?? opened.Row, request);
-        ThrowIfDifferent(opened.Instance?.Row ?? opened.Row);
+        CheckCaller(opened.Run?.Row ?? opened.Row, request);
+        ThrowIfDifferent(opened.Run?.Row ?? opened.Row);
 
         return opened switch
         {
-            { Instance: { } instance } => await instance.ResultAsync(request.Limit ?? Timeout.InfiniteTimeSpan),
+            { Run: { } resident } => await resident.ResultAsync(request.Limit ?? Timeout.InfiniteTimeSpan),
             { Row: null } => throw NotFound(id),
             { Row.Status: WorkflowStatus.SetAside } =>
                 throw new WorkflowSetAsideException($"Workflow '{id}' was set aside: {await ProblemAsync(opened.Row)}"),
@@ -145,18 +145,18 @@ internal sealed partial class WorkflowEngine
     /// <summary>Brings the run into memory, or has it look into its inbox. False when another silo has it.</summary>
     public async Task<bool> WakeAsync(WorkflowId id)
     {
-        if (_residents.TryGetValue(id, out var instance))
+        if (_residents.TryGetValue(id, out var resident))
         {
-            instance.CheckInbox();
+            resident.CheckInbox();
             return true;
         }
 
-        return await OpenAsync(id, ask: false) is not { Instance: null, Row.Status: WorkflowStatus.Running };
+        return await OpenAsync(id, ask: false) is not { Run: null, Row.Status: WorkflowStatus.Running };
     }
 
     /// <summary>Gives the run away, if it is here. Returns when it has left memory.</summary>
     public Task ReleaseAsync(WorkflowId id) =>
-        _residents.TryGetValue(id, out var instance) ? instance.ReleaseAsync() : Task.CompletedTask;
+        _residents.TryGetValue(id, out var resident) ? resident.ReleaseAsync() : Task.CompletedTask;
 
     private async Task<bool> AppendLetterAsync(WorkflowId id, SignalCall signal)
     {
@@ -200,7 +200,7 @@ internal sealed partial class WorkflowEngine
         WorkflowStatus.SetAside => Answers.Recorded(await LastRowAsync(row, JournalKind.SetAside), Context.Payloads, $"Reason").Message,
         WorkflowStatus.Failed when Answers.Recorded(await LastRowAsync(row, JournalKind.Failed), Context.Payloads, $"Error") is var error =>
             $"{error.Type}: {error.Message}",
-        _ => Context.Findings.Of(row) ?? (Resident(row.Id) is { } instance ? await instance.ProblemAsync() : null),
+        _ => Context.Findings.Of(row) ?? (Resident(row.Id) is { } resident ? await resident.ProblemAsync() : null),
     };
 
     private async Task<Payload> LastRowAsync(StoredRun row, JournalKind kind) =>

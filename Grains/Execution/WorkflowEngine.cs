@@ -69,7 +69,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             {
                 var opened = await opening.Value;
                 _unsure.TryRemove(id, out _);
-                if (!ask || opened is not { Instance: null, Row.Status: WorkflowStatus.Running })
+                if (!ask || opened is not { Run: null, Row.Status: WorkflowStatus.Running })
                 {
                     return opened;
                 }
@@ -201,9 +201,9 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// <summary>Lets runs that only wait leave memory.</summary>
     public void RestIdle()
     {
-        foreach (var instance in _residents.Values)
+        foreach (var resident in _residents.Values)
         {
-            instance.RestIfIdle(Context.Options.RestAfter);
+            resident.RestIfIdle(Context.Options.RestAfter);
         }
     }
 
@@ -212,7 +212,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     public async Task DrainAsync(TimeSpan limit)
     {
         _stopping = true;
-        var leaving = _residents.Values.Select(instance => instance.ReleaseAsync()).ToList();
+        var leaving = _residents.Values.Select(resident => resident.ReleaseAsync()).ToList();
         LogDraining(leaving.Count);
         await Task.WhenAny(Task.WhenAll(leaving), Task.Delay(limit));
         LogDrained(_residents.Count);
@@ -333,10 +333,10 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     private async Task<ResidentRun> EnterAsync(
         StoredRun run, WorkflowType type, List<JournalRow> history, List<LetterRow> letters, Action? replayed = null)
     {
-        ResidentRun instance;
+        ResidentRun resident;
         try
         {
-            instance = new ResidentRun(Context, run, type, history, letters, Left, replayed);
+            resident = new ResidentRun(Context, run, type, history, letters, Left, replayed);
         }
         catch (Exception) when (_stopping)
         {
@@ -353,34 +353,34 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
         // A run that was just started may have been claimed here meanwhile, by a wake: the later claim is the owner.
         ResidentRun? former = null;
-        var entered = _residents.AddOrUpdate(run.Id, instance, (_, other) =>
+        var entered = _residents.AddOrUpdate(run.Id, resident, (_, other) =>
         {
             former = other.Row.Instance == run.Instance && other.Epoch > run.Epoch ? null : other;
-            return former is null ? other : instance;
+            return former is null ? other : resident;
         });
-        if (entered != instance)
+        if (entered != resident)
         {
             replayed?.Invoke(); // It never will.
             return entered;
         }
 
         former?.GiveWay();
-        instance.Begin();
+        resident.Begin();
         if (_stopping)
         {
-            _ = instance.ReleaseAsync();
+            _ = resident.ReleaseAsync();
         }
 
-        return instance;
+        return resident;
     }
 
-    private void Left(ResidentRun instance)
+    private void Left(ResidentRun resident)
     {
-        if (instance.Evicted == Eviction.Faulted)
+        if (resident.Evicted == Eviction.Faulted)
         {
-            _unsure[instance.Id] = true;
+            _unsure[resident.Id] = true;
         }
 
-        _residents.TryRemove(KeyValuePair.Create(instance.Id, instance));
+        _residents.TryRemove(KeyValuePair.Create(resident.Id, resident));
     }
 }

@@ -8,7 +8,8 @@ namespace Actors.Storage;
 /// <item>What came while a group was under way goes together, up to a size and a weight.</item>
 /// <item>A second group goes beside the first only when <see cref="Crowd"/> items wait (fewer are better off behind it), or when the first
 /// takes longer than <see cref="Patience"/>.</item>
-/// <item>While the answers of a group are at work, half as many items are expected of them: another slot waits for those.</item>
+/// <item>The answers of a group bring new items. While they are handled, half as many as the group had are counted as waiting: so they
+/// go together, and not one by one.</item>
 /// </list>
 /// </summary>
 /// <param name="slots">Groups under way at the same time, at most.</param>

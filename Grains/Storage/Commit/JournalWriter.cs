@@ -68,14 +68,14 @@ internal sealed partial class JournalWriter : IAsyncDisposable
 
     private async Task CommitAsync(List<PendingCommit> group)
     {
-        group = [.. group]; // Whoever answers it has the list.
+        group = [.. group]; // The given list is read again by whoever answers its members.
         for (var tries = 1; group.Count > 0; tries++)
         {
             group = await TryAsync(group, tries);
         }
     }
 
-    /// <summary>One try. Settles the members whose outcome is certain and returns those to send again.</summary>
+    /// <summary>One try. Answers the members whose outcome is certain and returns those to send again.</summary>
     private async Task<List<PendingCommit>> TryAsync(List<PendingCommit> group, int tries)
     {
         try

@@ -10,10 +10,9 @@ internal interface IRoundTrip : IThreadPoolWorkItem;
 
 /// <summary>
 /// A thread for round trips that may block it, and for what their answers set going, one after the other: no other thread has to wake,
-/// which
-/// is most of what a lonely commit costs. It must not be held: user code may run in what an answer sets going.
+/// which is most of what a lonely commit costs. It must not be held: user code may run in what an answer sets going.
 /// <para>Work has two queues: what goes <em>next</em> (a run's work, after the answer that brought it), and what <em>waits</em> (further
-/// answers, the next group). The work at hand has a number, each another; from that number everyone sees the thread's state:</para>
+/// answers, the next group). Each work gets a number of its own, and the number of the work at hand shows the thread's state:</para>
 /// <code>
 /// state     number          who moves it on
 /// resting   0               TryRun, from any thread, gives it work: at work

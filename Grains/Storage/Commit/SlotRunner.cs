@@ -11,11 +11,11 @@ namespace Actors.Storage;
 /// the own thread, small     one after the other there, as long as they    is free if nothing waited; else takes what waits by then,
 ///                           are short; then on the thread pool            behind the answers
 /// the pool, one item        here, if nothing waits; else on the pool      is free, or goes on with what waits, before the answer
-/// the pool, more            on the pool                                   yields once behind them, and expects half as many items
+/// the pool, more            on the pool                                   goes on behind them, and counts on half as many new items
 /// </code>
 /// </summary>
 /// <param name="queue">Says what goes together.</param>
-/// <param name="handle">Must settle every item of its group, whatever happens, and not throw.</param>
+/// <param name="handle">Must answer every item of its group, whatever happens, and not throw.</param>
 /// <param name="answer">Called with each item of a handled group. The slot of a small one waits for it, at most until the own thread's
 /// second look.</param>
 internal sealed class SlotRunner<T>(GroupQueue<T> queue, Func<List<T>, Task> handle, Action<T>? answer = null) : IAsyncDisposable

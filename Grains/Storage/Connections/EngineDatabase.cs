@@ -5,7 +5,7 @@ using Npgsql;
 namespace Actors.Storage;
 
 /// <summary>
-/// The engine's connections, in pools, so that nothing starves the journal: those of groups, one a lane; one for the engine's other
+/// The engine's connections, in pools, so that nothing starves the journal: those of groups, one a slot; one for the engine's other
 /// statements; the settings of both hold their plans; and one for transactions and the work around them.
 /// </summary>
 internal sealed class EngineDatabase : IAsyncDisposable

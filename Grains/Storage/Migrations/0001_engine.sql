@@ -1,9 +1,10 @@
--- The engine's tables. Eight nouns: workflows (one hot row a run), codes (which contract stands behind a type's name), journal (what
+-- The engine's tables. Nine nouns: workflows (one hot row a run), codes (which contract stands behind a type's name), journal (what
 -- happened, in order), message_ids (what was asked before), timers (when to wake), inbox (letters from others), outbox (messages for the
--- world), silos (who is alive).
+-- world), dead_letters (those that were given up), silos (who is alive).
 --
--- Only the owner of a run writes its workflows row and its journal; everyone else appends to the inbox. Every commit of an owner
--- compares epoch and position of the workflows row and holds its lock to the end of the transaction: that is the fence.
+-- While a run has an owner, only that one writes its workflows row and its journal; others append to the inbox. Every commit of an owner
+-- compares epoch and position of the workflows row and holds its lock to the end of the transaction: that is the fence. Whoever else writes the row
+-- (a claim, a resume, the retirement of an ended run, retention) holds the same lock and says so in its file.
 
 -- The only clock of the engine's statements. Tests replace it to move time.
 create function actors.now() returns timestamptz language sql stable parallel safe

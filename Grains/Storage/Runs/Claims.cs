@@ -32,7 +32,7 @@ internal sealed class Claims : IAsyncDisposable
     private readonly SlotRunner<Request<StoredRun>> _reads;
 
     /// <param name="codes">The workflow types that this silo has; runs of others are never claimed.</param>
-    /// <param name="crashLimit">From which on a run is set aside: claims alone do not bring it there.</param>
+    /// <param name="crashLimit">Crashes after which a run is set aside. Claims alone count up to one below it.</param>
     public Claims(EngineDatabase database, Codes codes, int groupSizeMax, int crashLimit)
     {
         (_database, _codes, _claimsCounted) = (database, codes, Math.Clamp(crashLimit - 1, 1, 2));

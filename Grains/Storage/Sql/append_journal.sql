@@ -1,4 +1,4 @@
--- Called by JournalWriter after advance_workflows, in its transaction. Writes the rows of every entry of the group; a row with a due
+-- Called by JournalWriter and by a Transaction after advance_workflows, in its transaction. Writes the rows of every entry of the group; a row with a due
 -- time is a timer. Returns the time that all rows carry.
 with written as (
     insert into actors.journal (instance, at, due_at, position, seq, kind, messages, name, message_id, payload, bytes)

@@ -1,4 +1,4 @@
--- Called by JournalWriter before advance_workflows, in its transaction: letters that get their position in the journal in this commit. Only a
+-- Called by JournalWriter and by a Transaction before advance_workflows, in its transaction: letters that get their position in the journal in this commit. Only a
 -- run's owner deletes or changes its letters while it runs, so the address of a row stays what it was a moment ago.
 delete from actors.inbox
 where ctid = any (array(

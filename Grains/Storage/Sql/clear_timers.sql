@@ -1,4 +1,4 @@
--- Called by JournalWriter after set_timers, in its transaction: timers that fired or that nobody waits for any more. By address: only the
+-- Called by JournalWriter and by a Transaction after set_timers, in its transaction: timers that fired or that nobody waits for any more. By address: only the
 -- owner of a run, which has just proved to be it, writes its timers.
 delete from actors.timers
 where ctid = any (array(

@@ -1,4 +1,4 @@
--- Called by JournalWriter after append_journal, in its transaction: messages that have their position and that the code cannot read. They
+-- Called by JournalWriter and by a Transaction after append_journal, in its transaction: messages that have their position and that the code cannot read. They
 -- come back to the inbox, marked, for people; the journal row that refuses them goes with them.
 insert into actors.inbox (instance, at, code, undelivered, message_id, name, reason, payload, bytes)
 select j.instance, j.at, w.code, true, j.message_id, j.name, r.reason, j.payload, j.bytes

@@ -1,4 +1,4 @@
--- Called by JournalWriter after advance_workflows, in its transaction, for runs that are set aside: until somebody resumes them no sweep passes over
+-- Called by JournalWriter and by a Transaction after advance_workflows, in its transaction, for runs that are set aside: until somebody resumes them no sweep passes over
 -- their timers and letters. Of a flood of letters the sweeps park the rest, portion by portion.
 with runs as (
     select r.instance from unnest($1::bigint[]) as r (instance)

@@ -1,4 +1,4 @@
--- Called by JournalWriter before advance_workflows, in its transaction: letters that their run cannot read. They stay, marked, for people.
+-- Called by JournalWriter and by a Transaction before advance_workflows, in its transaction: letters that their run cannot read. They stay, marked, for people.
 update actors.inbox i set undelivered = true, reason = r.reason
 from (select i.ctid, c.reason
       from unnest($1::bigint[], $2::text[], $3::text[]) as c (instance, message_id, reason)

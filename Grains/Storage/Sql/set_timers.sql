@@ -1,4 +1,4 @@
--- Called by JournalWriter after advance_workflows, in its transaction. One row a timer; a retry moves the one that it had.
+-- Called by JournalWriter and by a Transaction after advance_workflows, in its transaction. One row a timer; a retry moves the one that it had.
 insert into actors.timers (instance, seq, due_at, code)
 select t.instance, t.seq, t.due_at, w.code
 from unnest($1::bigint[], $2::integer[], $3::timestamptz[]) as t (instance, seq, due_at)
