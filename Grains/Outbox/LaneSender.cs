@@ -65,7 +65,8 @@ internal sealed class LaneSender(
         while (TryTake(batch, stop))
         {
             await DeliverAsync(batch, stop);
-            while (batch is { IsRetry: false, GoOn: [var lane], Count: var count } && count == _batchMax && !stop.IsCancellationRequested)
+            while (batch is { IsRetry: false, GoOn: [var lane] } && batch.Count == _batchMax && lane.Queue.Peek().Attempts == 0
+                && !stop.IsCancellationRequested)
             {
                 batch.Clear();
                 batch.Take(lane, _batchMax);

@@ -12,11 +12,21 @@ internal static class OutboxInstruments
         "actors.outbox.failed", "{attempt}", "Attempts that failed");
     private static readonly Counter<long> DeadCount = Meter.CreateCounter<long>("actors.outbox.dead_lettered", "{message}", "Given up");
 
-    public static void Delivered(string destination) => DeliveredCount.Add(1, Tag(destination));
+    public static void Delivered(string destination) => Count(DeliveredCount, 1, destination);
 
-    public static void Failed(string destination) => FailedCount.Add(1, Tag(destination));
+    public static void Failed(string destination) => Count(FailedCount, 1, destination);
 
-    public static void DeadLettered(string destination, int count) => DeadCount.Add(count, Tag(destination));
+    public static void DeadLettered(string destination, int count) => Count(DeadCount, count, destination);
 
-    private static KeyValuePair<string, object?> Tag(string destination) => new("destination", destination);
+    private static void Count(Counter<long> counter, int count, string destination)
+    {
+        try
+        {
+            counter.Add(count, new KeyValuePair<string, object?>("destination", destination));
+        }
+        catch (Exception)
+        {
+            // A listener of the host's: it loses its count, and nothing else is lost.
+        }
+    }
 }
