@@ -4,6 +4,7 @@ using Actors.Silo;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -33,7 +34,7 @@ public static class SiloProgram
     private static readonly Option<MembershipProfile> Membership = Option(
         "--membership", MembershipProfile.Default, "How fast a silo that stopped is found.");
 
-    private static readonly Option<string> Http = Option("--http", "http://127.0.0.1:8080", "Where health and status are served.");
+    private static readonly Option<string> Http = Address("--http", "http://127.0.0.1:8080", "Where health and status are served.");
     private static readonly Option<string> ClusterId = Option(
         "--cluster-id", "actors", "Silos with the same id and database are one cluster.");
     private static readonly Option<bool> MigrateOnly = new("--migrate-only") { Description = "Brings the schema up to date, and ends." };
@@ -44,7 +45,7 @@ public static class SiloProgram
 
     /// <summary>Runs the silo until it is told to end, and has given its workflows away when this returns.</summary>
     /// <param name="configure">What the silo runs. Called after the options of the command line are set, so it has the last word.</param>
-    /// <returns>The program's exit code: 0 after a drain; 1 where it cannot start, 2 for a wrong command line, 3 without a database: a
+    /// <returns>The program's exit code: 0 after a drain; 1 where it cannot start, or could not drain in 30 s, 2 for a wrong command line, 3 without a database: a
     /// sentence on standard error says what and how to mend it.</returns>
     public static async Task<int> RunAsync(string[] args, Action<ActorsBuilder> configure)
     {
@@ -74,10 +75,14 @@ public static class SiloProgram
             {
                 return await RunAsync(parsed, configure, cancellation);
             }
-            catch (Exception error)
-                when (error is NpgsqlException or ActorsException or ArgumentException or ValidationException or IOException)
+            catch (Exception error) when (error is not OperationCanceledException || !cancellation.IsCancellationRequested)
             {
                 await Console.Error.WriteLineAsync($"The silo does not start: {error.Message}");
+                if (error is not (NpgsqlException or ActorsException or ArgumentException or ValidationException or IOException))
+                {
+                    await Console.Error.WriteLineAsync($"{error}"); // What this program's own code threw: its author needs the place.
+                }
+
                 return DoesNotStart;
             }
         });
@@ -105,6 +110,7 @@ public static class SiloProgram
         app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready") });
         await using var status = new StatusText(connectionString, silo);
         app.MapGet("/", status.ReadAsync);
+        app.Lifetime.ApplicationStopping.Register(EndInTime);
         await app.StartAsync(cancellation);
         Console.WriteLine($"READY {silo.Id} {app.Urls.First()}");
         if (parsed.GetValue(UntilStdinEnds))
@@ -138,6 +144,41 @@ public static class SiloProgram
             configure(actors);
         });
         return builder.Build();
+    }
+
+    /// <summary>Where Postgres is away, Orleans waits for minutes to leave its table: what a drain could not do is done as after a
+    /// kill.</summary>
+    private static void EndInTime() => new Thread(() =>
+    {
+        Thread.Sleep(ShutdownTimeout + TimeSpan.FromSeconds(5));
+        Console.Error.WriteLine($"The silo has not ended in time, as Postgres or its cluster cannot be reached: its process ends now, and its workflows "
+            + "are taken over as those of one that was killed.");
+        Environment.Exit(DoesNotStart);
+    }) { IsBackground = true }.Start();
+
+    private static Option<string> Address(string name, string byDefault, string description)
+    {
+        var option = Option(name, byDefault, description);
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [var given] && !IsAddress(given.Value))
+            {
+                result.AddError($"{name} is '{given.Value}': give an address like http://0.0.0.0:8080.");
+            }
+        });
+        return option;
+    }
+
+    private static bool IsAddress(string text)
+    {
+        try
+        {
+            return BindingAddress.Parse(text) is { Scheme: "http" or "https", Port: >= 0 and <= 65_535 };
+        }
+        catch (FormatException)
+        {
+            return false;
+        }
     }
 
     private static async Task StopWithStdinAsync(IHostApplicationLifetime lifetime)

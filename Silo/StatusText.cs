@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Http;
 using Npgsql;
 
 namespace Actors.Silo;
@@ -10,7 +11,19 @@ internal sealed class StatusText(string connectionString, SiloInfo silo) : IAsyn
     private readonly NpgsqlDataSource _database = NpgsqlDataSource.Create(
         new NpgsqlConnectionStringBuilder(connectionString) { Enlist = false, MaxPoolSize = 1, MinPoolSize = 0 });
 
-    public async Task<string> ReadAsync(CancellationToken cancellation)
+    public async Task<IResult> ReadAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            return Results.Text(await TextAsync(cancellation));
+        }
+        catch (NpgsqlException error)
+        {
+            return Results.Text($"Postgres cannot be asked now: {error.Message}\n", statusCode: StatusCodes.Status503ServiceUnavailable);
+        }
+    }
+
+    private async Task<string> TextAsync(CancellationToken cancellation)
     {
         await using var command = _database.CreateCommand(Sql);
         await using var reader = await command.ExecuteReaderAsync(cancellation);
@@ -19,7 +32,7 @@ internal sealed class StatusText(string connectionString, SiloInfo silo) : IAsyn
             Actors, silo {silo.Name}
 
             silos alive          {reader.GetInt64(0)}
-            workflows            about {reader.GetInt64(2)}
+            workflows            {(reader.IsDBNull(2) ? "not counted yet" : $"about {reader.GetInt64(2)}")}
             in memory            {reader.GetInt64(1)}
             timers set           {reader.GetInt64(3)}
             signals not read     {reader.GetInt64(4)}

@@ -32,6 +32,11 @@ internal sealed class WorkflowHandle<TContract>(
 
     public async Task<StartedRun> StartUntypedAsync<TInput>(TInput input, StartOptions options, CancellationToken cancellation)
     {
+        if (!Enum.IsDefined(options.Policy))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.Policy, "StartOptions.Policy: no such policy.");
+        }
+
         var id = options is { RequestId: null, Policy: StartPolicy.Attach } ? null : Checked(options.RequestId, "A request id");
         var payload = payloads.Write(input, $"Input of workflow '{Id}'");
         var call = new StartCall(Contract.Name, payload, options.Policy, SignalOf(id), id) { Contracts = Contract.FullNames };

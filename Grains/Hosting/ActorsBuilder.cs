@@ -53,6 +53,7 @@ public sealed class ActorsBuilder
     /// lock.</param>
     public ActorsBuilder AddMigration(Func<NpgsqlDataSource, CancellationToken, Task> migrate)
     {
+        ArgumentNullException.ThrowIfNull(migrate);
         Migrations.Add(migrate);
         return this;
     }

@@ -38,7 +38,7 @@ namespace Actors.Outbox;
 /// Dead letters are outside of this order: skipped, and driven again later.
 /// </remarks>
 internal sealed partial class DestinationRelay(
-    string destination, IOutboxSink sink, OutboxTable table, PayloadSerializer serializer, OutboxOptions options, Func<short[]> partitions,
+    OutboxRoute route, OutboxTable table, PayloadSerializer serializer, OutboxOptions options, Func<short[]> partitions,
     TimeProvider time, ILogger logger)
 {
     // Rows that one read looks at for each lane it may take: passes over blocked lanes need few statements, and none runs long.
@@ -50,7 +50,7 @@ internal sealed partial class DestinationRelay(
     private readonly Dictionary<long, Lane> _lanes = [];
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly LaneSender _sender = new(destination, sink, serializer, options, time);
+    private readonly LaneSender _sender = new(route, serializer, options, time);
     private readonly PassClock _clock = new(time);
 
     // Outcomes that are not in the database yet, and lanes to read on. They survive a failed statement.
@@ -61,7 +61,7 @@ internal sealed partial class DestinationRelay(
     private readonly List<(Lane Lane, long From)> _refill = [];
     private int _retrying;
 
-    public string Name => destination;
+    public string Name => route.Destination;
 
     public OutboxFloor Floor { get; } = new();
 
@@ -110,7 +110,7 @@ internal sealed partial class DestinationRelay(
             }
             catch (Exception error) when (!stop.IsCancellationRequested)
             {
-                LogStatementFailed(logger, destination, backOff, error);
+                LogStatementFailed(logger, route.Destination, backOff, error);
                 Floor.Forget();
                 await Task.Delay(backOff, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 backOff = backOff * 2 < DatabaseBackOffMax ? backOff * 2 : DatabaseBackOffMax;
@@ -135,7 +135,7 @@ internal sealed partial class DestinationRelay(
         }
         catch (Exception error)
         {
-            LogLastWriteFailed(logger, destination, error);
+            LogLastWriteFailed(logger, route.Destination, error);
         }
     }
 
@@ -149,7 +149,7 @@ internal sealed partial class DestinationRelay(
         if (_acknowledged.Count > 0)
         {
             var ends = _rested.ToDictionary(lane => lane.Key, lane => Floor.From(lane.Generation, lane.End));
-            var goOn = await table.DeleteAsync(destination, _acknowledged, row => ends.GetValueOrDefault(row.Lane), stop);
+            var goOn = await table.DeleteAsync(route.Destination, _acknowledged, row => ends.GetValueOrDefault(row.Lane), stop);
             Forget(_rested.Where(lane => !goOn.Contains(lane.Key)));
             _refill.AddRange(_rested.Where(lane => goOn.Contains(lane.Key)).Select(lane => (lane, lane.End)));
             _acknowledged.Clear();
@@ -167,7 +167,7 @@ internal sealed partial class DestinationRelay(
         if (_buried.Count > 0)
         {
             await table.BuryAsync([.. _buried.Select(item => item.Failure)], stop);
-            OutboxInstruments.DeadLettered(destination, _buried.Count);
+            OutboxInstruments.DeadLettered(route.Destination, _buried.Count);
             _refill.AddRange(_buried.Select(item => (item.Lane, item.Lane.Begin))); // What it queued is read again.
             _buried.Clear();
         }
@@ -193,11 +193,11 @@ internal sealed partial class DestinationRelay(
         (gaveUp ? _buried : _postponed).Add((lane, failure));
         if (gaveUp)
         {
-            LogDeadLetter(logger, destination, LaneSender.MessageId(row), attempts, ErrorText.Loggable(error));
+            LogDeadLetter(logger, route.Destination, LaneSender.MessageId(row), attempts, ErrorText.Loggable(error));
         }
         else
         {
-            LogAttemptFailed(logger, destination, LaneSender.MessageId(row), attempts, failure.BackOff, ErrorText.Loggable(error));
+            LogAttemptFailed(logger, route.Destination, LaneSender.MessageId(row), attempts, failure.BackOff, ErrorText.Loggable(error));
         }
     }
 
@@ -213,7 +213,7 @@ internal sealed partial class DestinationRelay(
         var known = Floor.Read();
         var lanes = _refill.Where(item => mine.Contains(item.Lane.Partition)).ToDictionary(
             item => item.Lane.Key, item => Floor.From(item.Lane.Generation, item.From));
-        var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(destination, lanes, options.ReadAhead, stop);
+        var rows = lanes.Count == 0 ? [] : await table.ReadLanesAsync(route.Destination, lanes, options.ReadAhead, stop);
         Forget(_refill.Select(item => item.Lane));
         _refill.Clear();
         if (Send(rows, lane => lanes[lane], known, stop) < lanes.Count)
@@ -233,7 +233,7 @@ internal sealed partial class DestinationRelay(
         {
             var known = Floor.Read();
             var (rows, wait) = await table.ReadRetriesAsync(
-                destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, known.Floor, stop);
+                route.Destination, partitions(), RetryRoom, options.ReadAhead, _lanes.Keys, known.Floor, stop);
             Send(rows, _ => known.Floor, known, stop, areRetries: true);
             if (wait is { } until)
             {
@@ -256,7 +256,7 @@ internal sealed partial class DestinationRelay(
 
         var (known, begin) = (Floor.Read(), time.GetTimestamp());
         var (rows, end) = await table.ReadPageAsync(
-            destination, partitions(), After, options.PageSize * ScanFactor, Room, options.ReadAhead, _lanes.Keys, known.Floor, stop);
+            route.Destination, partitions(), After, options.PageSize * ScanFactor, Room, options.ReadAhead, _lanes.Keys, known.Floor, stop);
         _clock.PageRead(end, time.GetElapsedTime(begin), Send(rows, _ => known.Floor, known, stop));
         if (end is not null)
         {

@@ -4,7 +4,8 @@ namespace Actors;
 /// <remarks>
 /// A message arrives at least once, every time with the same <see cref="OutboxMessage.Id"/>. A call's messages are what waits at the moment,
 /// those of one lane (one key; without a key one run) in the order of their commits. The next message of a lane comes only after the call
-/// with the one before it returned. Calls for other lanes run beside it: an implementation is thread-safe. A sink for one message at a time
+/// with the one before it returned. Calls for other lanes, and for other destinations where one sink is given to several, run beside it: an
+/// implementation is thread-safe. A call must not block before it returns its task: no time-out reaches that. A sink for one message at a time
 /// derives from <see cref="OneByOneSink"/>.
 /// </remarks>
 public interface IOutboxSink
@@ -16,7 +17,7 @@ public interface IOutboxSink
     /// <summary>
     /// Returns when the other side has taken the messages, or said that it does not: an outcome for each, in their order. Behind a message
     /// that failed those of its lane wait, and are delivered after it, whatever their own outcomes say. Throwing is a failed attempt of
-    /// the first message of each lane.
+    /// the first message of each lane; those lanes come alone from then on, until their message is delivered.
     /// </summary>
     /// <param name="messages">1 to <see cref="BatchSizeMax"/>.</param>
     /// <param name="cancellation">Cancelled after <see cref="OutboxOptions.DeliveryTimeout"/> and when the relay stops.</param>

@@ -6,15 +6,17 @@ namespace Actors.Outbox;
 
 /// <summary>
 /// Sends lanes to the sink of one destination. A call takes what is ready at its moment, of as many lanes as it has room for; of a lane at
-/// most one call is under way. At most so many calls run at a time, and at most half of them (at least one) for lanes whose next message
+/// most one call is under way. A lane whose next message has failed before is alone in its call: one that makes whole calls fail fails no other
+/// for long. At most so many calls run at a time, and at most half of them (at least one) for lanes whose next message
 /// has failed before: many failing keys leave room for the others.
 /// </summary>
 internal sealed class LaneSender(
-    string destination, IOutboxSink sink, PayloadSerializer serializer, OutboxOptions options, TimeProvider time)
+    OutboxRoute route, PayloadSerializer serializer, OutboxOptions options, TimeProvider time)
 {
     // at most what the lanes hold
     private readonly Channel<Outcome> _outcomes = Channel.CreateUnbounded<Outcome>(new() { SingleReader = true });
-    private readonly int _batchMax = sink.BatchSizeMax;
+    private readonly string _destination = route.Destination;
+    private readonly int _batchMax = route.BatchSizeMax;
     private readonly int _retryCallsMax = Math.Max(1, options.InFlightMax / 2);
 
     private readonly Lock _lock = new();
@@ -99,10 +101,11 @@ internal sealed class LaneSender(
             }
 
             _retryCalls += batch.IsRetry ? 1 : 0;
-            while (batch.Count < _batchMax && lanes.TryDequeue(out var lane))
+            do
             {
-                batch.Take(lane, _batchMax);
+                batch.Take(lanes.Dequeue(), _batchMax);
             }
+            while (!batch.IsRetry && batch.Count < _batchMax && lanes.Count > 0);
 
             return true;
         }
@@ -117,7 +120,7 @@ internal sealed class LaneSender(
         {
             if (outcome.Error is null)
             {
-                OutboxInstruments.Delivered(destination);
+                OutboxInstruments.Delivered(_destination);
             }
             else if (stop.IsCancellationRequested)
             {
@@ -125,7 +128,7 @@ internal sealed class LaneSender(
             }
             else
             {
-                OutboxInstruments.Failed(destination);
+                OutboxInstruments.Failed(_destination);
             }
 
             _outcomes.Writer.TryWrite(outcome);
@@ -140,11 +143,11 @@ internal sealed class LaneSender(
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(stop);
         try
         {
-            var delivery = sink.DeliverAsync(messages, cancel.Token);
+            var delivery = route.Sink.DeliverAsync(messages, cancel.Token);
             var said = await (delivery.IsCompleted ? delivery : delivery.WaitAsync(options.DeliveryTimeout, time, stop));
             var outcomes = said as DeliveryOutcome[] ?? [.. said];
             return outcomes.Length == messages.Length ? (outcomes, null) : ([], new InvalidOperationException(
-                $"The sink of destination '{destination}' was given {messages.Length} messages and answered for {outcomes.Length}."));
+                $"The sink of destination '{_destination}' was given {messages.Length} messages and answered for {outcomes.Length}."));
         }
         catch (Exception error)
         {

@@ -22,12 +22,12 @@ internal sealed partial class OutboxRelay
     /// <param name="partitions">Asked before each read; empty: nothing is read. The arrays are not changed after they were
     /// returned.</param>
     public OutboxRelay(
-        OutboxTable table, IEnumerable<(string Destination, IOutboxSink Sink)> sinks, PayloadSerializer serializer,
+        OutboxTable table, IEnumerable<OutboxRoute> routes, PayloadSerializer serializer,
         OutboxOptions options, Func<short[]> partitions, TimeProvider time, ILogger<OutboxRelay> logger)
     {
         (_table, _options, _partitions, _time, _logger) = (table, options, partitions, time, logger);
-        _destinations = [.. sinks.Select(route =>
-            new DestinationRelay(route.Destination, route.Sink, _table, serializer, options, partitions, time, logger))];
+        _destinations = [.. routes.Select(route =>
+            new DestinationRelay(route, _table, serializer, options, partitions, time, logger))];
     }
 
     /// <summary>Ends soon after <paramref name="stop"/>: deliveries that run are cancelled, what was acknowledged is deleted if that takes

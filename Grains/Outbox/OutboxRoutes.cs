@@ -103,7 +103,14 @@ public sealed class OutboxRoutes
 
     /// <summary>Every destination with its sink.</summary>
     /// <exception cref="InvalidOperationException">A sink takes fewer than 1 or more than 1,000 messages a call.</exception>
-    internal IEnumerable<(string Destination, IOutboxSink Sink)> Sinks(IServiceProvider services) => _sinks.Keys.Select(destination =>
-        services.GetRequiredKeyedService<IOutboxSink>(destination) is { BatchSizeMax: >= 1 and <= 1_000 } sink ? (destination, sink)
-            : throw new InvalidOperationException($"The sink of outbox destination '{destination}': BatchSizeMax is 1 to 1,000."));
+    internal IEnumerable<OutboxRoute> Sinks(IServiceProvider services) => _sinks.Keys.Select(destination =>
+    {
+        var sink = services.GetKeyedService<IOutboxSink>(destination)
+            ?? throw new InvalidOperationException($"The sink of outbox destination '{destination}': its factory returned null.");
+        return sink.BatchSizeMax is var size and >= 1 and <= 1_000 ? new OutboxRoute(destination, sink, size)
+            : throw new InvalidOperationException($"The sink of outbox destination '{destination}': BatchSizeMax is 1 to 1,000.");
+    });
 }
+
+/// <param name="BatchSizeMax">As the sink said at the start.</param>
+internal sealed record OutboxRoute(string Destination, IOutboxSink Sink, int BatchSizeMax);

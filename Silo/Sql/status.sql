@@ -1,7 +1,7 @@
 -- Called by StatusText: what is there, in one row. Ended runs are estimated from the table's statistics, since counting them reads them all.
 select (select count(*) from actors.silos where dead_at is null and alive_until > actors.now()) as silos,
        (select count(*) from actors.workflows where owner is not null) as resident,
-       (select greatest(reltuples, 0)::bigint from pg_class where oid = 'actors.workflows'::regclass) as workflows,
+       (select nullif(reltuples, -1)::bigint from pg_class where oid = 'actors.workflows'::regclass) as workflows,
        (select count(*) from actors.timers) as timers,
        (select count(*) from actors.inbox where not undelivered) as inbox,
        (select count(*) from actors.outbox) as outbox,

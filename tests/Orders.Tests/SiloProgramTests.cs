@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Actors.Postgres;
 using Actors.Support;
 using Npgsql;
 using Xunit;
@@ -27,6 +28,35 @@ public sealed class SiloProgramTests
         Assert.Contains("--silo-prot", said, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("nonsense")]
+    [InlineData("http://127.0.0.1:99999")]
+    public async Task An_address_that_is_none_is_named_before_the_silo_joins(string address)
+    {
+        var (code, said) = await RunAsync("Host=nowhere", "--http", address);
+        Assert.Equal(2, code);
+        Assert.Contains($"--http is '{address}'", said, StringComparison.Ordinal);
+    }
+
+    [OnlyInAll]
+    [Fact]
+    public async Task A_silo_that_cannot_drain_as_Postgres_is_away_ends_in_time()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using var proxy = new CutProxy(database.ConnectionString);
+        var start = Silo(proxy.ConnectionString, "--silo-port", $"{LoopbackPort.Free()}", "--gateway-port", $"{LoopbackPort.Free()}",
+            "--http", $"http://127.0.0.1:{LoopbackPort.Free()}");
+        using var silo = new ReadyProcess(start);
+        await silo.ReadyAsync();
+        proxy.Vanish();
+        var watch = Stopwatch.StartNew();
+        silo.Signal("TERM");
+        await silo.ExitedAsync();
+        Assert.InRange(watch.Elapsed.TotalSeconds, 0, 38); // deploy/ gives a pod 40.
+        Assert.Equal(1, silo.ExitCode);
+        Assert.Contains("its process ends now", silo.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_setting_out_of_bounds_is_named()
     {
@@ -52,12 +82,17 @@ public sealed class SiloProgramTests
 
     private static async Task<(int Code, string Said)> RunAsync(string? database, params string[] options)
     {
-        var start = new ProcessStartInfo(BuiltProgram.Orders, ["silo", .. options]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["ACTORS_POSTGRES"] = database;
-        start.Environment["ORDERS_WEBHOOK_SECRET"] = Convert.ToBase64String(new byte[32]);
-        using var silo = Process.Start(start)!;
+        using var silo = Process.Start(Silo(database, options))!;
         var said = await Task.WhenAll(silo.StandardOutput.ReadToEndAsync(), silo.StandardError.ReadToEndAsync());
         await silo.WaitForExitAsync(TestContext.Current.CancellationToken);
         return (silo.ExitCode, string.Concat(said));
+    }
+
+    private static ProcessStartInfo Silo(string? database, params string[] options)
+    {
+        var start = new ProcessStartInfo(BuiltProgram.Orders, ["silo", .. options]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["ACTORS_POSTGRES"] = database;
+        start.Environment["ORDERS_WEBHOOK_SECRET"] = Convert.ToBase64String(new byte[32]);
+        return start;
     }
 }

@@ -5,7 +5,7 @@ namespace Actors.Support;
 /// <summary>The sinks of routes for a relay without a host.</summary>
 public static class MadeSinks
 {
-    public static IEnumerable<(string Destination, IOutboxSink Sink)> Made(this OutboxRoutes routes)
+    internal static IEnumerable<OutboxRoute> Made(this OutboxRoutes routes)
     {
         var services = new ServiceCollection();
         routes.Register(services);

@@ -80,6 +80,52 @@ public sealed class OutboxBatchTests(OutboxScene scene) : IClassFixture<OutboxSc
     }
 
     [Fact]
+    public async Task A_message_that_makes_whole_calls_fail_takes_no_other_lane_s_messages_with_it()
+    {
+        await scene.ClearAsync();
+        var workflow = await scene.WorkflowAsync();
+        await scene.PublishAsync(workflow, "poison", 1);
+        await scene.PublishAsync(workflow, "b", 11, count: 3);
+        await scene.PublishAsync(workflow, "c", 21, count: 3);
+        var sink = new BatchSink(10) { FailsWith = message => RecordingSink.Text(message) == "1" };
+        var options = OutboxScene.Quick();
+        options.AttemptsMax = 4;
+        await using (scene.Run(OutboxScene.Route(sink), options))
+        {
+            await sink.UntilDeliveredAsync(6);
+            while (await scene.ReadAsync<long>("select count(*) from actors.outbox") > 0)
+            {
+                await Task.Delay(10, TestContext.Current.CancellationToken);
+            }
+        }
+
+        Assert.Equal("poison", await scene.ReadAsync<string>("select string_agg(key, ' ') from actors.dead_letters"));
+        Assert.Equal(["11", "12", "13"], sink.Delivered.Where(message => message.Key == "b").Select(RecordingSink.Text));
+        Assert.InRange(sink.Calls.SelectMany(call => call).Max(message => message.Key == "poison" ? 0 : message.Attempt), 1, 2);
+        Assert.All(sink.Calls.Where(call => call[0].Attempt > 1), call => Assert.Single(call.Select(message => message.Key).Distinct()));
+    }
+
+    [Fact]
+    public async Task How_many_a_sink_takes_is_asked_once()
+    {
+        await scene.ClearAsync();
+        await scene.PublishAsync(await scene.WorkflowAsync(), "a", 1, count: 8);
+        var sink = new BatchSink(3) { SizeLater = 0 };
+        await using (scene.Run(OutboxScene.Route(sink)))
+        {
+            await sink.UntilDeliveredAsync(8);
+        }
+
+        Assert.All(sink.Calls, call => Assert.InRange(call.Count, 1, 3));
+    }
+
+    [Fact]
+    public void A_factory_that_makes_nothing_is_named() => Assert.Contains(
+        "destination 'd': its factory returned null",
+        Assert.Throws<InvalidOperationException>(() => new OutboxRoutes().Add("d", _ => null!, "*").Made().ToList()).Message,
+        StringComparison.Ordinal);
+
+    [Fact]
     public async Task Services_go_into_a_sink_that_is_made_once_and_disposed_of_with_them()
     {
         var (routes, services) = (new OutboxRoutes(), new ServiceCollection());
@@ -127,6 +173,7 @@ public sealed class OutboxBatchTests(OutboxScene scene) : IClassFixture<OutboxSc
     {
         private readonly RecordingSink _taken = new();
         private int _calls;
+        private int _asked;
         private int _now;
         private int _most;
 
@@ -140,7 +187,11 @@ public sealed class OutboxBatchTests(OutboxScene scene) : IClassFixture<OutboxSc
 
         public int MostAtATime => _most;
 
-        public int BatchSizeMax => size;
+        public int? SizeLater { get; init; }
+
+        public Func<OutboxMessage, bool> FailsWith { get; init; } = _ => false;
+
+        public int BatchSizeMax => Interlocked.Increment(ref _asked) == 1 ? size : SizeLater ?? size;
 
         public IReadOnlyList<OutboxMessage> Delivered => _taken.Delivered;
 
@@ -155,7 +206,7 @@ public sealed class OutboxBatchTests(OutboxScene scene) : IClassFixture<OutboxSc
             await Task.Yield();
             try
             {
-                if (first && FailsAtFirst)
+                if ((first && FailsAtFirst) || messages.Any(FailsWith))
                 {
                     throw new OutboxDeliveryException("away");
                 }
