@@ -3,7 +3,8 @@ using Actors.Wire;
 
 namespace Actors.Cluster;
 
-/// <summary>A span for each call that a silo answers, behind the caller's own wherever that is: source <c>Actors</c>. Where nobody listens it
+/// <summary>A span for each call that a silo answers, behind the caller's own wherever that is: source <c>Actors</c>. Where nobody listens
+/// it
 /// costs a look at a list.</summary>
 internal static class CallTracing
 {

@@ -99,7 +99,8 @@ internal sealed class Draft
         {
             Instance = run.Instance, Workflow = run.Workflow, Epoch = epoch, Position = position, NotBefore = NotBefore,
             Size = (int)Math.Min(Size, int.MaxValue),
-            ClearedTimers = Joined(EndedTimers(), _clearedTimers) ?? [], ClearedLetters = _clearedLetters ?? [], RefusedLetters = _refusedLetters ?? [],
+            ClearedTimers = Joined(EndedTimers(), _clearedTimers) ?? [], ClearedLetters = _clearedLetters ?? [],
+            RefusedLetters = _refusedLetters ?? [],
         };
         entry.Rows.Capacity = _items.Count;
         foreach (var item in _items)

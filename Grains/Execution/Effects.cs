@@ -107,7 +107,7 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
         {
             BeginAfter(LeaseCheck, command); // Another silo may have begun it.
         }
-        else if (command is ITransactionBody { Options.Isolation: not IsolationLevel.ReadCommitted and not IsolationLevel.ReadUncommitted and not IsolationLevel.Unspecified })
+        else if (command is ITransactionBody transaction && IsExclusive(transaction.Options.Isolation))
         {
             _exclusive.Enqueue(command);
         }
@@ -166,6 +166,10 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
 
         scope.LetGo();
     }
+
+    /// <summary>Above READ COMMITTED what the transaction read must not change until its commit: it takes the run's turn along.</summary>
+    private static bool IsExclusive(IsolationLevel level) =>
+        level is not (IsolationLevel.ReadCommitted or IsolationLevel.ReadUncommitted or IsolationLevel.Unspecified);
 
     private bool IsOutstanding(Command command) => run.Program.Outstanding.ContainsKey(command.Seq);
 

@@ -44,7 +44,8 @@ internal sealed partial class ResidentRun
     /// <summary>There may be letters in the inbox: give them positions.</summary>
     public void CheckInbox() => Post(_inbox.Check);
 
-    /// <summary>Why the run does not get on although it runs, or null. The thread that handles the run's work knows, unless a turn blocks it.</summary>
+    /// <summary>Why the run does not get on although it runs, or null. The thread that handles the run's work knows, unless a turn blocks
+    /// it.</summary>
     public async Task<string?> ProblemAsync()
     {
         if (TurnProblem is { } blocked)

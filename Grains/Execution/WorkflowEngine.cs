@@ -278,8 +278,8 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             try
             {
                 row = row with { CrashCount = await Context.Claims.EnterAsync(row) };
-                return new Opened(await EnterAsync(row, Context.Types.Get(row.Type, row.Id), loaded.History, loaded.Letters, loaded.Replayed),
-                    row);
+                var type = Context.Types.Get(row.Type, row.Id);
+                return new Opened(await EnterAsync(row, type, loaded.History, loaded.Letters, loaded.Replayed), row);
             }
             catch
             {

@@ -34,5 +34,6 @@ internal static class CloudEvent
 
     // A URI-reference: each part escaped, so that an id with a slash stays one part.
     private static string Source(OutboxMessage message) =>
-        $"/actors/{Uri.EscapeDataString(message.Workflow.Namespace)}/{Uri.EscapeDataString(message.WorkflowType)}/{Uri.EscapeDataString(message.Workflow.Id)}";
+        $"/actors/{Uri.EscapeDataString(message.Workflow.Namespace)}/{Uri.EscapeDataString(message.WorkflowType)}/"
+            + Uri.EscapeDataString(message.Workflow.Id);
 }

@@ -11,7 +11,8 @@ namespace Actors;
 /// empty.</param>
 /// <param name="Json">The payload, UTF-8, decoded by the codec.</param>
 /// <param name="At">Database time of the commit.</param>
-/// <param name="Attempt">From 1: one more than the attempts that failed. Of a message behind a failure of its lane no attempt counts.</param>
+/// <param name="Attempt">From 1: one more than the attempts that failed. Of a message behind a failure of its lane no attempt
+/// counts.</param>
 public sealed record OutboxMessage(
     string Id, WorkflowId Workflow, Guid Run, string WorkflowType, string Topic, string Key, ReadOnlyMemory<byte> Json, DateTimeOffset At,
     int Attempt)

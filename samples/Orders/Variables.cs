@@ -22,7 +22,8 @@ internal static class Variables
         ?? throw new ArgumentException($"Set {WebhookSecretName} to Base64 of 24 to 64 random bytes.");
 
     private static Uri Address(string name, string byDefault) =>
-        Uri.TryCreate(Environment.GetEnvironmentVariable(name) is { Length: > 0 } given ? given : byDefault, UriKind.Absolute, out var address)
+        Uri.TryCreate(
+            Environment.GetEnvironmentVariable(name) is { Length: > 0 } given ? given : byDefault, UriKind.Absolute, out var address)
             && address.Scheme is "http" or "https"
             ? address : throw new ArgumentException($"{name}: give an absolute http or https address.");
 }

@@ -38,7 +38,8 @@ internal static class PostgresFaults
     /// wrapped the error.</summary>
     public static bool IsLost(Exception? error) =>
         error is PostgresException { InvariantSeverity: not "ERROR" }
-        || error is NpgsqlException and not PostgresException and { InnerException: null or IOException or TimeoutException or System.Net.Sockets.SocketException }
+        || error is NpgsqlException and not PostgresException and
+            { InnerException: null or IOException or TimeoutException or System.Net.Sockets.SocketException }
         || (error is not null && (IsBrokenConversation(error) || IsLost(error.InnerException)));
 
     /// <summary>True when a table has changed under a statement that was prepared for it: a new connection prepares it anew. By the name of

@@ -9,7 +9,8 @@ namespace Actors.Storage;
 /// </summary>
 internal sealed class Claims : IAsyncDisposable
 {
-    /// <summary>Most letters of one run that are read at once: it bounds the memory that a flood of letters takes, and the entry that gives it
+    /// <summary>Most letters of one run that are read at once: it bounds the memory that a flood of letters takes, and the entry that gives
+    /// it
     /// positions.</summary>
     public const int LettersMax = 10_000;
 
