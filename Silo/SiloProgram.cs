@@ -46,8 +46,7 @@ public static class SiloProgram
     /// <summary>Runs the silo until it is told to end, and has given its workflows away when this returns.</summary>
     /// <param name="configure">What the silo runs. Called after the options of the command line are set, so it has the last word.</param>
     /// <returns>The program's exit code: 0 after a drain; 1 where it cannot start, or could not drain in 30 s, 2 for a wrong command line,
-    /// 3 without a database: a
-    /// sentence on standard error says what and how to mend it.</returns>
+    /// 3 without a database: a sentence on standard error says what and how to mend it.</returns>
     public static async Task<int> RunAsync(string[] args, Action<ActorsBuilder> configure)
     {
         var parsed = Define(new RootCommand($"One silo. Its database: {PostgresVariable}, a connection string."), configure).Parse(args);
@@ -152,8 +151,8 @@ public static class SiloProgram
     private static void EndInTime() => new Thread(() =>
     {
         Thread.Sleep(ShutdownTimeout + TimeSpan.FromSeconds(5));
-        Console.Error.WriteLine("The silo has not ended in time, as Postgres or its cluster cannot be reached: its process ends now, and its "
-            + "workflows are taken over as those of one that was killed.");
+        Console.Error.WriteLine("The silo has not ended in time, as Postgres or its cluster cannot be reached: its process ends now, and "
+            + "its workflows are taken over as those of one that was killed.");
         Environment.Exit(DoesNotStart);
     }) { IsBackground = true }.Start();
 

@@ -4,8 +4,7 @@ using Actors.Wire;
 namespace Actors.Cluster;
 
 /// <summary>A span for each call that a silo answers, behind the caller's own wherever that is: source <c>Actors</c>. Where nobody listens
-/// it
-/// costs a look at a list.</summary>
+/// it costs a look at a list.</summary>
 internal static class CallTracing
 {
     private static readonly ActivitySource Source = new("Actors");

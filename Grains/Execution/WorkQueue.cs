@@ -39,8 +39,7 @@ internal sealed class WorkQueue(ResidentRun run, TimeProvider time) : IThreadPoo
     }
 
     /// <summary>The same on this thread, unless another one handles work of the run just now, or this one has something of a caller's
-    /// around
-    /// it. For a thread whose own work is done.</summary>
+    /// around it. For a thread whose own work is done.</summary>
     /// <param name="takesBody">Nothing waits for this thread: it may also run a body that the work gives out.</param>
     public void AddHere(Action work, bool takesBody = false)
     {

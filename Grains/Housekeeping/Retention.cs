@@ -6,9 +6,8 @@ namespace Actors.Housekeeping;
 
 /// <summary>
 /// Deletes runs that ended longer ago than they are kept for: journal, undelivered letters and row, in one transaction a batch. A run of
-/// which
-/// a message is still to be delivered, or is a dead letter, stays. Batches are small, and a pause as long as each follows it: the hot path
-/// hardly notices.
+/// which a message is still to be delivered, or is a dead letter, stays. Batches are small, and a pause as long as each follows it: the hot
+/// path hardly notices.
 /// </summary>
 /// <param name="keepIds">How long the ids that a run took are remembered at least, while its workflow has a run.</param>
 internal sealed partial class Retention(

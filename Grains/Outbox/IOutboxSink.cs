@@ -3,12 +3,10 @@ namespace Actors;
 /// <summary>Where the outbox relay delivers the messages of one destination.</summary>
 /// <remarks>
 /// A message arrives at least once, every time with the same <see cref="OutboxMessage.Id"/>. A call's messages are what waits at the
-/// moment,
-/// those of one lane (one key; without a key one run) in the order of their commits. The next message of a lane comes only after the call
-/// with the one before it returned. Calls for other lanes, and for other destinations where one sink is given to several, run beside it: an
-/// implementation is thread-safe. A call must not block before it returns its task: no time-out reaches that. A sink for one message at a
-/// time
-/// derives from <see cref="OneByOneSink"/>.
+/// moment, those of one lane (one key; without a key one run) in the order of their commits. The next message of a lane comes only after
+/// the call with the one before it returned. Calls for other lanes, and for other destinations where one sink is given to several, run
+/// beside it: an implementation is thread-safe. A call must not block before it returns its task: no time-out reaches that. A sink for one
+/// message at a time derives from <see cref="OneByOneSink"/>.
 /// </remarks>
 public interface IOutboxSink
 {

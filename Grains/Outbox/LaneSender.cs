@@ -7,9 +7,8 @@ namespace Actors.Outbox;
 /// <summary>
 /// Sends lanes to the sink of one destination. A call takes what is ready at its moment, of as many lanes as it has room for; of a lane at
 /// most one call is under way. A lane whose next message has failed before is alone in its call: one that makes whole calls fail fails no
-/// other
-/// for long. At most so many calls run at a time, and at most half of them (at least one) for lanes whose next message
-/// has failed before: many failing keys leave room for the others.
+/// other for long. At most so many calls run at a time, and at most half of them (at least one) for lanes whose next message has failed
+/// before: many failing keys leave room for the others.
 /// </summary>
 internal sealed class LaneSender(
     OutboxRoute route, PayloadSerializer serializer, OutboxOptions options, TimeProvider time)

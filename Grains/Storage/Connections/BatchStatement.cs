@@ -1,4 +1,5 @@
 using Npgsql;
+using NpgsqlTypes;
 
 namespace Actors.Storage;
 
@@ -16,4 +17,6 @@ internal static class BatchStatement
 
         batch.BatchCommands.Add(command);
     }
+
+    public static NpgsqlParameter<TimeSpan> Interval(TimeSpan value) => new() { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Interval };
 }

@@ -10,8 +10,7 @@ namespace Actors.Storage;
 internal sealed class Claims : IAsyncDisposable
 {
     /// <summary>Most letters of one run that are read at once: it bounds the memory that a flood of letters takes, and the entry that gives
-    /// it
-    /// positions.</summary>
+    /// it positions.</summary>
     public const int LettersMax = 10_000;
 
     private static readonly string ClaimWorkflows = SqlText.Get("claim_workflows");

@@ -1,5 +1,6 @@
 using Npgsql;
 using NpgsqlTypes;
+using static Actors.Storage.BatchStatement;
 
 namespace Actors.Storage;
 
@@ -55,8 +56,6 @@ internal sealed class EndedRuns(EngineDatabase database)
             Interval(keepIds)),
         async reader => await reader.ReadAsync(stop) ? (reader.GetInt64(0), reader.GetTime(1).UtcDateTime, reader.GetInt64(2)) : null,
         stop);
-
-    private static NpgsqlParameter<TimeSpan> Interval(TimeSpan value) => new() { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Interval };
 
     // DateTime.MinValue is Postgres' -infinity.
     private static NpgsqlParameter<DateTime> Time(DateTime value) =>

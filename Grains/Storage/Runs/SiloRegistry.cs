@@ -1,5 +1,6 @@
 using Npgsql;
 using NpgsqlTypes;
+using static Actors.Storage.BatchStatement;
 
 namespace Actors.Storage;
 
@@ -35,7 +36,7 @@ public static class SiloRegistry
             new NpgsqlParameter<Guid> { TypedValue = database.Silo },
             new NpgsqlParameter<string> { TypedValue = name },
             new NpgsqlParameter<string> { TypedValue = address },
-            new NpgsqlParameter<TimeSpan> { TypedValue = lease, NpgsqlDbType = NpgsqlDbType.Interval }),
+            Interval(lease)),
         async reader => await reader.ReadAsync() ? reader.GetTime(0) : throw new NpgsqlException("The silo's row was not written."));
 
     /// <summary>At the end of a silo that has given everything away.</summary>

@@ -1,5 +1,5 @@
 using Npgsql;
-using NpgsqlTypes;
+using static Actors.Storage.BatchStatement;
 
 namespace Actors.Storage;
 
@@ -91,8 +91,6 @@ internal sealed class WorkFinder(EngineDatabase database, Codes codes)
     private NpgsqlParameter<Guid> Silo() => new() { TypedValue = database.Silo };
 
     private NpgsqlParameter<int[]> Codes() => new() { TypedValue = codes.All };
-
-    private static NpgsqlParameter<TimeSpan> Interval(TimeSpan value) => new() { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Interval };
 }
 
 /// <summary>What one look found.</summary>

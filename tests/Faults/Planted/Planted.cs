@@ -2,8 +2,7 @@ namespace Actors.Storage;
 
 /// <summary>
 /// Bugs on purpose, in the planted build alone (<c>plant</c> puts this file and the patches beside it into a copy of the sources): at most
-/// one
-/// at a time, as the environment says. The campaign of faults must find it, else it sees nothing.
+/// one at a time, as the environment says. The campaign of faults must find it, else it sees nothing.
 /// </summary>
 internal static class Planted
 {
