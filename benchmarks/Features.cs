@@ -183,7 +183,7 @@ internal static class Features
             await workflow.StartAsync(steps);
         }
 
-        await silo.UntilAsync($"select count(*) = 9 from actors.workflows where id like 'history-%' and position >= {steps} and owner is null");
+        await silo.UntilAsync($"select count(*) = 9 from actors.runs where id like 'history-%' and position >= {steps} and owner is null");
         for (var i = 0; i < 9; i++)
         {
             var watch = Stopwatch.StartNew();

@@ -74,5 +74,5 @@ internal static class Growth
     }
 
     private static Task<string> SizeAsync(SiloUnderTest silo) => silo.ScalarAsync<string>(
-        "select 'database ' || pg_size_pretty(pg_database_size(current_database())) || ', workflows ' || pg_size_pretty(pg_total_relation_size('actors.workflows')) || ', outbox ' || pg_size_pretty(pg_total_relation_size('actors.outbox'))");
+        "select 'database ' || pg_size_pretty(pg_database_size(current_database())) || ', workflows ' || pg_size_pretty(pg_total_relation_size('actors.runs')) || ', outbox ' || pg_size_pretty(pg_total_relation_size('actors.outbox'))");
 }

@@ -33,11 +33,11 @@ internal static class Recovery
         }
 
         // Positions 1 to 10 are steps, 11 the end.
-        var steps = $"select coalesce(sum(least(position, 10)), 0)::bigint from actors.workflows where id like '{name}-%'";
+        var steps = $"select coalesce(sum(least(position, 10)), 0)::bigint from actors.runs where id like '{name}-%'";
         if (kills)
         {
             await using var first = await ChildSilo.StartAsync(connectionString);
-            await UntilAsync(source, $"select not exists (select from actors.workflows where id like '{name}-%' and epoch = 0)");
+            await UntilAsync(source, $"select not exists (select from actors.runs where id like '{name}-%' and epoch = 0)");
             await first.KillAsync();
         }
 
@@ -46,7 +46,7 @@ internal static class Recovery
         await using var silo = await ChildSilo.StartAsync(connectionString);
         await UntilAsync(source, $"select ({steps}) > {before}");
         var resumed = watch.Elapsed.TotalSeconds;
-        await UntilAsync(source, $"select not exists (select from actors.workflows where id like '{name}-%' and status = 0)");
+        await UntilAsync(source, $"select not exists (select from actors.runs where id like '{name}-%' and status = 0)");
         var (left, last) = ((10L * count) - before, watch.Elapsed.TotalSeconds);
         return new Run(left, resumed, last, left / (last - resumed));
     }

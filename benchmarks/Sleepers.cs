@@ -31,7 +31,7 @@ internal static class Sleepers
         var watch = Stopwatch.StartNew();
         await StartAsync(silo, connectionString, count, due);
         text.Add($"started in {watch.Elapsed.TotalSeconds:0.0} s, due {(due - DateTimeOffset.UtcNow).TotalSeconds:0} s from now");
-        await silo.UntilAsync($"select count(*) = {count} and not exists (select from actors.workflows where owner is not null) from actors.timers", TimeSpan.FromMinutes(20));
+        await silo.UntilAsync($"select count(*) = {count} and not exists (select from actors.runs where owner is not null) from actors.timers", TimeSpan.FromMinutes(20));
         text.Add($"all asleep after {watch.Elapsed.TotalSeconds:0.0} s: {Memory()}; {await RowsAsync(silo)}");
         text.Add($"idle: {await SiloUnderTest.CommandsPerSecondAsync(TimeSpan.FromSeconds(45)):0.0} statements/s sent to Postgres by the silo, Orleans included");
         text.Add($"45 s at rest: {Memory()}, {(Heap() - before) / count:0} bytes of heap a workflow more than before");
@@ -40,7 +40,7 @@ internal static class Sleepers
             return text.ToString();
         }
 
-        await silo.UntilAsync("select not exists (select from actors.workflows where status = 0)", TimeSpan.FromSeconds(300));
+        await silo.UntilAsync("select not exists (select from actors.runs where status = 0)", TimeSpan.FromSeconds(300));
         var ended = DateTimeOffset.UtcNow - due;
         text.Add($"all awake and ended {ended.TotalSeconds:0.0} s after the moment; late in ms: {await silo.ScalarAsync<string>(Lateness)}");
         await silo.UntilAsync("select not exists (select from actors.timers)");
@@ -65,7 +65,7 @@ internal static class Sleepers
         """;
 
     private static async Task<string> RowsAsync(SiloUnderTest silo) => await silo.ScalarAsync<string>(
-        "select 'rows: workflows ' || (select count(*) from actors.workflows) || ', running ' || (select count(*) from actors.workflows where status = 0) || ', in memory ' || (select count(*) from actors.workflows where owner is not null) || ', timers ' || (select count(*) from actors.timers) || ', journal ' || (select count(*) from actors.journal)");
+        "select 'rows: workflows ' || (select count(*) from actors.runs) || ', running ' || (select count(*) from actors.runs where status = 0) || ', in memory ' || (select count(*) from actors.runs where owner is not null) || ', timers ' || (select count(*) from actors.timers) || ', journal ' || (select count(*) from actors.journal)");
 
     private static string Memory()
     {

@@ -19,7 +19,7 @@ internal static class Soak
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: true, compacting: true);
             using var process = Process.GetCurrentProcess();
             var rows = await silo.ScalarAsync<string>(
-                "select (select count(*) from actors.outbox) || ' | ' || (select count(*) from actors.workflows) || ' | ' || pg_database_size(current_database()) / 1000000");
+                "select (select count(*) from actors.outbox) || ' | ' || (select count(*) from actors.runs) || ' | ' || pg_database_size(current_database()) / 1000000");
             text.Add($"| {minute} | {measure.StepsPerSecond:0} | {GC.GetTotalMemory(false) / 1e6:0} | {process.WorkingSet64 / 1e6:0} | {rows} |");
         }
 

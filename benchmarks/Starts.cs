@@ -19,7 +19,7 @@ internal static class Starts
         process.Refresh();
         text.Add($"memory of this process: {before / 1048576:N0} MiB before, {process.PeakWorkingSet64 / 1048576:N0} MiB at most");
         watch.Restart();
-        const string Left = "select not exists (select from actors.workflows where id like 'bulk-%' and status = 0)";
+        const string Left = "select not exists (select from actors.runs where id like 'bulk-%' and status = 0)";
         await silo.UntilAsync(Left, TimeSpan.FromHours(1));
         process.Refresh();
         text.Add($"all ended {watch.Elapsed.TotalSeconds:F1} s later, {made / watch.Elapsed.TotalSeconds:N0} a second; memory {process.PeakWorkingSet64 / 1048576:N0} MiB at most");

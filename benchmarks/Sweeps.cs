@@ -51,20 +51,21 @@ internal static class Sweeps
 
     private static string[] Fill(int count) =>
     [
+        "select actors.register_type('Foreign')",
         $"""
-        insert into actors.workflows (instance, workflow, created_at, run, owner, epoch, position, status, namespace, id, code)
-        select n, n, now(), gen_random_uuid(), null, 1, 1, case when n % 2 = 0 then 3 else 0 end, 'default', 'swept-' || n,
-            actors.code_of(case when n % 2 = 0 then 'OneStep' else 'Foreign' end)
+        insert into actors.runs (instance, workflow, created_at, run, owner, epoch, position, status, flags, namespace, id, code)
+        select n, n, now(), gen_random_uuid(), null, 1, 1, case when n % 2 = 0 then 3 else 0 end, 1 - n % 2, 'default', 'swept-' || n,
+            (select c.code from actors.codes c where c.type = case when n % 2 = 0 then 'OneStep' else 'Foreign' end)
         from generate_series(1000000000001, 1000000000000 + 2 * {count}::bigint) n
         """,
         """
         insert into actors.timers (instance, due_at, code, seq, parked)
-        select instance, now() - interval '1 day', code, 1, status = 3 from actors.workflows where id like 'swept-%'
+        select instance, now() - interval '1 day', code, 1, status = 3 from actors.runs where id like 'swept-%'
         """,
         """
-        insert into actors.inbox (instance, at, code, parked, message_id, name)
-        select instance, now(), code, status = 3, 'm', 'Go' from actors.workflows where id like 'swept-%'
+        insert into actors.inbox (workflow, at, code, state, message_id, name)
+        select instance, now(), code, case when status = 3 then 2 else 0 end, 'm', 'Go' from actors.runs where id like 'swept-%'
         """,
-        "analyze actors.workflows, actors.timers, actors.inbox",
+        "analyze actors.runs, actors.timers, actors.inbox",
     ];
 }

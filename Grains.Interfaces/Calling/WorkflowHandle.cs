@@ -39,7 +39,7 @@ internal sealed class WorkflowHandle<TContract>(
 
         var id = options is { RequestId: null, Policy: StartPolicy.Attach } ? null : Checked(options.RequestId, "A request id");
         var payload = payloads.Write(input, $"Input of workflow '{Id}'");
-        var call = new StartCall(Contract.Name, payload, options.Policy, SignalOf(id), id) { Contracts = Contract.FullNames };
+        var call = new StartCall(Contract.Name, payload, options.Policy, SignalOf(id), id, options.Delay) { Contracts = Contract.FullNames };
         var reply = await CallAsync<StartReply>(call, id ?? call.Signal?.MessageId, cancellation);
         return new StartedRun(reply.Run, reply.Started);
     }
@@ -65,6 +65,10 @@ internal sealed class WorkflowHandle<TContract>(
         catch (DbException error) when (error.SqlState == "AC005")
         {
             throw Contract.Mismatch();
+        }
+        catch (DbException error) when (error.SqlState == "AC006")
+        {
+            throw Contract.Unregistered();
         }
     }
 
@@ -119,7 +123,7 @@ internal sealed class WorkflowHandle<TContract>(
             Id, reply.Run, reply.Type, (WorkflowStatus)reply.Status, reply.Position, reply.Epoch, reply.Owner, reply.CreatedAt,
             reply.EndedAt, reply.Problem)
         {
-            Undelivered = reply.Undelivered,
+            Undelivered = reply.Undelivered, Waits = reply.Waits,
         };
     }
 

@@ -59,6 +59,11 @@ internal sealed class Contract
             + $"contract moved, "
         + "name its earlier full name there (Formerly).");
 
+    /// <summary>For a caller whose workflow type this database has not met.</summary>
+    public UnknownWorkflowTypeException Unregistered() => new(
+        $"No silo has joined this database with the workflow type '{Name}' yet, and nobody has registered it: start a silo that has it, or "
+            + $"begin with select * from actors.register_type('{Name}'), in a transaction of its own.");
+
     private static Contract Read(Type type)
     {
         if (type.IsInterface)

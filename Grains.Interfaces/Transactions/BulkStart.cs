@@ -88,6 +88,10 @@ internal sealed class BulkStart(DbTransaction transaction, Contract contract, st
         {
             throw contract.Mismatch();
         }
+        catch (DbException error) when (error.SqlState == "AC006")
+        {
+            throw contract.Unregistered();
+        }
     }
 
     private static void Add(DbCommand command, string name, object value)

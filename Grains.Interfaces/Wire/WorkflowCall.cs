@@ -41,7 +41,8 @@ internal sealed record StartCall(
     [property: Id(1)] Payload Input,
     [property: Id(2)] StartPolicy Policy,
     [property: Id(3)] SignalCall? Signal,
-    [property: Id(4)] string? RequestId = null) : WorkflowCall;
+    [property: Id(4)] string? RequestId = null,
+    [property: Id(5)] TimeSpan? Delay = null) : WorkflowCall;
 
 [GenerateSerializer, Immutable, Alias("actors.StartReply")]
 internal sealed record StartReply(WireError? Error, [property: Id(0)] Guid Run, [property: Id(1)] bool Started) : CallReply(Error);
@@ -95,7 +96,8 @@ internal sealed record StatusReply(
     [property: Id(7)] DateTimeOffset CreatedAt,
     [property: Id(8)] DateTimeOffset? EndedAt,
     [property: Id(9)] string? Problem,
-    [property: Id(10)] UndeliveredMessage[] Undelivered) : CallReply(Error);
+    [property: Id(10)] UndeliveredMessage[] Undelivered,
+    [property: Id(11)] WorkflowWait? Waits) : CallReply(Error);
 
 /// <summary>Opens a workflow that was set aside; answered with a <see cref="ValueReply"/>: whether it was.</summary>
 [GenerateSerializer, Immutable, Alias("actors.ResumeCall")]

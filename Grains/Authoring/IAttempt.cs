@@ -8,6 +8,9 @@ internal interface IAttempt
 
     CancellationToken Token { get; }
 
+    /// <summary>Of the run, the command's number and its name.</summary>
+    string IdempotencyKey { get; }
+
     /// <summary>Of a scope of its own, made when it is first asked for.</summary>
     /// <exception cref="ObjectDisposedException">The body has ended.</exception>
     IServiceProvider Services { get; }

@@ -33,7 +33,7 @@ internal interface IWorkflowRuntime
 
     Task SleepUntil(DateTimeOffset due, SourceLine line);
 
-    Task<bool> WaitUntil(Func<bool> condition, TimeSpan? timeout, SourceLine line);
+    Task<bool> WaitUntil(Func<bool> condition, TimeSpan? timeout, string name, SourceLine line);
 
     Task<T> Receive<T>(string topic, SourceLine line);
 }

@@ -5,12 +5,13 @@ public sealed class StepContext
 {
     private readonly IAttempt _attempt;
 
-    internal StepContext(IAttempt attempt, string idempotencyKey, MessageBuffer messages) =>
-        (_attempt, IdempotencyKey, Attempt, Messages) = (attempt, idempotencyKey, attempt.Number, messages);
+    internal StepContext(IAttempt attempt, MessageBuffer messages) =>
+        (_attempt, Attempt, Messages) = (attempt, attempt.Number, messages);
 
-    /// <summary>The same for every attempt of this step in this run, whatever crashes, and of no other step: give it to whoever must not do
-    /// the work twice.</summary>
-    public string IdempotencyKey { get; }
+    /// <summary>The same for every attempt of this step in this run, whatever crashes, and of no other step, nor of one with another name that
+    /// changed code gives in its place: give it to whoever must not do the work twice. At most 60 ASCII letters, digits and
+    /// hyphens.</summary>
+    public string IdempotencyKey => _attempt.IdempotencyKey;
 
     /// <summary>1 for the first attempt; attempts that a crash ended without a record are not counted.</summary>
     public int Attempt { get; }

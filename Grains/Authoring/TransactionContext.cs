@@ -12,10 +12,10 @@ public sealed class TransactionContext
     private readonly IAttempt _attempt;
 
     internal TransactionContext(
-        IAttempt attempt, NpgsqlConnection connection, NpgsqlTransaction transaction, string idempotencyKey, MessageBuffer messages)
+        IAttempt attempt, NpgsqlConnection connection, NpgsqlTransaction transaction, MessageBuffer messages)
     {
         (_attempt, Connection, Transaction) = (attempt, connection, transaction);
-        (IdempotencyKey, Attempt, Messages) = (idempotencyKey, attempt.Number, messages);
+        (Attempt, Messages) = (attempt.Number, messages);
     }
 
     /// <summary>Open, and inside <see cref="Transaction"/>: what is written over it commits with the workflow's state. Never close it, and
@@ -27,8 +27,8 @@ public sealed class TransactionContext
     /// it anyway.</summary>
     public NpgsqlTransaction Transaction { get; }
 
-    /// <summary>The same for every attempt of this transaction in this run.</summary>
-    public string IdempotencyKey { get; }
+    /// <summary>The same for every attempt of this transaction in this run. At most 60 ASCII letters, digits and hyphens.</summary>
+    public string IdempotencyKey => _attempt.IdempotencyKey;
 
     /// <summary>1 for the first attempt. Conflicts (40001, 40P01) and lost connections repeat an attempt without counting, ten times or for
     /// half a minute at most.</summary>

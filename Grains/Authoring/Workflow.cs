@@ -128,16 +128,28 @@ public abstract class Workflow
 
     /// <summary>Waits until the condition holds; it is looked at after every delivery and must only read the workflow's own
     /// fields.</summary>
-    protected Task WaitUntil(Func<bool> condition, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
-        Runtime.WaitUntil(condition, null, new SourceLine(file, line));
+    /// <param name="name">By which people see what the run waits for. Default: the text of the condition. Never compared in
+    /// replay.</param>
+    protected Task WaitUntil(
+        Func<bool> condition,
+        [CallerArgumentExpression(nameof(condition))] string name = "",
+        [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0) =>
+        Runtime.WaitUntil(condition, null, name, new SourceLine(file, line));
 
     /// <summary>True when the condition came to hold, false when the durable time-out was delivered first.</summary>
     /// <param name="condition">Is looked at after every delivery and must only read the workflow's own fields.</param>
     /// <param name="timeout">Zero or less, <see cref="Timeout.InfiniteTimeSpan"/> among it, has passed: what is left of a time is often
     /// computed. What would end after the year 9999 ends in it. To wait without an end leave it out.</param>
+    /// <param name="name">By which people see what the run waits for. Default: the text of the condition. Never compared in
+    /// replay.</param>
     protected Task<bool> WaitUntil(
-        Func<bool> condition, TimeSpan timeout, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
-        Runtime.WaitUntil(condition, timeout, new SourceLine(file, line));
+        Func<bool> condition,
+        TimeSpan timeout,
+        [CallerArgumentExpression(nameof(condition))] string name = "",
+        [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0) =>
+        Runtime.WaitUntil(condition, timeout, name, new SourceLine(file, line));
 
     /// <summary>The next message of the topic, each taken once, in the order of the journal; also those that came before anyone
     /// asked.</summary>

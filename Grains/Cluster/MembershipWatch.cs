@@ -98,7 +98,7 @@ internal sealed partial class MembershipWatch(
     }
 
     private Task EnsurePartitionsAsync(CancellationToken stop) =>
-        Task.WhenAll(Enumerable.Range(0, PartitionSet.RangeCount).Select(range => EnsureAsync(range, stop)));
+        Task.WhenAll(Enumerable.Range(0, Partition.RangeCount).Select(range => EnsureAsync(range, stop)));
 
     /// <summary>A range that has to move leaves first and comes with a later call; calls fail while silos differ about who is in the
     /// cluster.</summary>

@@ -70,7 +70,8 @@ internal sealed partial class SiloLife(
                 (await Durability.OffAsync(database)).ForEach(LogNotDurable);
                 await cold.RetireDeadMembersAsync(here.SiloAddress, cancellation);
                 var asked = Stopwatch.GetTimestamp();
-                await SiloRegistry.RegisterAsync(database, options.SiloName, here.SiloAddress.ToParsableString(), options.LeaseDuration);
+                await SiloRegistry.RegisterAsync(
+                    database, options.SiloName, here.SiloAddress.ToParsableString(), options.LeaseDuration, engine.Context.Codes.All);
                 engine.Context.Lease.Renewed(asked, options.LeaseDuration);
                 return;
             }

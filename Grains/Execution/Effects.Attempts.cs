@@ -111,7 +111,7 @@ internal sealed partial class Effects
         attempt.Cancel();
         if (EndAttempt(attempt))
         {
-            Failed(attempt.Command, error);
+            Failed(attempt, error);
         }
     }
 
@@ -128,8 +128,9 @@ internal sealed partial class Effects
 
     /// <summary>An attempt that lost a conflict or its connection runs again without counting, for a while: from then on it has failed like
     /// any other.</summary>
-    private void Interrupted(BodyCommand command, bool hadBody, Exception? error)
+    private void Interrupted(Attempt attempt, bool hadBody, Exception? error)
     {
+        var command = attempt.Command;
         var now = _engine.Time.GetTimestamp();
         if (!hadBody)
         {
@@ -149,7 +150,7 @@ internal sealed partial class Effects
         if (command.IsWorn || command.Interruptions > InterruptionsMax || since > InterruptedMax)
         {
             command.IsWorn = true;
-            Failed(command, error);
+            Failed(attempt, error);
             return;
         }
 

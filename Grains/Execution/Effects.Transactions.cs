@@ -16,7 +16,7 @@ internal sealed partial class Effects
 
     /// <summary>The row of its outcome, in the draft, or null when nobody asks for it any more.</summary>
     public JournalRow? Complete(ReadyTransaction ready) => ready.Attempt.Command is var command
-        ? Complete(command, new JournalRow(command.CompletedKind, command.Seq, command.Name, ready.Result), ready.Messages) : null;
+        ? Complete(command, OutcomeOf(ready.Attempt, command.CompletedKind, ready.Result), ready.Messages) : null;
 
     private async Task RunTransactionAsync(Attempt attempt, ITransactionBody transaction)
     {
@@ -31,11 +31,11 @@ internal sealed partial class Effects
 
             if (reply.Outcome == CommitOutcome.Unmoved)
             {
-                Interrupted(attempt.Command, hadBody, reply.Error);
+                Interrupted(attempt, hadBody, reply.Error);
             }
             else if (reply.Outcome == CommitOutcome.Rejected)
             {
-                Failed(attempt.Command, reply.Error!);
+                Failed(attempt, reply.Error!);
             }
         });
     }
@@ -49,7 +49,7 @@ internal sealed partial class Effects
             Watch(attempt);
             var messages = new MessageBuffer(_engine.Messages);
             var result = await transaction.RunAsync(
-                new TransactionContext(attempt, session.Connection, session.Transaction, IdempotencyKey(attempt.Command), messages),
+                new TransactionContext(attempt, session.Connection, session.Transaction, messages),
                 _engine.Payloads);
             await EndScopeAsync(attempt);
             var published = messages.Close();

@@ -123,7 +123,7 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
 
     public void Run(BodyCommand command)
     {
-        var attempt = command.Attempt = new Attempt(command, _engine.Services);
+        var attempt = command.Attempt = new Attempt(command, run.Row.Run, _engine.Services);
         _running++;
         scope.Hold();
         run.RunBody(attempt);
@@ -183,7 +183,7 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
         Watch(attempt);
         try
         {
-            var result = await step.RunAsync(new StepContext(attempt, IdempotencyKey(command), messages), _engine.Payloads);
+            var result = await step.RunAsync(new StepContext(attempt, messages), _engine.Payloads);
             await EndScopeAsync(attempt);
             var published = messages.Close();
             CheckSize(command, result, published);
@@ -191,7 +191,7 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
             {
                 if (EndAttempt(attempt))
                 {
-                    Complete(command, new JournalRow(command.CompletedKind, command.Seq, command.Name, result), published);
+                    Complete(command, OutcomeOf(attempt, command.CompletedKind, result), published);
                 }
             });
         }
@@ -202,7 +202,7 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
             {
                 if (EndAttempt(attempt))
                 {
-                    Failed(command, error);
+                    Failed(attempt, error);
                 }
             });
         }
@@ -259,9 +259,17 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
             ? null
             : run.Draft.Add(row, messages, endsTimer: command.HasTimer && row.DueAt is null);
 
+    private JournalRow OutcomeOf(Attempt attempt, JournalKind kind, Payload payload) =>
+        new(kind, attempt.Command.Seq, attempt.Command.Name, payload)
+        {
+            TookMilliseconds = attempt.BegunAt is 0 ? null
+                : (int)Math.Min(_engine.Time.GetElapsedTime(attempt.BegunAt).TotalMilliseconds, int.MaxValue),
+        };
+
     /// <summary>A failed attempt: planned again, or the command's final outcome. Either is a row like any other.</summary>
-    private void Failed(BodyCommand command, Exception error)
+    private void Failed(Attempt attempt, Exception error)
     {
+        var command = attempt.Command;
         (command.Interruptions, command.InterruptedAt) = (0, 0);
         var payload = Answers.Record(error, _engine.Payloads, $"Error of {command}");
         if (PauseAfter(command, error) is { } wait)
@@ -269,12 +277,14 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
             var level = command.Failures + 1 < FailuresBeforeProblem ? LogLevel.Information : LogLevel.Warning;
             var said = ErrorText.Loggable(error);
             LogAttemptFailed(run.Log, level, run.Id, command.Failures + 1, command, wait, said);
-            Complete(command, new JournalRow(
-                JournalKind.AttemptFailed, command.Seq, command.Name, payload) { DueAt = DueTime.After(_engine.Clock.Now, wait) }, null);
+            Complete(command, OutcomeOf(attempt, JournalKind.AttemptFailed, payload) with
+            {
+                DueAt = DueTime.After(_engine.Clock.Now, wait),
+            }, null);
         }
         else
         {
-            Complete(command, new JournalRow(command.FailedKind, command.Seq, command.Name, payload), null);
+            Complete(command, OutcomeOf(attempt, command.FailedKind, payload), null);
         }
     }
 
@@ -293,8 +303,6 @@ internal sealed partial class Effects(ResidentRun run, SharedScope scope) : IEff
             return null;
         }
     }
-
-    private string IdempotencyKey(BodyCommand command) => $"{run.Row.Run:N}-{command.Seq}";
 
     [LoggerMessage(211, LogLevel.Warning, "Workflow '{Id}': a service that {Command} had taken threw when it was disposed of.")]
     private static partial void LogScopeFailed(ILogger log, WorkflowId id, Command command, Exception error);

@@ -131,7 +131,7 @@ internal sealed partial class Inbox(ResidentRun run)
         {
             try
             {
-                var letters = await run.Engine.Claims.ReadLettersAsync(run.Row.Instance);
+                var letters = await run.Engine.Claims.ReadLettersAsync(run.Row.Workflow);
                 run.Post(() =>
                 {
                     (IsReading, _problem) = (false, null);

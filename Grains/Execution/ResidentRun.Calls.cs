@@ -69,6 +69,21 @@ internal sealed partial class ResidentRun
         }
     }
 
+    /// <summary>What it waits for; null: for nothing now, or a turn is under way.</summary>
+    public async Task<WaitRow?> WaitsAsync()
+    {
+        var done = new Outcome<WaitRow?>();
+        PostCall(() => done.Tell(WaitsFor()), done.Fail);
+        try
+        {
+            return await done.Ask().WaitAsync(AnswersWithin, Engine.Time);
+        }
+        catch (Exception error) when (error is TimeoutException or MovedException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>The draft or the commit under way that holds this message.</summary>
     public Draft DraftWith(string messageId) => _turn.UnderWay is { Draft: var draft } && draft.Holds(messageId) ? draft : Draft;
 

@@ -86,8 +86,20 @@ internal sealed partial class ResidentRun
         var entry = Seal(out var draft);
         entry.Leaves = true;
         entry.WakesOthers = wakesOthers;
+        entry.Wait = WaitsFor();
+        entry.ClearsWait = entry.Wait is null && MayHaveWait;
         Commit(entry, draft);
     }
+
+    /// <summary>What ends by itself first, and how many others there are.</summary>
+    private WaitRow? WaitsFor()
+    {
+        var waits = Program.Waiting.OrderBy(wait => wait.Until ?? DateTimeOffset.MaxValue).ToList();
+        return waits.Count == 0 ? null : waits[0] with { Others = waits.Count - 1 };
+    }
+
+    /// <summary>A run that was never in nobody's memory has left no word of what it waits for.</summary>
+    private bool MayHaveWait => Row.Epoch > 1;
 
     private void CommitEnd()
     {
@@ -99,7 +111,7 @@ internal sealed partial class ResidentRun
 
         var entry = Seal(out var draft);
         entry.Status = last.Kind == JournalKind.Completed ? WorkflowStatus.Completed : WorkflowStatus.Failed;
-        entry.Leaves = true;
+        (entry.Leaves, entry.ClearsWait) = (true, MayHaveWait);
         Commit(entry, draft, last);
     }
 
@@ -113,7 +125,7 @@ internal sealed partial class ResidentRun
         Draft.Add(Answers.SetAside(Row.Type, reason, Engine.Payloads));
         var entry = Seal(out var draft);
         entry.Status = WorkflowStatus.SetAside;
-        entry.Leaves = true;
+        (entry.Leaves, entry.ClearsWait) = (true, MayHaveWait);
         Commit(entry, draft);
     }
 

@@ -168,7 +168,7 @@ internal sealed partial class ResidentRun
             Program.GoLive(); // A new run: nothing to replay.
         }
 
-        var lastEntry = history.LastOrDefault(row => row.Kind != JournalKind.SetAside)?.At;
+        var lastEntry = history.LastOrDefault(row => !row.Kind.IsAboutTheRun())?.At;
         foreach (var row in history)
         {
             Apply(row);

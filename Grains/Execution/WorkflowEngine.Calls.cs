@@ -41,7 +41,7 @@ internal sealed partial class WorkflowEngine
                     return true;
                 case { Row: null }:
                     throw NotFound(id);
-                case { Row.Status: WorkflowStatus.SetAside }:
+                case { Row.HasEnded: false }: // Set aside, not begun, or another silo's to go on with.
                     return await AppendLetterAsync(id, signal);
                 default:
                     return await Context.Runs.FindMessageAsync(opened.Row.Workflow, signal.MessageId, MessageIdKind.Message) is not null
@@ -70,6 +70,12 @@ internal sealed partial class WorkflowEngine
 
         CheckCaller(loaded.Row, query);
         ThrowIfDifferent(loaded.Row);
+        if (loaded.Row.Status == WorkflowStatus.NotBegun || Context.Codes.Formats.Lacking(loaded.Row, loaded.History) is not null)
+        {
+            throw new WorkflowUnavailableException(
+                loaded.Row.Status == WorkflowStatus.NotBegun ? Sentences.NotBegun(loaded.Row) : Sentences.LeftAlone(id));
+        }
+
         return await Task.Run(() => Replay.QueryAsync(Context, loaded, query));
     });
 
@@ -90,11 +96,25 @@ internal sealed partial class WorkflowEngine
         {
             { Run: { } resident } => await resident.ResultAsync(request.Limit ?? Timeout.InfiniteTimeSpan),
             { Row: null } => throw NotFound(id),
+            { NotMine: { } reason } => throw new WorkflowUnavailableException(reason),
+            { Row.Status: WorkflowStatus.NotBegun } => await BeginsAsync(opened.Row, request.Limit),
             { Row.Status: WorkflowStatus.SetAside } =>
                 throw new WorkflowSetAsideException($"Workflow '{id}' was set aside: {await ProblemAsync(opened.Row)}"),
             _ => await EndedAsync(opened.Row),
         };
     }
+
+    /// <summary>Nothing to tell until it begins, or the patience ends.</summary>
+    private async Task<ResultReply> BeginsAsync(StoredRun row, TimeSpan? limit)
+    {
+        var left = (row.BeginsAt ?? Context.Clock.Now) - Context.Clock.Now;
+        var most = limit ?? MostPause;
+        await Task.Delay(left < LeastPause ? LeastPause : left < most ? left : most, Context.Time);
+        return new ResultReply(null, Ended: false, default, null);
+    }
+
+    private static readonly TimeSpan LeastPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan MostPause = TimeSpan.FromSeconds(20);
 
     public async Task<StatusReply> StatusAsync(WorkflowId id, StatusCall request)
     {
@@ -106,11 +126,12 @@ internal sealed partial class WorkflowEngine
             return new StatusReply(
                 null, true, row.Run, row.Type, (int)row.Status, row.Position, row.Epoch, row.Owner, row.CreatedAt, row.EndedAt,
                 await ProblemAsync(row),
-                await Context.Runs.ReadUndeliveredAsync(row.Instance));
+                await Context.Runs.ReadUndeliveredAsync(row.Workflow),
+                await WaitsAsync(row));
         }
         catch (WorkflowNotFoundException)
         {
-            return new StatusReply(null, false, default, "", 0, 0, 0, null, default, null, null, []);
+            return new StatusReply(null, false, default, "", 0, 0, 0, null, default, null, null, [], null);
         }
     }
 
@@ -151,7 +172,7 @@ internal sealed partial class WorkflowEngine
             return true;
         }
 
-        return await OpenAsync(id, ask: false) is not { Run: null, Row.Status: WorkflowStatus.Running };
+        return !(await OpenAsync(id, ask: false)).IsElsewhere;
     }
 
     /// <summary>Gives the run away, if it is here. Returns when it has left memory.</summary>
@@ -188,6 +209,41 @@ internal sealed partial class WorkflowEngine
         return new JournalRow(
             method is null ? JournalKind.Topic : JournalKind.Signal, 0, signal.Name, payload) { MessageId = signal.MessageId };
     }
+
+    /// <summary>What the run waits for, as its owner or else the database knows it; null where it has ended, or runs, or another silo has it in
+    /// memory.</summary>
+    private async Task<WorkflowWait?> WaitsAsync(StoredRun row)
+    {
+        switch (row.Status)
+        {
+            case WorkflowStatus.NotBegun:
+                return new WorkflowWait(WaitingFor.Begin, "", row.BeginsAt, 0, Sentences.NotBegun(row));
+            case WorkflowStatus.SetAside:
+                return new WorkflowWait(WaitingFor.People, "", null, 0, $"was set aside: {await ProblemAsync(row)}");
+            case not WorkflowStatus.Running:
+                return null;
+        }
+
+        var resident = Resident(row.Id);
+        if (resident is null && row.Owner is not null && !row.OwnerDead)
+        {
+            return null;
+        }
+
+        if (resident is null && !Context.Codes.All.Contains(row.Code) && !await Context.Runs.HasSiloAsync(row.Code))
+        {
+            return new WorkflowWait(WaitingFor.Version, row.Version, null, 0, Sentences.NoSilo(row));
+        }
+
+        return (resident is null ? await Context.Runs.ReadWaitAsync(row.Instance) : await resident.WaitsAsync()) is { } wait
+            ? new WorkflowWait(
+                (WaitingFor)wait.Kind, wait.Name, wait.Until, wait.Others, Sentences.Waits(wait, await FailuresAsync(row, wait)))
+            : null;
+    }
+
+    private async Task<(int, string)?> FailuresAsync(StoredRun row, WaitRow wait) =>
+        wait.Kind is WaitKind.Attempt or WaitKind.Body && await Context.Runs.ReadFailuresAsync(row.Instance, wait.Seq) is { } failures
+            ? (failures.Count, Answers.Recorded(failures.Last, Context.Payloads, $"Error of '{wait.Name}'").Message) : null;
 
     private async Task<ResultReply> EndedAsync(StoredRun row)
     {

@@ -42,9 +42,11 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
     /// <summary>Hears the database's time, which timers need, and the numbers of its types. Throws when Postgres cannot be
     /// reached.</summary>
+    /// <exception cref="SchemaSettingException">The database's silos have agreed on something that this build does otherwise.</exception>
     /// <exception cref="WorkflowNameTakenException">The name of one of its types belongs to another contract in this database.</exception>
     public async Task StartAsync(CancellationToken cancellation = default)
     {
+        await Settings.CompareAsync(Context.Database, cancellation);
         Context.Clock.Observe(await Context.Runs.ReadTimeAsync(cancellation));
         await Context.Codes.RegisterAsync(cancellation);
         _watch ??= new EngineWatch(this, Context.Loggers.CreateLogger<EngineWatch>());
@@ -69,7 +71,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             {
                 var opened = await opening.Value;
                 _unsure.TryRemove(id, out _);
-                if (!ask || opened is not { Run: null, Row.Status: WorkflowStatus.Running })
+                if (!ask || !opened.IsElsewhere)
                 {
                     return opened;
                 }
@@ -98,6 +100,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         }
 
         var input = CheckInput(id, request.Input, type);
+        TimeSpan? delay = request.Delay > TimeSpan.Zero ? request.Delay : null;
         var first = request.Signal is { } signal ? FirstRow(id, signal, type) : null;
         var attaches = request.Policy == StartPolicy.Attach; // Else what is in memory is not asked: its run may have ended elsewhere.
         StoredRun? retires = null;
@@ -110,7 +113,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
 
             var start = new Start(id, request.Type, Context.Codes.Of(request.Type), await numbers.TakeAsync(), Guid.NewGuid(), input)
             {
-                Retires = retires, First = first, RequestId = attaches ? null : request.RequestId,
+                Retires = retires, First = first, RequestId = attaches ? null : request.RequestId, Delay = delay,
             };
             if (await TryMakeAsync(start, type))
             {
@@ -135,7 +138,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     /// <summary>Whether the start opens a further run behind the one that has its id.</summary>
     private static bool OpensAnother(StartCall request, StoredRun found) =>
         request.Policy == StartPolicy.StartNew && found.Type == request.Type
-        && found.Status is WorkflowStatus.Completed or WorkflowStatus.Failed;
+        && found.HasEnded;
 
     /// <summary>The reply that an earlier try of this start had or would have had, or null: it made a run, or its signal went to one that
     /// it found. A message that a run has taken opens no further one: that would wait for it for ever.</summary>
@@ -161,7 +164,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         return new StartReply(null, run, Started: false);
     }
 
-    /// <summary>False when the id is taken.</summary>
+    /// <summary>False when the id is taken, or the number.</summary>
     private async Task<bool> TryMakeAsync(Start start, WorkflowType type)
     {
         if (_stopping)
@@ -174,11 +177,14 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         {
             case { Outcome: CommitOutcome.Committed }:
                 Context.Clock.Observe(reply.At);
-                var run = new StoredRun(
-                    start.Id, start.Instance, start.Run, start.Type, WorkflowStatus.Running, 1, start.Position, 0, Context.Database.Silo,
-                    reply.At, null, null,
-                    false, start.Workflow);
-                await EnterAsync(run, type, start.Rows(reply.At), []);
+                if (start.Delay is null)
+                {
+                    var run = new StoredRun(
+                        start.Id, start.Instance, start.Run, start.Type, WorkflowStatus.Running, 1, start.Position, 0,
+                        Context.Database.Silo, reply.At, null, null, false, start.Workflow, start.Code);
+                    await EnterAsync(run, type, start.Rows(reply.At), []);
+                }
+
                 return true;
             case { Outcome: CommitOutcome.Rejected, Error: { } error } when PostgresFaults.IsSiloDead(error):
                 throw new WorkflowUnavailableException($"Workflow '{start.Id}': this silo was declared dead, repeat the start.");
@@ -226,94 +232,6 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         Context.Timers.Dispose();
         numbers.Dispose();
         await Context.Database.DisposeAsync();
-    }
-
-    private async Task<Opened> LoadAsync(WorkflowId id, bool ask)
-    {
-        if (_stopping)
-        {
-            throw new WorkflowUnavailableException($"Workflow '{id}': this silo is shutting down, ask again.");
-        }
-
-        var asked = 0L;
-        while (true)
-        {
-            var force = asked != 0 && Context.Time.GetElapsedTime(asked) > Context.Options.ReleaseWait;
-            var loaded = await Context.Claims.ClaimAsync(id, force);
-            if (loaded is not { Row: { Status: WorkflowStatus.Running } row })
-            {
-                return new Opened(null, loaded?.Row);
-            }
-
-            if (row.Owner == Context.Database.Silo)
-            {
-                return await AdmitAsync(loaded);
-            }
-
-            Context.Types.Get(row.Type, id);
-            if (!ask)
-            {
-                return new Opened(null, row);
-            }
-
-            if (asked == 0)
-            {
-                asked = Context.Time.GetTimestamp();
-                LogAsking(id, row.OwnerAddress);
-                _ = AskOwner?.Invoke(row);
-            }
-            else
-            {
-                await Task.Delay(TimeSpan.FromMilliseconds(20 + Random.Shared.Next(30)));
-            }
-        }
-    }
-
-    private async Task<Opened> AdmitAsync(LoadedRun loaded)
-    {
-        var row = loaded.Row;
-        var (faults, last) = Context.Faults.GetValueOrDefault(row.Id);
-        if (row.CrashCount < Context.Options.CrashLimit && faults < FaultLimit)
-        {
-            try
-            {
-                row = row with { CrashCount = await Context.Claims.EnterAsync(row) };
-                var type = Context.Types.Get(row.Type, row.Id);
-                return new Opened(await EnterAsync(row, type, loaded.History, loaded.Letters, loaded.Replayed), row);
-            }
-            catch
-            {
-                loaded.Replayed();
-                throw;
-            }
-        }
-
-        loaded.Replayed();
-        // Not even its code is run: whatever brought the silos down, or the engine to its end, may happen in it.
-        await SetAsideAsync(row, faults >= FaultLimit
-            ? $"the engine failed {faults} times with it, without a commit in between, last with {last}"
-            : $"Workflow '{row.Id}' was in memory of {row.CrashCount} silos that died, without a commit in between "
-                + $"(CrashLimit {Context.Options.CrashLimit}). Find what kills the process, then resume it.");
-        Context.Faults.TryRemove(row.Id, out _);
-        return new Opened(null, row with { Status = WorkflowStatus.SetAside, Owner = null });
-    }
-
-    private async Task SetAsideAsync(StoredRun row, string reason)
-    {
-        LogSetAside(row.Id, reason);
-        var entry = new Entry
-        {
-            Instance = row.Instance, Workflow = row.Workflow, Epoch = row.Epoch, Position = row.Position, Status = WorkflowStatus.SetAside,
-            Leaves = true,
-        };
-        entry.Rows.Add(Answers.SetAside(row.Type, reason, Context.Payloads) with { Position = row.Position + 1 });
-        var done = new TaskCompletionSource<CommitReply>(TaskCreationOptions.RunContinuationsAsynchronously);
-        Context.Journal.Submit(entry, done.SetResult);
-        if (await done.Task is { Outcome: CommitOutcome.Rejected, Error: var error })
-        {
-            throw new WorkflowUnavailableException(
-                $"Workflow '{row.Id}' cannot go on ({reason}), and the database refuses to record it: {error?.Message}");
-        }
     }
 
     /// <summary>The input as it will be stored: within the limits, and readable as the type that the workflow takes.</summary>

@@ -31,6 +31,9 @@ public sealed class ActorsBuilder
 
     internal WorkflowTypes Workflows { get; } = new();
 
+    /// <summary>What this silo understands of stored runs: that of its build, unless a test says otherwise.</summary>
+    internal Storage.KnownFormats Formats { get; set; } = Storage.KnownFormats.OfThisBuild;
+
     internal List<Func<NpgsqlDataSource, CancellationToken, Task>> Migrations { get; } = [];
 
     /// <summary>Lets this silo run a workflow class.</summary>

@@ -22,7 +22,7 @@ internal static class EngineFactory
         var payloads = new PayloadSerializer(settings.Codec) { SizeMax = options.PayloadSizeMax };
         var time = Time(services);
         var clock = new DatabaseClock(time);
-        var codes = new Codes(database, types.Declared, loggers.CreateLogger<Codes>());
+        var codes = new Codes(database, types.Declared, loggers.CreateLogger<Codes>()) { Formats = settings.Formats };
         var journal = new JournalWriter(database, options.CommitSlots, options.GroupSizeMax, loggers.CreateLogger<JournalWriter>());
         var runs = new RunTable(database);
         var context = new EngineContext(
@@ -42,7 +42,7 @@ internal static class EngineFactory
             options,
             new ReplayFindings(options.ReplayCheck ?? (IsDevelopment(services) ? ReplayCheck.Throw : ReplayCheck.Off)),
             time);
-        return new WorkflowEngine(context, new InstanceNumbers(database), loggers.CreateLogger<WorkflowEngine>());
+        return new WorkflowEngine(context, new InstanceNumbers(database, time), loggers.CreateLogger<WorkflowEngine>());
     }
 
     /// <summary>This process's clock, as the host has it registered: the engine takes its monotonic part alone, its time of day is the

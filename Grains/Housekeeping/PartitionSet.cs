@@ -6,9 +6,6 @@ namespace Actors.Housekeeping;
 /// done for a partition is safe to do twice.</summary>
 internal sealed class PartitionSet
 {
-    /// <summary>Ranges in all: each is one grain.</summary>
-    public const int RangeCount = 16;
-
     private readonly Lock _lock = new();
     private readonly SortedDictionary<int, object> _holders = [];
     private volatile short[] _partitions = [];
@@ -32,7 +29,7 @@ internal sealed class PartitionSet
         lock (_lock)
         {
             change();
-            const int size = Partition.Count / RangeCount;
+            const int size = Partition.Count / Partition.RangeCount;
             _partitions = [.. _holders.Keys.SelectMany(range => Enumerable.Range(range * size, size)).Select(
                 partition => (short)partition)];
         }

@@ -6,7 +6,8 @@ namespace Actors.Programs;
 /// One try of a body, with a cancellation of its own. Whatever ends it first is its outcome: what its body returns or throws later is not
 /// heard. All but <see cref="Token"/>, <see cref="Begin"/> and its services belongs to the run's thread.
 /// </summary>
-internal sealed class Attempt(BodyCommand command, IServiceScopeFactory services) : IAttempt
+/// <param name="run">Whose key it is.</param>
+internal sealed class Attempt(BodyCommand command, Guid run, IServiceScopeFactory services) : IAttempt
 {
     private static readonly object Over = new();
 
@@ -18,6 +19,8 @@ internal sealed class Attempt(BodyCommand command, IServiceScopeFactory services
     public BodyCommand Command => command;
 
     public int Number { get; } = command.Failures + 1;
+
+    public string IdempotencyKey => field ??= $"{run:N}-{command.Seq}-{NameHash(command.Name):x8}";
 
     /// <summary>When its body began, by the process's own clock; zero while it waits for a connection, which has no limit.</summary>
     public long BegunAt => Volatile.Read(ref _begunAt);
@@ -74,5 +77,18 @@ internal sealed class Attempt(BodyCommand command, IServiceScopeFactory services
         {
             _ = _cancellation?.CancelAsync(); // Callbacks are users': they may throw, and must not hold this up.
         }
+    }
+
+    /// <summary>FNV-1a over UTF-16: stored outside, so it never changes.</summary>
+    private static uint NameHash(string name)
+    {
+        var hash = 2166136261;
+        foreach (var unit in name)
+        {
+            hash = (hash ^ (uint)(unit & 0xFF)) * 16777619;
+            hash = (hash ^ (uint)(unit >> 8)) * 16777619;
+        }
+
+        return hash;
     }
 }

@@ -281,13 +281,19 @@ internal sealed class PublishCommand(int seq, OutgoingMessage? message, string t
 }
 
 /// <summary>A condition that the code waits for.</summary>
-internal sealed class Wait(Func<bool> condition)
+/// <param name="name">For people.</param>
+internal sealed class Wait(int seq, string name, Func<bool> condition)
 {
+    public int Seq { get; } = seq;
+
+    public string Name { get; } = name;
+
     public Func<bool> Condition { get; } = condition;
 
     public TaskCompletionSource<bool> Done { get; } = new();
 
     public Task<bool> Task => Done.Task;
 
-    public int? TimerSeq { get; set; }
+    /// <summary>When it goes on by itself.</summary>
+    public DateTimeOffset? Due { get; set; }
 }

@@ -19,8 +19,8 @@ internal interface IProgram
     /// <summary>What it asked for and has no outcome of yet, by number.</summary>
     IReadOnlyDictionary<int, Command> Outstanding { get; }
 
-    /// <summary>What it waits for beside its commands, in words.</summary>
-    IEnumerable<string> Waiting { get; }
+    /// <summary>What it waits for, in the order of kinds and of asking.</summary>
+    IEnumerable<WaitRow> Waiting { get; }
 
     /// <summary>Where the code stands, for messages about it.</summary>
     string After { get; }

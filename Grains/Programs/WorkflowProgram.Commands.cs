@@ -11,8 +11,22 @@ internal sealed partial class WorkflowProgram : IWorkflowRuntime
     private readonly Dictionary<string, Queue<JournalRow>> _arrived = new(StringComparer.Ordinal);
     private readonly List<Receiver> _receivers = [];
 
-    public IEnumerable<string> Waiting => _receivers.Select(receiver => $"a message of topic '{receiver.Topic}'")
-        .Concat(_waits.Select((_, place) => $"a condition ({place + 1} of WaitUntil)"));
+    public IEnumerable<WaitRow> Waiting =>
+    [
+        .. _waits.Select(wait => new WaitRow(WaitKind.Condition, Label(wait.Name), wait.Seq, wait.Due)),
+        .. _receivers.Select(receiver => new WaitRow(WaitKind.Message, receiver.Topic, receiver.Seq)),
+        .. _outstanding.Values.OfType<TimerCommand>().Where(timer => timer.Wait is null)
+            .Select(timer => new WaitRow(WaitKind.Sleep, timer.Name, timer.Seq, timer.DueAt)),
+        .. _outstanding.Values.OfType<BodyCommand>().Where(body => body is { Attempt: null, RetryAt: not null })
+            .Select(body => new WaitRow(WaitKind.Attempt, body.Name, body.Seq, body.RetryAt)),
+        .. _outstanding.Values.OfType<BodyCommand>().Where(body => body.Attempt is not null)
+            .Select(body => new WaitRow(WaitKind.Body, body.Name, body.Seq)),
+    ];
+
+    /// <summary>The text of a condition in one line, without the lambda's arrow.</summary>
+    private static string Label(string text) => StoredText.Shortened(
+        string.Join(' ', (text.StartsWith("() =>", StringComparison.Ordinal) ? text[5..] : text).Split(
+            (char[]?)null, StringSplitOptions.RemoveEmptyEntries)), 200);
 
     public WorkflowId Id { get; }
 
@@ -84,20 +98,24 @@ internal sealed partial class WorkflowProgram : IWorkflowRuntime
     // A timer that the history holds stays as it is, whatever the code computes now.
     private DateTimeOffset? RecordedDue(int seq) => _expected.GetValueOrDefault(seq)?.DueAt;
 
-    public Task<bool> WaitUntil(Func<bool> condition, TimeSpan? timeout, SourceLine line)
+    public Task<bool> WaitUntil(Func<bool> condition, TimeSpan? timeout, string name, SourceLine line)
     {
-        AssertInTurn(line, "WaitUntil");
+        var seq = NextSeq(line);
         if (condition())
         {
+            RequireUnrecorded(seq, $"a wait that is over at once (seq {seq}, {line})");
             return Task.FromResult(true);
         }
 
-        var wait = new Wait(condition);
+        var wait = new Wait(seq, name, condition);
         if (timeout is { } limit)
         {
-            wait.TimerSeq = NextSeq(line);
-            Issue(new TimerCommand(
-                wait.TimerSeq.Value, "wait", RecordedDue(wait.TimerSeq.Value) ?? DueTime.After(Now, limit), line) { Wait = wait });
+            wait.Due = RecordedDue(seq) ?? DueTime.After(Now, limit);
+            Issue(new TimerCommand(seq, "wait", wait.Due.Value, line) { Wait = wait });
+        }
+        else
+        {
+            RequireUnrecorded(seq, $"a wait without a time-out (seq {seq}, {line})");
         }
 
         _waits.Add(wait);
@@ -106,8 +124,9 @@ internal sealed partial class WorkflowProgram : IWorkflowRuntime
 
     public Task<T> Receive<T>(string topic, SourceLine line)
     {
-        AssertInTurn(line, "Receive");
         NameRule.Checked(topic, "A topic");
+        var seq = NextSeq(line);
+        RequireUnrecorded(seq, $"a message of topic '{topic}' (seq {seq}, {line})");
         while (_arrived.TryGetValue(topic, out var queue) && queue.TryDequeue(out var row))
         {
             if (TryRead<T>(row, out var message))
@@ -117,7 +136,7 @@ internal sealed partial class WorkflowProgram : IWorkflowRuntime
         }
 
         var done = new TaskCompletionSource<T>();
-        _receivers.Add(new Receiver(topic, row =>
+        _receivers.Add(new Receiver(seq, topic, row =>
         {
             var isReadable = TryRead<T>(row, out var message);
             return isReadable ? () => done.SetResult(message) : null;
@@ -166,14 +185,28 @@ internal sealed partial class WorkflowProgram : IWorkflowRuntime
     {
         if (_expected.TryGetValue(command.Seq, out var row) && !(command.Owns(row.Kind) && command.Name == row.Name))
         {
-            Violate($"its code asks for {command}, but its history holds {row.Kind} '{row.Name}' there: the code changed under a running "
-                + "workflow. Finish the old ones on the old version, or deploy code that matches and resume this one.");
-            throw Violation!;
+            throw Changed(row, $"{command}");
         }
 
         _lastCommand = command;
         _outstanding.Add(command.Seq, command);
         _issued.Enqueue(command);
+    }
+
+    /// <summary>What leaves no row has none in the history either.</summary>
+    private void RequireUnrecorded(int seq, FormattableString what)
+    {
+        if (_expected.TryGetValue(seq, out var row))
+        {
+            throw Changed(row, what);
+        }
+    }
+
+    private WorkflowCodeException Changed(JournalRow row, FormattableString what)
+    {
+        Violate($"its code asks for {what}, but its history holds {row.Kind} '{row.Name}' there: the code changed under a running "
+            + "workflow. Finish the old ones on the old version, or deploy code that matches and resume this one.");
+        return Violation!;
     }
 
     private int NextSeq(SourceLine line)
@@ -218,5 +251,5 @@ internal sealed partial class WorkflowProgram : IWorkflowRuntime
 
     /// <param name="Read">Null when the message cannot be read as what the receiver asked for, and is refused; else what hands it
     /// over.</param>
-    private sealed record Receiver(string Topic, Func<JournalRow, Action?> Read);
+    private sealed record Receiver(int Seq, string Topic, Func<JournalRow, Action?> Read);
 }

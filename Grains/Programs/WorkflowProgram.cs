@@ -83,7 +83,7 @@ internal sealed partial class WorkflowProgram : IProgram
                 ExpectTopic(row);
             }
 
-            if (row.Kind != JournalKind.SetAside)
+            if (!row.Kind.IsAboutTheRun())
             {
                 _lastEntry = row.At;
             }
@@ -182,7 +182,8 @@ internal sealed partial class WorkflowProgram : IProgram
             case JournalKind.Topic:
                 Arrive(row);
                 break;
-            case JournalKind.Completed or JournalKind.Failed or JournalKind.SetAside or JournalKind.Refused or JournalKind.LetterOfTopic:
+            case JournalKind.Completed or JournalKind.Failed or JournalKind.Refused or JournalKind.LetterOfTopic:
+            case var kind when kind.IsAboutTheRun():
                 break;
             default:
                 Complete(row);
@@ -331,9 +332,9 @@ internal sealed partial class WorkflowProgram : IProgram
             }
 
             _waits.RemoveAt(i);
-            if (wait.TimerSeq is { } seq && _outstanding.Remove(seq))
+            if (_outstanding.Remove(wait.Seq))
             {
-                _givenUp.Add(seq);
+                _givenUp.Add(wait.Seq);
             }
 
             // Whatever this sets going runs now, and may make earlier conditions hold.

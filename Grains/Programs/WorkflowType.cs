@@ -69,9 +69,15 @@ internal sealed class WorkflowTypes
 
     public string[] Names => [.. _types.Keys];
 
+    /// <summary>Declared versions, by stored name: this silo starts and runs the type as this version, and undeclared runs too.</summary>
+    public Dictionary<string, string> Versions { get; } = new(StringComparer.Ordinal);
+
     public IReadOnlyList<DeclaredCode> Declared =>
         [.. _types.Values.OrderBy(type => type.Name, StringComparer.Ordinal).Select(
-        type => new DeclaredCode(type.Name, type.Contract.FullNames, type.Contract.Shape))];
+        type => new DeclaredCode(type.Name, type.Contract.FullNames, type.Contract.Shape)
+        {
+            Version = Versions.GetValueOrDefault(type.Name, ""),
+        })];
 
     public WorkflowType? Find(string name) => _types.GetValueOrDefault(name);
 

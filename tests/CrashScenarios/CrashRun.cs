@@ -20,13 +20,13 @@ internal sealed class CrashRun : IAsyncDisposable
     public async Task<Dictionary<long, int>> EpochsAsync()
     {
         var epochs = new Dictionary<long, int>();
-        await using var exists = Database.DataSource.CreateCommand("select to_regclass('actors.workflows') is not null");
+        await using var exists = Database.DataSource.CreateCommand("select to_regclass('actors.runs') is not null");
         if (await exists.ExecuteScalarAsync() is false)
         {
             return epochs; // Died before its migration was committed.
         }
 
-        await using var command = Database.DataSource.CreateCommand("select instance, epoch from actors.workflows");
+        await using var command = Database.DataSource.CreateCommand("select instance, epoch from actors.runs");
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())
         {
@@ -39,9 +39,9 @@ internal sealed class CrashRun : IAsyncDisposable
     public async Task CheckAsync(Dictionary<long, int> epochsBefore)
     {
         await NoneAsync("workflows that have not ended or are owned",
-            "select id from actors.workflows where status not in (1, 2) or owner is not null or ended_at is null");
+            "select id from actors.runs where status not in (1, 2) or owner is not null or ended_at is null");
         await NoneAsync("histories with gaps", """
-            select w.id || ' ' || w.position from actors.workflows w
+            select w.id || ' ' || w.position from actors.runs w
             where (select array_agg(j.position order by j.position) from actors.journal j where j.instance = w.instance)
                 is distinct from (select array_agg(n) from generate_series(0, w.position) n)
             """);
@@ -53,20 +53,20 @@ internal sealed class CrashRun : IAsyncDisposable
         await NoneAsync("histories without one end",
             "select instance from actors.journal group by instance having count(*) filter (where kind in (11, 12)) <> 1");
         await NoneAsync("timers left", "select instance || ' ' || seq from actors.timers");
-        await NoneAsync("mail left", "select message_id from actors.inbox where not undelivered or message_id <> 'm-unfit'");
+        await NoneAsync("mail left", "select message_id from actors.inbox where state <> 1 or message_id <> 'm-unfit'");
         await NoneAsync("latest runs that are not one",
-            "select id from actors.workflows group by id having count(*) filter (where latest) <> 1");
+            "select id from actors.runs group by id having count(*) filter (where latest) <> 1");
         await NoneAsync("business rows that are not the committed transactions", """
-            (select note from business except all select id || ' ' || n from actors.workflows, generate_series(1, 2) n where code = actors.code_of('Buys'))
-            union all (select id || ' ' || n from actors.workflows, generate_series(1, 2) n where code = actors.code_of('Buys') except all select note from business)
+            (select note from business except all select id || ' ' || n from actors.runs, generate_series(1, 2) n where code = (select code from actors.register_type('Buys')))
+            union all (select id || ' ' || n from actors.runs, generate_series(1, 2) n where code = (select code from actors.register_type('Buys')) except all select note from business)
             """);
         await NoneAsync("results of steps without their effect", """
-            select replace(w.run::text, '-', '') || '-' || j.seq from actors.journal j join actors.workflows w using (instance)
-            where j.kind in (1, 2) except select key from effects
+            select replace(w.run::text, '-', '') || '-' || j.seq from actors.journal j join actors.runs w using (instance)
+            where j.kind in (1, 2) except select regexp_replace(key, '-[0-9a-f]+$', '') from effects
             """);
         await NoneAsync("effects under a key of no step", """
-            select key from effects except select replace(w.run::text, '-', '') || '-' || j.seq
-            from actors.journal j join actors.workflows w using (instance) where j.kind in (1, 2)
+            select regexp_replace(key, '-[0-9a-f]+$', '') from effects except select replace(w.run::text, '-', '') || '-' || j.seq
+            from actors.journal j join actors.runs w using (instance) where j.kind in (1, 2)
             """);
         await NoneAsync("attempts that went back", """
             select key from (select key, attempt, lag(attempt) over (partition by key order by ctid) as before from effects) e where attempt < before
@@ -84,7 +84,7 @@ internal sealed class CrashRun : IAsyncDisposable
     {
         await using var command = Database.DataSource.CreateCommand("""
             select coalesce(string_agg(line, E'\n' order by line), '') from (
-                select 'workflow ' || to_jsonb(w)::text as line from actors.workflows w
+                select 'workflow ' || to_jsonb(w)::text as line from actors.runs w
                 union all select 'journal ' || to_json(j)::text from actors.journal j union all select 'timer ' || to_json(t)::text from actors.timers t
                 union all select 'inbox ' || to_json(i)::text from actors.inbox i union all select 'silo ' || to_json(s)::text from actors.silos s) l
             """);
@@ -102,13 +102,13 @@ internal sealed class CrashRun : IAsyncDisposable
     private async Task CheckMessagesAsync()
     {
         await using var command = Database.DataSource.CreateCommand("""
-            select w.run || ':' || n from actors.workflows w,
+            select w.run || ':' || n from actors.runs w,
                 generate_series(1, (select coalesce(sum(j.messages), 0) from actors.journal j where j.instance = w.instance)) n
             """);
         var committed = await ReadAsync(command);
         await using var waiting = Database.DataSource.CreateCommand("""
             select w.run || ':' || o.ordinal from (select instance, ordinal from actors.outbox union all select instance, ordinal from actors.dead_letters) o
-            join actors.workflows w using (instance)
+            join actors.runs w using (instance)
             """);
         var left = await ReadAsync(waiting);
         var file = Path.Combine(Folder, "delivered");

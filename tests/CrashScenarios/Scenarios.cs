@@ -108,13 +108,13 @@ internal static class Scenarios
         ["retention"] = open => InAsync(open, async scene =>
         {
             await scene.ExecuteAsync("""
-                insert into actors.workflows (instance, workflow, created_at, ended_at, run, epoch, position, status, namespace, id, code)
-                select -n, -n, now(), now() - interval '2 days', gen_random_uuid(), 1, 2, 1, 'default', 'old ' || n, (select actors.code_of('Steps')) from generate_series(1, 6) n on conflict do nothing;
+                insert into actors.runs (instance, workflow, created_at, ended_at, run, epoch, position, status, namespace, id, code)
+                select -n, -n, now(), now() - interval '2 days', gen_random_uuid(), 1, 2, 1, 'default', 'old ' || n, (select code from actors.register_type('Steps')) from generate_series(1, 6) n on conflict do nothing;
                 insert into actors.journal (instance, at, position, seq, kind, name)
                 select -n, now(), p, p, 1, 'step' from generate_series(1, 6) n, generate_series(0, 2) p on conflict do nothing;
                 """);
             await scene.RetainAsync();
-            await scene.ExpectRowsAsync("actors.workflows", 0);
+            await scene.ExpectRowsAsync("actors.runs", 0);
             await scene.ExpectRowsAsync("actors.journal", 0);
         }),
         ["query"] = open => InAsync(open, async scene =>
@@ -179,7 +179,7 @@ internal static class Scenarios
             await scene.StartAsync("w", "Steps", 1, StartPolicy.StartNew, requestId: "r-2");
             await scene.ExpectAsync("w", 5);
             await scene.StartAsync("w", "Steps", 1, StartPolicy.StartNew, requestId: "r-2");
-            await scene.ExpectRowsAsync("actors.workflows", 2); // However often it was repeated.
+            await scene.ExpectRowsAsync("actors.runs", 2); // However often it was repeated.
         }),
         ["start with a message"] = open => InAsync(open, async scene =>
         {
@@ -200,14 +200,14 @@ internal static class Scenarios
             await scene.SendAsync("w", "letters", "text", "m-unfit");
             await scene.SendAsync("w", "letters", 7, "m-fit");
             await scene.ExpectAsync("w", 7);
-            await scene.ExpectRowsAsync("actors.inbox where message_id = 'm-unfit' and undelivered and reason is not null", 1);
+            await scene.ExpectRowsAsync("actors.inbox where message_id = 'm-unfit' and state = 1 and reason is not null", 1);
             await scene.ExpectRowsAsync("actors.journal where kind = 15", 1);
         }),
         ["taken over after two deaths"] = open => InAsync(open, async scene =>
         {
             await scene.StartAsync("w", "Waits", 1);
             await scene.Engine.Engine.ReleaseAsync(new WorkflowId("w"));
-            await scene.ExecuteAsync("update actors.workflows set crash_count = 2 where id = 'w' and owner is null and status = 0");
+            await scene.ExecuteAsync("update actors.runs set crash_count = 2 where id = 'w' and owner is null and status = 0");
             await SignalAsync(scene, "one");
             await scene.ExpectAsync("w", "one");
         }),

@@ -212,7 +212,7 @@ internal sealed class Scene : IAsyncDisposable
     private static PartitionSet All()
     {
         var partitions = new PartitionSet();
-        for (var range = 0; range < PartitionSet.RangeCount; range++)
+        for (var range = 0; range < Partition.RangeCount; range++)
         {
             partitions.Hold(range, partitions);
         }

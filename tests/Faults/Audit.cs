@@ -19,7 +19,7 @@ internal static class Audit
             end if;
             return null;
         end $$;
-        create trigger audit after update on actors.workflows for each row execute function audit_workflow();
+        create trigger audit after update on actors.runs for each row execute function audit_workflow();
 
         create table public.rewritten (what text);
         create function audit_journal() returns trigger language plpgsql as $$
@@ -34,7 +34,7 @@ internal static class Audit
         create table public.published (run uuid, ordinal int);
         create function audit_outbox() returns trigger language plpgsql as $$
         begin
-            insert into public.published (run, ordinal) select w.run, new.ordinal from actors.workflows w where w.instance = new.instance;
+            insert into public.published (run, ordinal) select w.run, new.ordinal from actors.runs w where w.instance = new.instance;
             return null;
         end $$;
         create trigger audit after insert on actors.outbox for each row execute function audit_outbox();

@@ -62,7 +62,7 @@ internal sealed class Beats(Rig rig, Load load)
                 await using var command = rig.Database.CreateCommand("""
                     select max(at) from (
                         select (select min(j.at) from actors.journal j where j.instance = w.instance and j.position > 0 and j.at > $2) as at
-                        from actors.workflows w where w.id = any ($1)) moved
+                        from actors.runs w where w.id = any ($1)) moved
                     having count(at) = cardinality($1)
                     """);
                 command.Parameters.Add(new NpgsqlParameter { Value = _ids.ToArray() });

@@ -45,7 +45,7 @@ internal sealed class Campaign(Rig rig, int seed, bool stopsAtFirst = false)
         Console.WriteLine($"healed: everything ended after {healed.Elapsed.TotalSeconds:F1} s{(ended ? "" : " - NOT")}");
         // Also what was started by callers who never heard of it.
         while (await rig.ScalarAsync<bool>(
-            "select exists (select from actors.outbox) or exists (select from actors.workflows where status = 0)")
+            "select exists (select from actors.outbox) or exists (select from actors.runs where status = 0)")
             && healed.Elapsed < restLimit * 1.5)
         {
             await Task.Delay(100);

@@ -65,10 +65,10 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             + "workflow, number having count(*) <> 1 or min(woke) < min(due)");
         await SqlAsync(
             "every_round_is_there",
-            "select count(*) from actors.workflows where id like 'bank-%' and status = 1",
+            "select count(*) from actors.runs where id like 'bank-%' and status = 1",
             """
             select w.id || ': ' || m.moves || ' moves, ' || m.wakes || ' wakes, input ' || j.payload
-            from actors.workflows w join actors.journal j on j.instance = w.instance and j.kind = 0
+            from actors.runs w join actors.journal j on j.instance = w.instance and j.kind = 0
             left join (select workflow, sum(move) as moves, sum(wake) as wakes
                 from (select workflow, 1 as move, 0 as wake from moves union all select workflow, 0, 1 from wakes) each group by workflow) m on m.workflow = w.id
             where w.id like 'bank-%' and w.status = 1 and (coalesce(m.moves, 0) <> (j.payload->>'rounds')::int or m.wakes <> m.moves)
@@ -78,20 +78,20 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             "select count(*) from actors.journal",
             """
             select w.id || ': position ' || w.position || ', ' || count(j.*) || ' rows, ' || min(j.position) || ' to ' || max(j.position)
-            from actors.workflows w left join actors.journal j on j.instance = w.instance
+            from actors.runs w left join actors.journal j on j.instance = w.instance
             group by w.instance having count(j.*) <> w.position + 1 or min(j.position) <> 0 or max(j.position) <> w.position
             """);
-        await SqlAsync("started_at_most_once", "select count(distinct id) from actors.workflows",
-            "select id || ': ' || count(*) || ' runs' from actors.workflows where id not like 'again-%' group by id having count(*) > 1");
-        await SqlAsync("all_end", "select count(*) from actors.workflows",
-            "select id || ' has not ended' from actors.workflows where status = 0");
-        await SqlAsync("all_completed", "select count(*) from actors.workflows",
-            "select id || ' has status ' || status from actors.workflows where status not in (0, 1)");
+        await SqlAsync("started_at_most_once", "select count(distinct id) from actors.runs",
+            "select id || ': ' || count(*) || ' runs' from actors.runs where id not like 'again-%' group by id having count(*) > 1");
+        await SqlAsync("all_end", "select count(*) from actors.runs",
+            "select id || ' has not ended' from actors.runs where status = 0");
+        await SqlAsync("all_completed", "select count(*) from actors.runs",
+            "select id || ' has status ' || status from actors.runs where status not in (0, 1)");
         await OwnersAsync();
         await SqlAsync("nothing_left", "select 1",
             "select 'outbox ' || count(*) from actors.outbox having count(*) > 0 union all select 'dead letters ' || count(*) from "
             + "actors.dead_letters having count(*) > 0 union all select 'timers ' || count(*) from actors.timers having count(*) > 0 union "
-            + "all select 'mail ' || count(*) from actors.inbox where not undelivered having count(*) > 0");
+            + "all select 'mail ' || count(*) from actors.inbox where state <> 1 having count(*) > 0");
         await MakeAsync("outbox and effects", OutsideAsync);
         await MakeAsync("results", ResultsAsync);
         await MakeAsync("signals", SignalsAsync);
@@ -126,7 +126,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
         var lines = (await File.ReadAllLinesAsync(rig.EffectsFile)).Select(line => line.Split(' ')).ToList();
         // By the journal, and by what was written into the outbox.
         var committed = await ReadAsync(
-            "select p.run || ':' || p.ordinal from published p union select w.run || ':' || n from actors.workflows w cross join lateral "
+            "select p.run || ':' || p.ordinal from published p union select w.run || ':' || n from actors.runs w cross join lateral "
             + "generate_series(1, (select coalesce(sum(messages), 0) from actors.journal j where j.instance = w.instance)) n");
         var aborted = lines.Where(line => line is ["aborted", ..]).Select(line => line[1]).ToHashSet();
         Delivered("", lines, committed, aborted);
@@ -178,7 +178,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
             from (select *, lag(position) over runs as last_position, lag(epoch) over runs as last_epoch from audit window runs as (partition by instance order by n)) a
             where old_position <> last_position or old_epoch <> last_epoch or position < old_position or epoch < old_epoch
             """);
-        await SqlAsync("terminal_stays_terminal", "select count(*) from actors.workflows where status in (1, 2)", """
+        await SqlAsync("terminal_stays_terminal", "select count(*) from actors.runs where status in (1, 2)", """
             select run || ': status ' || old_status || ' became ' || status || ', position ' || old_position || ' ' || position from audit where old_status in (1, 2) and (status, position) <> (old_status, old_position)
             """);
         await SqlAsync("claims_bounded", "select count(*) from audit where epoch > old_epoch", $"""
@@ -192,14 +192,14 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
     private async Task SignalsAsync()
     {
         await SqlAsync("signals_once", "select count(*) from actors.journal where message_id is not null", """
-            select message_id || ': ' || count(*) || ' positions' from actors.journal join actors.workflows using (instance)
+            select message_id || ': ' || count(*) || ' positions' from actors.journal join actors.runs using (instance)
             where message_id is not null group by workflow, message_id having count(*) > 1
             """);
         var recorded = await ReadAsync(
             "select message_id from actors.journal where message_id is not null union select message_id from actors.inbox");
         var acknowledged = load.History.SelectMany(asked => asked.Acknowledged).ToList();
         Looked("acknowledged_is_recorded", acknowledged.Count, rig.KeepsAll ? acknowledged.Where(id => !recorded.Contains(id)) : []);
-        var made = await ReadAsync("select id from actors.workflows");
+        var made = await ReadAsync("select id from actors.runs");
         var started = load.History.Where(asked => asked.IsStarted).Select(asked => asked.Id).ToList();
         Looked("acknowledged_is_recorded", started.Count, rig.KeepsAll
             ? started.Where(id => !made.Contains(id)).Select(id => $"{id} was started") : []);
@@ -210,7 +210,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
     {
         foreach (var chain in load.Chains)
         {
-            var runs = await rig.ScalarAsync<long>($"select count(*) from actors.workflows where id = '{chain.Id}'");
+            var runs = await rig.ScalarAsync<long>($"select count(*) from actors.runs where id = '{chain.Id}'");
             Looked("repeats_make_one_run", chain.Made.Count, !rig.KeepsAll || runs == chain.Requests.Count ? []
                 : [$"{chain.Id}: {runs} runs, {chain.Requests.Count} requests"]);
             Looked("repeats_make_one_run", 0, chain.Made.GroupBy(made => made.Number, made => made.Run)
@@ -242,7 +242,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
     {
         await using var command = rig.Database.CreateCommand("""
             select s.workflow, s.state, (j.payload->>'signals')::int from states s
-            join actors.workflows w on w.id = s.workflow and w.status = 1 join actors.journal j on j.instance = w.instance and j.kind = 0
+            join actors.runs w on w.id = s.workflow and w.status = 1 join actors.journal j on j.instance = w.instance and j.kind = 0
             where w.id not like 'again-%'
             """);
         await using var reader = await command.ExecuteReaderAsync();

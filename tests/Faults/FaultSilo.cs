@@ -146,7 +146,7 @@ internal static class FaultSilo
         try
         {
             await using var command = engine.Context.Database.Engine.CreateCommand(
-                "select id from actors.workflows where status = 0 and owner <> $1 order by random() limit $2");
+                "select id from actors.runs where status = 0 and owner <> $1 order by random() limit $2");
             command.Parameters.Add(new NpgsqlParameter { Value = engine.Context.Database.Silo });
             command.Parameters.Add(new NpgsqlParameter { Value = count });
             var ids = new List<string>();

@@ -43,7 +43,7 @@ internal sealed partial class Nemesis
 
     private Task TableLockAsync()
     {
-        var table = new[] { "actors.workflows", "actors.journal", "actors.outbox", "accounts" }[_random.Next(4)];
+        var table = new[] { "actors.runs", "actors.journal", "actors.outbox", "accounts" }[_random.Next(4)];
         return InTransactionAsync($"lock table {table} in share row exclusive mode", 300, 4000);
     }
 
@@ -91,8 +91,8 @@ internal sealed partial class Nemesis
             {
                 await rig.ExecuteAsync("""
                     do $$ declare one bigint; begin
-                        for one in select instance from actors.workflows where status = 0 order by random() limit 10 loop
-                            perform from actors.workflows where instance = one for update;
+                        for one in select instance from actors.runs where status = 0 order by random() limit 10 loop
+                            perform from actors.runs where instance = one for update;
                             perform from accounts where id = floor(random() * 1000)::int for update;
                             perform pg_sleep(0.02);
                         end loop;
@@ -151,7 +151,7 @@ internal sealed partial class Nemesis
     /// <summary>A transaction of a coordinator that went away holds rows of runs and accounts, until somebody rolls it back.</summary>
     private Task LeftPreparedAsync() => HealAsync(["rollback prepared 'left'"], 1000, 8000, () => rig.ExecuteAsync("""
             begin;
-            select from actors.workflows where status = 0 order by random() limit 10 for update skip locked;
+            select from actors.runs where status = 0 order by random() limit 10 for update skip locked;
             select from accounts order by random() limit 20 for update skip locked;
             prepare transaction 'left';
             """));

@@ -59,7 +59,7 @@ internal sealed partial class Nemesis
         }
 
         await Task.WhenAll(silos.Select(silo => silo.Process.ExitedAsync()));
-        await rig.ExecuteAsync($"select actors.send(namespace, id, id, 'Go', '[]') from actors.workflows where id like '{prefix}%'");
+        await rig.ExecuteAsync($"select actors.send(namespace, id, id, 'Go', '[]') from actors.runs where id like '{prefix}%'");
         (small.HeapLimit, small.IsHeldDown) = (SmallHeap, false);
         try
         {
@@ -77,7 +77,7 @@ internal sealed partial class Nemesis
 
     private async Task UntilAllAsync(string condition, string prefix, TimeSpan limit)
     {
-        var count = $"select count(*) from actors.workflows where id like '{prefix}%' and {condition}";
+        var count = $"select count(*) from actors.runs where id like '{prefix}%' and {condition}";
         for (var began = DateTime.UtcNow; await rig.ScalarAsync<long>(count) < Bulkies; await Task.Delay(100))
         {
             if (DateTime.UtcNow - began > limit)

@@ -30,9 +30,9 @@ internal static partial class PlantedBugs
     // Another owner comes, as a claim does, and gives the run away at once, as a silo does that stops.
     private const string Usurp = """
         with claimed as (
-            update actors.workflows set epoch = epoch + 1, owner = null where status = 0 and owner is not null and random() < 0.1
-            returning instance, code)
-        insert into actors.inbox (instance, at, code, message_id, name) select instance, actors.now(), code, '', '' from claimed on conflict do nothing
+            update actors.runs set epoch = epoch + 1, owner = null where status = 0 and owner is not null and random() < 0.1
+            returning workflow, code)
+        insert into actors.inbox (workflow, at, code, kind, message_id, name) select workflow, actors.now(), code, 1, '', '' from claimed on conflict do nothing
         """;
 
     private static readonly string[] Writers = ["only_the_owner_writes", "positions_in_order", "positions_without_gaps",

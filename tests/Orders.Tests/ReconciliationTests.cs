@@ -42,8 +42,8 @@ public sealed class ReconciliationTests : IAsyncLifetime
         for (var number = 1; number <= 3; number++)
         {
             await ExecuteAsync($"""
-                insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
-                values ({number}, {number}, now(), '{Run[..^1]}{number}', 1, 2, 1, 'default', 'o-{number}', (select actors.code_of('OrderWorkflow')));
+                insert into actors.runs (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+                values ({number}, {number}, now(), '{Run[..^1]}{number}', 1, 2, 1, 'default', 'o-{number}', (select code from actors.register_type('OrderWorkflow')));
                 insert into actors.journal (instance, at, position, seq, kind, messages, name)
                 values ({number}, now(), 0, 0, 0, 0, 'OrderWorkflow'), ({number}, now(), 1, 1, 4, 1, 'place'), ({number}, now(), 2, 2, 4, 1, 'end');
                 """);
@@ -77,8 +77,8 @@ public sealed class ReconciliationTests : IAsyncLifetime
         "order o-3 was never placed")]
     [InlineData("update orders.orders set state = 'Declined' where id = 'o-1'", "order o-1 ended as declined")]
     [InlineData("update orders.orders set amount_cents = 1 where id = 'o-2'", "order o-2 is in the database with other content")]
-    [InlineData("update actors.workflows set status = 2 where id = 'o-2'", "order o-2: its workflow has failed")]
-    [InlineData("update actors.workflows set status = 3 where id = 'o-2'", "order o-2: its workflow has been set aside")]
+    [InlineData("update actors.runs set status = 2 where id = 'o-2'", "order o-2: its workflow has failed")]
+    [InlineData("update actors.runs set status = 3 where id = 'o-2'", "order o-2: its workflow has been set aside")]
     [InlineData("update actors.journal set messages = 2 where instance = 1 and position = 2",
         "order o-1: 3 messages were committed, 2 came")]
     [InlineData("update actors.journal set messages = 0 where instance = 1 and position = 2", "was never committed")]
@@ -122,7 +122,7 @@ public sealed class ReconciliationTests : IAsyncLifetime
     [Fact]
     public async Task A_lost_signal_is_found()
     {
-        await ExecuteAsync("insert into actors.inbox (instance, at, code, message_id, name) values (1, now(), 1, 'ship-o-1', 'Ship')");
+        await ExecuteAsync("insert into actors.inbox (workflow, at, code, message_id, name) values (1, now(), 1, 'ship-o-1', 'Ship')");
 
         var found = await ReadAsync("o-1", "o-3");
 

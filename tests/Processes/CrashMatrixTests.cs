@@ -136,7 +136,7 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
     {
         await using var database = await TestDatabase.CreateAsync();
         await ExecuteAsync(database, "drop schema actors cascade");
-        // Migration 1 creates actors.workflows; whoever does that is killed in the middle of it.
+        // Migration 1 creates actors.runs; whoever does that is killed in the middle of it.
         await ExecuteAsync(database, """
             create function hold() returns event_trigger language plpgsql as $$
             begin

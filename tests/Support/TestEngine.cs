@@ -38,7 +38,7 @@ internal sealed class TestEngine : IAsyncDisposable
         probe ??= new StatementProbe();
         var engine = EngineFactory.Create(connectionString, settings, services, probe, Guid.NewGuid());
         await engine.StartAsync();
-        await SiloRegistry.RegisterAsync(engine.Context.Database, "test", "127.0.0.1:0@0", TimeSpan.FromHours(1));
+        await SiloRegistry.RegisterAsync(engine.Context.Database, "test", "127.0.0.1:0@0", TimeSpan.FromHours(1), engine.Context.Codes.All);
         return new TestEngine(services, settings, engine, probe);
     }
 

@@ -24,10 +24,12 @@ public sealed partial class SqlExampleTests(TestDatabase database) : IClassFixtu
         await using var engine = await TestEngine.StartAsync(database.ConnectionString, actors => actors.AddWorkflow<Forgetful>());
         await engine.StartWorkflowAsync("set aside", nameof(Forgetful), 0);
         await Assert.ThrowsAsync<WorkflowSetAsideException>(() => engine.ResultAsync<int>("set aside"));
-        var instance = await ScalarAsync("select instance from actors.workflows where id = 'set aside'");
+        var instance = await ScalarAsync("select instance from actors.runs where id = 'set aside'");
 
-        await ScalarAsync($"insert into actors.inbox (instance, at, code, undelivered, message_id, name, reason) values ({instance}, "
-            + $"now(), 1, true, 'm', 'Ship', 'late') on conflict do nothing");
+        await ScalarAsync($"insert into actors.inbox (workflow, at, code, state, message_id, name, reason) values ({instance}, "
+            + $"now(), 1, 1, 'm', 'Ship', 'late') on conflict do nothing");
+        await ScalarAsync($"insert into actors.waits (instance, at, seq, kind, name) values ({instance}, now(), 1, 0, 'paid') "
+            + "on conflict do nothing");
         await ScalarAsync(
             "insert into actors.dead_letters (id, instance, at, died_at, ordinal, attempts, destination, topic, key, reason) "
             + $"values (1, {instance}, now(), now(), 1, 16, 'shop', 'orders', '', '503') on conflict do nothing");

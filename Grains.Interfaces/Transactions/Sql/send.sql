@@ -1,2 +1,2 @@
 -- Called by a handle in the caller's transaction: the letter is there when that commits. Not true: there is no such running workflow.
-select actors.send(@namespace, @id, @message, @name, @payload::json, @bytes)
+select s.accepted from actors.send(@namespace, @id, @message, @name, @payload::json, @bytes) s

@@ -8,7 +8,7 @@ namespace Actors.Storage;
 /// </summary>
 /// <param name="starts">In the order of their ids.</param>
 /// <param name="entries">In the order of their instances, each at most once.</param>
-internal sealed class CommitBatch(IReadOnlyList<Start> starts, IReadOnlyList<Entry> entries, Guid silo)
+internal sealed class CommitBatch(IReadOnlyList<Start> starts, IReadOnlyList<Entry> entries, Guid silo, int? siloNumber = null)
 {
     private static readonly string BeforeEntry = SqlText.Get("before_entry");
 
@@ -17,6 +17,8 @@ internal sealed class CommitBatch(IReadOnlyList<Start> starts, IReadOnlyList<Ent
     private NpgsqlBatch? _batch;
 
     public Guid Silo => silo;
+
+    public int? SiloNumber => siloNumber;
 
     /// <summary>The time that the entries' rows carry.</summary>
     public DateTimeOffset At { get; set; }
@@ -60,7 +62,6 @@ internal sealed class CommitBatch(IReadOnlyList<Start> starts, IReadOnlyList<Ent
             _readers.Add(row);
         }
     }
-
 
     /// <summary>Each answer by the reader of its statement.</summary>
     public async Task<bool> ReadAsync(NpgsqlDataReader reader)

@@ -5,7 +5,7 @@ internal sealed class Entry
 {
     public required long Instance { get; init; }
 
-    /// <summary>Instance of the id's first run: the ids of messages hang on it.</summary>
+    /// <summary>Instance of the id's first run: letters and the ids of messages hang on it.</summary>
     public required long Workflow { get; init; }
 
     public required int Epoch { get; set; }
@@ -35,6 +35,12 @@ internal sealed class Entry
     /// <summary>True when another silo is to take the run after this commit.</summary>
     public bool WakesOthers { get; set; }
 
+    /// <summary>What the run waits for where it leaves memory; null: nothing is noted.</summary>
+    public WaitRow? Wait { get; set; }
+
+    /// <summary>True when the database may hold what the run waited for before.</summary>
+    public bool ClearsWait { get; set; }
+
     /// <summary>The latest due time of the timers that fire here: the database refuses the entry before it.</summary>
     public DateTimeOffset? NotBefore { get; set; }
 
@@ -45,7 +51,7 @@ internal sealed class Entry
 
     /// <summary>True for what most entries are: one row that sets no timer, at most one message, and nothing else.</summary>
     public bool IsOrdinary =>
-        Rows.Count == 1 && Outbox.Count <= 1 && Rows[0].DueAt is null && !WakesOthers && Status != WorkflowStatus.SetAside
+        Rows.Count == 1 && Outbox.Count <= 1 && Rows[0].DueAt is null && !WakesOthers && !Parks && Wait is null && !ClearsWait
         && ClearedTimers.Count + ClearedLetters.Count + RefusedLetters.Count + Undelivered.Count == 0;
 
     /// <summary>The rows of messages: their ids are remembered.</summary>
@@ -58,7 +64,10 @@ internal sealed class Entry
         : [.. Rows.Where(row => row.DueAt is not null && !ClearedTimers.Contains(row.Seq)).GroupBy(
             row => row.Seq, (seq, rows) => (seq, rows.Last().DueAt!.Value))];
 
-    public bool Ends => Status is WorkflowStatus.Completed or WorkflowStatus.Failed;
+    public bool Ends => Status is not (WorkflowStatus.Running or WorkflowStatus.SetAside or WorkflowStatus.Held or WorkflowStatus.NotBegun);
+
+    /// <summary>True when nobody may wake the run after this commit: its timers and letters are parked.</summary>
+    public bool Parks => Status == WorkflowStatus.SetAside || Wait is { Lacks: not null };
 }
 
 /// <summary>A new run, owned by the silo that makes it.</summary>
@@ -73,6 +82,9 @@ internal sealed record Start(WorkflowId Id, string Type, int Code, long Instance
     /// <summary>The id by which the caller repeats the start; null where the workflow's own id is enough.</summary>
     public string? RequestId { get; init; }
 
+    /// <summary>How long after its commit it begins; null: at once, in the silo that makes it.</summary>
+    public TimeSpan? Delay { get; init; }
+
     /// <summary>Instance of the id's first run.</summary>
     public long Workflow => Retires?.Workflow ?? Instance;
 
@@ -80,7 +92,7 @@ internal sealed record Start(WorkflowId Id, string Type, int Code, long Instance
     public int Position => First is null ? 0 : 1;
 
     /// <summary>True for what most starts are: nothing comes with it, and nothing is remembered but the run.</summary>
-    public bool IsOrdinary => First is null && RequestId is null;
+    public bool IsOrdinary => First is null && RequestId is null && Delay is null;
 
     public int Size => Input.Size + (First?.Payload.Size ?? 0);
 
@@ -113,7 +125,7 @@ internal enum CommitOutcome
     /// <summary>The run cannot end, there are unread letters: nothing was written.</summary>
     Letters,
 
-    /// <summary>A body's transaction: the run stands where it did, and the same body may pass when it runs again. A conflict, a lost
+    /// <summary>A start: its number is another run's, and another may pass. A body's transaction: the run stands where it did, and the same body may pass when it runs again. A conflict, a lost
     /// connection, an entry that was early: nothing was written.</summary>
     Unmoved,
 

@@ -16,20 +16,26 @@ internal static class EntryStatements
     // before the outbox, whose ids are drawn last; a timer that fires in the entry that sets it is not set at all.
     private static readonly EntryEffect[] InOrder =
     [
-        new EntryEffect<string>("clear_inbox", entry => entry.ClearedLetters, letters => [Array(letters, l => l.Item, NpgsqlDbType.Text)]),
+        new EntryEffect<string>("clear_inbox", entry => entry.ClearedLetters, letters => [Array(letters, l => l.Item, NpgsqlDbType.Text)])
+            { Key = entry => entry.Workflow },
         new EntryEffect<(string MessageId, string Reason)>("refuse_inbox", entry => entry.RefusedLetters, letters => [
-            Array(letters, l => l.Item.MessageId, NpgsqlDbType.Text), Array(letters, l => l.Item.Reason, NpgsqlDbType.Text)]),
+            Array(letters, l => l.Item.MessageId, NpgsqlDbType.Text), Array(letters, l => l.Item.Reason, NpgsqlDbType.Text)])
+            { Key = entry => entry.Workflow },
         new Fence(),
         new EntryEffect<JournalRow>("append_journal", entry => entry.Rows, rows => [
             Array(rows, r => r.Item.DueAt?.UtcDateTime, NpgsqlDbType.TimestampTz),
             Array(rows, r => r.Item.Position, NpgsqlDbType.Integer),
             Array(rows, r => r.Item.Seq, NpgsqlDbType.Integer),
+            Array(rows, r => r.Item.TookMilliseconds, NpgsqlDbType.Integer),
             Array(rows, r => (short)r.Item.Kind, NpgsqlDbType.Smallint),
             Array(rows, r => r.Item.Messages, NpgsqlDbType.Integer),
             Array(rows, r => r.Item.Name, NpgsqlDbType.Text),
             Array(rows, r => r.Item.MessageId, NpgsqlDbType.Text),
             Json(rows, r => r.Item.Payload),
-            Bytes(rows, r => r.Item.Payload)]) { Answer = (batch, reader) => batch.At = reader.GetTime(0) },
+            Bytes(rows, r => r.Item.Payload)])
+        {
+            Last = batch => One(batch.SiloNumber, NpgsqlDbType.Integer), Answer = (batch, reader) => batch.At = reader.GetTime(0),
+        },
         new EntryEffect<JournalRow>("append_message_ids", entry => entry.MessageRows, rows => [
             Array(rows, r => r.Entry.Workflow, NpgsqlDbType.Bigint),
             Array(rows, r => r.Item.Position, NpgsqlDbType.Integer),
@@ -40,7 +46,15 @@ internal static class EntryStatements
         new EntryEffect<(int Seq, DateTimeOffset Due)>("set_timers", entry => entry.SetTimers, timers => [
             Array(timers, t => t.Item.Seq, NpgsqlDbType.Integer), Array(timers, t => t.Item.Due.UtcDateTime, NpgsqlDbType.TimestampTz)]),
         new EntryEffect<int>("clear_timers", entry => entry.ClearedTimers, timers => [Array(timers, t => t.Item, NpgsqlDbType.Integer)]),
-        new EntryEffect<bool>("park", entry => entry.Status == WorkflowStatus.SetAside ? EntryEffect.Once : [], _ => []),
+        new EntryEffect<bool>("clear_waits", entry => entry.ClearsWait ? EntryEffect.Once : [], _ => []),
+        new EntryEffect<WaitRow>("keep_waits", entry => entry.Wait is { } wait ? [wait] : [], waits => [
+            Array(waits, w => w.Item.Until?.UtcDateTime, NpgsqlDbType.TimestampTz),
+            Array(waits, w => w.Item.Seq, NpgsqlDbType.Integer),
+            Array(waits, w => w.Item.Others, NpgsqlDbType.Integer),
+            Array(waits, w => w.Item.Lacks, NpgsqlDbType.Integer),
+            Array(waits, w => (short)w.Item.Kind, NpgsqlDbType.Smallint),
+            Array(waits, w => w.Item.Name, NpgsqlDbType.Text)]),
+        new EntryEffect<bool>("park", entry => entry.Parks ? EntryEffect.Once : [], _ => []),
         new EntryEffect<bool>("ask_to_wake", entry => entry.WakesOthers ? EntryEffect.Once : [], _ => []),
     ];
 
@@ -76,12 +90,15 @@ internal static class EntryStatements
             reader => batch.At = reader.GetTime(0),
             One(entry.Instance, NpgsqlDbType.Bigint),
             One(batch.Silo, NpgsqlDbType.Uuid),
+            One(batch.SiloNumber, NpgsqlDbType.Integer),
             One(entry.Epoch, NpgsqlDbType.Integer),
             One(entry.Position, NpgsqlDbType.Integer),
             One((short)entry.Status, NpgsqlDbType.Smallint),
+            One(entry.Ends, NpgsqlDbType.Boolean),
             One(entry.Leaves, NpgsqlDbType.Boolean),
             One(entry.NotBefore?.UtcDateTime, NpgsqlDbType.TimestampTz),
             One(row.Seq, NpgsqlDbType.Integer),
+            One(row.TookMilliseconds, NpgsqlDbType.Integer),
             One((short)row.Kind, NpgsqlDbType.Smallint),
             One(row.Messages, NpgsqlDbType.Integer),
             One(row.Name, NpgsqlDbType.Text),
@@ -96,7 +113,7 @@ internal static class EntryStatements
             One(message is { } bytes ? BytesOf(bytes.Payload) : null, NpgsqlDbType.Bytea));
     }
 
-    private sealed class Fence() : EntryEffect("advance_workflows")
+    private sealed class Fence() : EntryEffect("advance_runs")
     {
         public override void Add(CommitBatch batch, IReadOnlyList<Entry> entries) => batch.Add(
             For(entries.Count),
@@ -106,6 +123,7 @@ internal static class EntryStatements
             Array(entries, e => e.Position, NpgsqlDbType.Integer),
             Array(entries, e => e.Next, NpgsqlDbType.Integer),
             Array(entries, e => (short)e.Status, NpgsqlDbType.Smallint),
+            Array(entries, e => e.Ends, NpgsqlDbType.Boolean),
             Array(entries, e => e.Leaves, NpgsqlDbType.Boolean),
             Array(entries, e => e.NotBefore?.UtcDateTime, NpgsqlDbType.TimestampTz),
             One(batch.Silo, NpgsqlDbType.Uuid));
@@ -125,10 +143,16 @@ internal abstract class EntryEffect(string file)
     protected string For(int rows) => _statement.For(rows);
 }
 
-/// <summary>An effect with some items an entry, each a row of arrays: the entry's instance and these columns.</summary>
+/// <summary>An effect with some items an entry, each a row of arrays: the entry's key and these columns.</summary>
 internal sealed class EntryEffect<T>(
     string file, Func<Entry, IReadOnlyList<T>> items, Func<List<(Entry Entry, T Item)>, NpgsqlParameter[]> columns) : EntryEffect(file)
 {
+    /// <summary>What the rows are found by: the run, or its workflow.</summary>
+    public Func<Entry, long> Key { get; init; } = entry => entry.Instance;
+
+    /// <summary>What all rows share, behind the arrays.</summary>
+    public Func<CommitBatch, NpgsqlParameter>? Last { get; init; }
+
     /// <summary>Reads a row that the statement returns; null where it returns none.</summary>
     public Action<CommitBatch, NpgsqlDataReader>? Answer { get; init; }
 
@@ -149,7 +173,10 @@ internal sealed class EntryEffect<T>(
             batch.Add(
                 For(rows.Count),
                 Answer is { } answer ? reader => answer(batch, reader) : null,
-                [Array(rows, r => r.Entry.Instance, NpgsqlDbType.Bigint), .. columns(rows)]);
+                [
+                    Array(rows, r => Key(r.Entry), NpgsqlDbType.Bigint), .. columns(rows),
+                    .. Last is { } last ? new[] { last(batch) } : [],
+                ]);
         }
     }
 }

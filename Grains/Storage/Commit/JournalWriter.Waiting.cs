@@ -123,6 +123,11 @@ internal sealed partial class JournalWriter
             {
                 left = RefuseStarts(left, again);
             }
+            catch (PostgresException again) when (again.SqlState == PostgresFaults.NumberIsTaken && left.Count == 1)
+            {
+                left[0].Complete(CommitOutcome.Unmoved);
+                return;
+            }
             catch (PostgresException again) when (again.SqlState == PostgresFaults.FenceFailed)
             {
                 left = await ResolveAsync(left, raise: false);

@@ -117,7 +117,8 @@ internal sealed partial class JournalWriter : IAsyncDisposable
         var starts = group.Where(p => p.Start is not null)
             .OrderBy(p => p.Start!.Id.Namespace, StringComparer.Ordinal).ThenBy(p => p.Start!.Id.Id, StringComparer.Ordinal).ToList();
         var entries = group.Where(p => p.Entry is not null).OrderBy(p => p.Entry!.Instance).ToList();
-        var commit = new CommitBatch([.. starts.Select(p => p.Start!)], [.. entries.Select(p => p.Entry!)], _database.Silo);
+        var commit = new CommitBatch(
+            [.. starts.Select(p => p.Start!)], [.. entries.Select(p => p.Entry!)], _database.Silo, _database.SiloNumber);
         await (source is null ? _database.CommitGroupAsync(commit.Write, commit.ReadAsync)
             : _database.CommitAsync(source, commit.Write, commit.ReadAsync));
         Interlocked.Increment(ref _groupsCommitted);
@@ -149,6 +150,12 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     /// <summary>A group that the database refused holds an offender: halve it until the offender is alone.</summary>
     private async Task<List<PendingCommit>> DivideAsync(List<PendingCommit> group, Exception error)
     {
+        if (group.Count == 1 && error is PostgresException { SqlState: PostgresFaults.NumberIsTaken })
+        {
+            group[0].Complete(CommitOutcome.Unmoved);
+            return [];
+        }
+
         if (group.Count == 1)
         {
             return Apart(group, () => WaitAsync(group, error));

@@ -7,9 +7,10 @@ namespace Actors.Storage;
 /// <summary>The statements that make runs: who has an id free makes it its own, and tells by its answer which were made.</summary>
 internal static class StartStatements
 {
-    private static readonly GroupStatement StartWorkflows = new("start_workflows");
+    private static readonly GroupStatement StartRuns = new("start_runs");
     private static readonly GroupStatement AppendStarts = new("append_starts");
     private static readonly GroupStatement AppendStartIds = new("append_start_ids");
+    private static readonly GroupStatement AppendDelays = new("append_delays");
     private static readonly string CommitStart = SqlText.Get("commit_start");
     private static readonly string RetireRun = SqlText.Get("retire_run");
 
@@ -27,7 +28,7 @@ internal static class StartStatements
         }
 
         batch.Add(
-            StartWorkflows.For(starts.Count),
+            StartRuns.For(starts.Count),
             null,
             One(batch.Silo, NpgsqlDbType.Uuid),
             Array(starts, s => s.Instance, NpgsqlDbType.Bigint),
@@ -36,9 +37,11 @@ internal static class StartStatements
             Array(starts, s => s.Position, NpgsqlDbType.Integer),
             Array(starts, s => s.Id.Namespace, NpgsqlDbType.Text),
             Array(starts, s => s.Id.Id, NpgsqlDbType.Text),
-            Array(starts, s => s.Code, NpgsqlDbType.Integer));
+            Array(starts, s => s.Code, NpgsqlDbType.Integer),
+            Array(starts, s => s.Delay is not null, NpgsqlDbType.Boolean));
         AddFirstRows(batch, starts);
         AddIds(batch, starts);
+        AddDelays(batch, starts);
     }
 
     private static void AddOrdinary(CommitBatch batch, Start start) => batch.Add(
@@ -56,6 +59,7 @@ internal static class StartStatements
         One(start.Id.Namespace, NpgsqlDbType.Text),
         One(start.Id.Id, NpgsqlDbType.Text),
         One(batch.Silo, NpgsqlDbType.Uuid),
+        One(batch.SiloNumber, NpgsqlDbType.Integer),
         One(start.Code, NpgsqlDbType.Integer),
         One(start.Type, NpgsqlDbType.Text),
         One(JsonOf(start.Input), NpgsqlDbType.Json),
@@ -63,17 +67,19 @@ internal static class StartStatements
 
     private static void AddFirstRows(CommitBatch batch, IReadOnlyList<Start> starts)
     {
-        List<(long Instance, JournalRow Row)> rows = [.. starts.SelectMany(start => start.Rows().Select(row => (start.Instance, row)))];
+        List<(Start Start, JournalRow Row)> rows = [.. starts.SelectMany(start => start.Rows().Select(row => (start, row)))];
         batch.Add(
             AppendStarts.For(rows.Count),
             reader => batch.Made(reader.GetInt64(0), reader.GetTime(1)),
-            Array(rows, r => r.Instance, NpgsqlDbType.Bigint),
+            Array(rows, r => r.Start.Instance, NpgsqlDbType.Bigint),
+            Array(rows, r => r.Start.Run, NpgsqlDbType.Uuid),
             Array(rows, r => r.Row.Position, NpgsqlDbType.Integer),
             Array(rows, r => (short)r.Row.Kind, NpgsqlDbType.Smallint),
             Array(rows, r => r.Row.Name, NpgsqlDbType.Text),
             Array(rows, r => r.Row.MessageId, NpgsqlDbType.Text),
             Json(rows, r => r.Row.Payload),
-            Bytes(rows, r => r.Row.Payload));
+            Bytes(rows, r => r.Row.Payload),
+            One(batch.SiloNumber, NpgsqlDbType.Integer));
     }
 
     private static void AddIds(CommitBatch batch, IReadOnlyList<Start> starts)
@@ -103,6 +109,19 @@ internal static class StartStatements
                 Array(ids, i => (short)i.Kind, NpgsqlDbType.Smallint),
                 Array(ids, i => i.Id, NpgsqlDbType.Text),
                 Array(ids, i => i.Answer, NpgsqlDbType.Json));
+        }
+    }
+
+    private static void AddDelays(CommitBatch batch, IReadOnlyList<Start> starts)
+    {
+        var delayed = starts.Where(start => start.Delay is not null).ToList();
+        if (delayed.Count > 0)
+        {
+            batch.Add(
+                AppendDelays.For(delayed.Count),
+                null,
+                Array(delayed, s => s.Instance, NpgsqlDbType.Bigint),
+                Array(delayed, s => s.Delay!.Value, NpgsqlDbType.Interval));
         }
     }
 }

@@ -142,7 +142,7 @@ internal sealed class TransactionCommit : IAsyncDisposable
         await using var batch = Connection.CreateBatch();
         // No token and no time-out: a COMMIT that is on its way is waited for, or left with its connection, but never cancelled.
         (batch.Transaction, batch.Timeout) = (Transaction, 0);
-        var commit = new CommitBatch([], [entry], _database.Silo);
+        var commit = new CommitBatch([], [entry], _database.Silo, _database.SiloNumber);
         commit.WriteWithin(batch);
         using var limit = SilentSocket.EndsUnlessAnswered(Connection);
         using var doubts = new CommitDoubts(Connection);

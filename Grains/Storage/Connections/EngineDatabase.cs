@@ -42,6 +42,9 @@ internal sealed class EngineDatabase : IAsyncDisposable
     /// <summary>This silo process; a new one each time it starts.</summary>
     public Guid Silo { get; }
 
+    /// <summary>Of its row, by which journal rows name it; null until it has one.</summary>
+    public int? SiloNumber { get; set; }
+
     public StatementProbe Probe { get; }
 
     /// <summary>Claims, sweeps, relay. Lock waits end after a second, unless the connection string says otherwise, so that one run cannot
@@ -194,7 +197,7 @@ internal sealed class EngineDatabase : IAsyncDisposable
         settings.WriteBufferSize = ours ? 64 * 1024 : settings.WriteBufferSize;
         // The engine uses Postgres' own types alone: it need not ask the database for all of them with each pool's first connection.
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString).ConfigureTypeLoading(types => types.EnableTypeLoading(!ours));
-        // Users' sessions are reset, and their bodies set what they like: their commits say it themselves (actors.before_entry).
+        // Users' sessions are reset, and their bodies set what they like: their commits say it themselves (actors.before_entry_1).
         return (ours ? builder.Durable(Prepare) : builder.UsePhysicalConnectionInitializer(Prepare, PrepareAsync)).Build();
 
         Task PrepareAsync(NpgsqlConnection connection)

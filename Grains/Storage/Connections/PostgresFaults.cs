@@ -5,11 +5,14 @@ namespace Actors.Storage;
 /// <summary>What an error of Postgres means for whoever met it. One place for all SQLSTATEs.</summary>
 internal static class PostgresFaults
 {
-    /// <summary>Raised by actors.require: a row of the group did not pass the fence.</summary>
+    /// <summary>Raised by actors.require_1: a row of the group did not pass the fence.</summary>
     public const string FenceFailed = "AC001";
 
-    /// <summary>Raised by actors.require_silo: this silo was declared dead.</summary>
+    /// <summary>Raised by actors.require_silo_1: this silo was declared dead.</summary>
     public const string SiloIsDead = "AC004";
+
+    /// <summary>Raised by actors.require_own_1: another run has the number of a start.</summary>
+    public const string NumberIsTaken = "AC007";
 
     public static bool IsSiloDead(Exception error) => error is PostgresException { SqlState: SiloIsDead };
 

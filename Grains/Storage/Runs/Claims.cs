@@ -13,12 +13,14 @@ internal sealed class Claims : IAsyncDisposable
     /// it positions.</summary>
     public const int LettersMax = 10_000;
 
-    private static readonly string ClaimWorkflows = SqlText.Get("claim_workflows");
-    private static readonly string ReadWorkflows = SqlText.Get("read_workflows");
+    private static readonly string ClaimRuns = SqlText.Get("claim_runs");
+    private static readonly string ReadRuns = SqlText.Get("read_runs");
     private static readonly string ReadJournals = SqlText.Get("read_journals");
     private static readonly string ReadInboxes = SqlText.Get("read_inboxes");
     private static readonly string ReadLetters = SqlText.Get("read_letters");
-    private static readonly string EnterWorkflow = SqlText.Get("enter_workflow");
+    private static readonly string EnterRun = SqlText.Get("enter_run");
+    private static readonly string BringBack = SqlText.Get("bring_back");
+    private static readonly string Unpark = SqlText.Get("unpark");
     private const int HistoriesMax = 4 * 1024 * 1024; // Bytes of one answer.
 
     private const int AgainMax = 3;
@@ -31,7 +33,8 @@ internal sealed class Claims : IAsyncDisposable
     private readonly SlotRunner<Request<LoadedRun>> _claims;
     private readonly SlotRunner<Request<StoredRun>> _reads;
 
-    /// <param name="codes">The workflow types that this silo has; runs of others are never claimed.</param>
+    /// <param name="codes">The workflow types that this silo has; runs of others, and those that it left alone, are
+    /// never claimed.</param>
     /// <param name="crashLimit">Crashes after which a run is set aside. Claims alone count up to one below it.</param>
     public Claims(EngineDatabase database, Codes codes, int groupSizeMax, int crashLimit)
     {
@@ -57,7 +60,7 @@ internal sealed class Claims : IAsyncDisposable
         _database.Engine,
         "enter",
         batch => batch.Add(
-            EnterWorkflow,
+            EnterRun,
             new NpgsqlParameter<long> { TypedValue = run.Instance },
             new NpgsqlParameter<int> { TypedValue = run.Epoch },
             new NpgsqlParameter<Guid> { TypedValue = _database.Silo }),
@@ -66,11 +69,24 @@ internal sealed class Claims : IAsyncDisposable
     /// <summary>The run's row alone.</summary>
     public Task<StoredRun?> ReadRunAsync(WorkflowId id) => AskAsync(_reads, new Request<StoredRun>(id, false));
 
-    /// <summary>Letters that have no position in the journal yet, the first <see cref="LettersMax"/> of them.</summary>
-    public async Task<List<LetterRow>> ReadLettersAsync(long instance) => await _database.QueryAsync(
+    /// <summary>Timers and letters of a run that was parked, and that this silo has claimed: sweeps find them again, and its owner reads
+    /// them.</summary>
+    public async Task BringBackAsync(StoredRun run) => await _database.ExecuteAsync("bring back", batch =>
+    {
+        batch.Add(
+            BringBack,
+            new NpgsqlParameter<long> { TypedValue = run.Instance },
+            new NpgsqlParameter<Guid> { TypedValue = _database.Silo },
+            new NpgsqlParameter<int> { TypedValue = run.Epoch });
+        batch.Add(
+            Unpark, new NpgsqlParameter<string> { TypedValue = run.Id.Namespace }, new NpgsqlParameter<string> { TypedValue = run.Id.Id });
+    });
+
+    /// <summary>Letters of a workflow that have no position in the journal yet, the first <see cref="LettersMax"/> of them.</summary>
+    public async Task<List<LetterRow>> ReadLettersAsync(long workflow) => await _database.QueryAsync(
         _database.Engine,
         "read letters",
-        batch => batch.Add(ReadLetters, new NpgsqlParameter<long> { TypedValue = instance },
+        batch => batch.Add(ReadLetters, new NpgsqlParameter<long> { TypedValue = workflow },
             new NpgsqlParameter<int> { TypedValue = LettersMax }),
         async reader =>
         {
@@ -127,7 +143,7 @@ internal sealed class Claims : IAsyncDisposable
         return await _database.QueryAsync(
             _database.Engine,
             "look",
-            batch => batch.Add(ReadWorkflows, Text([.. ids.Select(id => id.Namespace)]), Text([.. ids.Select(id => id.Id)])),
+            batch => batch.Add(ReadRuns, Text([.. ids.Select(id => id.Namespace)]), Text([.. ids.Select(id => id.Id)])),
             async reader =>
             {
                 var runs = new Dictionary<WorkflowId, StoredRun>();
@@ -253,17 +269,21 @@ internal sealed class Claims : IAsyncDisposable
                 if (claim)
                 {
                     batch.Add(
-                        ClaimWorkflows,
+                        ClaimRuns,
                         Text(namespaces),
                         Text(names),
                         new NpgsqlParameter<bool[]> { TypedValue = forced },
                         new NpgsqlParameter<Guid> { TypedValue = _database.Silo },
                         new NpgsqlParameter<int[]> { TypedValue = _codes.All },
-                        new NpgsqlParameter<int> { TypedValue = _claimsCounted });
+                        new NpgsqlParameter<int> { TypedValue = _claimsCounted },
+                        new NpgsqlParameter<int[]> { TypedValue = _codes.Versions.From },
+                        new NpgsqlParameter<int[]> { TypedValue = _codes.Versions.To },
+                        new NpgsqlParameter<int> { TypedValue = _codes.Formats.LastKind },
+                        new NpgsqlParameter<int> { TypedValue = _codes.Formats.FlagCount });
                 }
 
                 var owner = claim ? _database.Silo : (Guid?)null;
-                batch.Add(ReadWorkflows, Text(namespaces), Text(names));
+                batch.Add(ReadRuns, Text(namespaces), Text(names));
                 batch.Add(
                     ReadJournals, Text(namespaces), Text(names), Owner(owner), Bytes(HistoriesMax), FirstAnyway(!claim));
                 batch.Add(ReadInboxes, Text(namespaces), Text(names), Owner(owner), new NpgsqlParameter<int> { TypedValue = LettersMax });

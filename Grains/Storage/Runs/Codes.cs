@@ -6,10 +6,15 @@ namespace Actors.Storage;
 
 /// <summary>A workflow type of this silo: its stored name, the full names of its contract (today's first), and the shape of its
 /// methods.</summary>
-internal sealed record DeclaredCode(string Type, IReadOnlyList<string> Contracts, string Shape);
+internal sealed record DeclaredCode(string Type, IReadOnlyList<string> Contracts, string Shape)
+{
+    /// <summary>Empty: undeclared.</summary>
+    public string Version { get; init; } = "";
+}
 
 /// <summary>
-/// The numbers of this silo's workflow types, by which it claims runs. A stored name belongs to the contract that came under it first: a
+/// The numbers of this silo's workflow types and their versions, by which it claims runs: of a type the undeclared code, which any silo
+/// with the type runs, and the version that it declares. A stored name belongs to the contract that came under it first: a
 /// silo with another contract of that name does not join, so that it never runs the other's workflows.
 /// </summary>
 internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<DeclaredCode> declared, ILogger<Codes> log)
@@ -17,10 +22,21 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
     private static readonly string RegisterCodes = SqlText.Get("register_codes");
     private static readonly string DescribeCodes = SqlText.Get("describe_codes");
 
+    /// <summary>What this silo understands of their runs.</summary>
+    public KnownFormats Formats { get; init; } = KnownFormats.OfThisBuild;
+
+    private readonly List<DeclaredCode> _rows =
+    [
+        .. declared.Select(type => type with { Version = "" }), .. declared.Where(type => type.Version.Length > 0),
+    ];
+
     private volatile Dictionary<string, int> _numbers = [];
 
     /// <summary>Of all types; empty before <see cref="RegisterAsync"/>.</summary>
     public int[] All { get; private set; } = [];
+
+    /// <summary>Undeclared codes of types that have a version here, and that version's: the first claim of a run sets it.</summary>
+    public (int[] From, int[] To) Versions { get; private set; } = ([], []);
 
     /// <exception cref="WorkflowUnavailableException">The silo has not joined yet.</exception>
     public int Of(string type) => _numbers.TryGetValue(type, out var code)
@@ -33,28 +49,32 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
     public async Task RegisterAsync(CancellationToken cancellation = default)
     {
         var known = await CompareAsync(cancellation);
-        foreach (var type in declared.Where(type => known[type.Type].Shape is { } shape && shape != type.Shape))
+        foreach (var type in _rows.Where(type => known[Key(type)].Shape is { } shape && shape != type.Shape))
         {
             LogShapeChanged(type.Type);
         }
 
         await UntilFreeAsync(() => DescribeAsync(known), cancellation);
         known = await CompareAsync(cancellation); // Of two silos that came together one was first.
-        _numbers = known.ToDictionary(code => code.Key, code => code.Value.Number, StringComparer.Ordinal);
-        All = [.. _numbers.Values];
+        _numbers = declared.ToDictionary(type => type.Type, type => known[Key(type)].Number, StringComparer.Ordinal);
+        All = [.. known.Values.Select(code => code.Number)];
+        var versions = declared.Where(type => type.Version.Length > 0).ToList();
+        Versions = ([.. versions.Select(type => known[(type.Type, "")].Number)], [.. versions.Select(type => known[Key(type)].Number)]);
     }
 
-    private async Task<Dictionary<string, Known>> CompareAsync(CancellationToken cancellation)
+    private static (string Type, string Version) Key(DeclaredCode type) => (type.Type, type.Version);
+
+    private async Task<Dictionary<(string Type, string Version), Known>> CompareAsync(CancellationToken cancellation)
     {
-        Dictionary<string, Known>? known = null;
-        while (known is null || known.Count < declared.Count)
+        Dictionary<(string Type, string Version), Known>? known = null;
+        while (known is null || known.Count < _rows.Count)
         {
             known = await UntilFreeAsync(ReadAsync, cancellation); // Again where another silo made one in this moment.
         }
 
-        foreach (var type in declared)
+        foreach (var type in _rows)
         {
-            if (known[type.Type].Contracts is { } stored && !stored.Intersect(type.Contracts).Any())
+            if (known[Key(type)].Contracts is { } stored && !stored.Intersect(type.Contracts).Any())
             {
                 throw new WorkflowNameTakenException(
                     $"The workflow name '{type.Type}' belongs to the contract {stored[0]} in this database, and this silo's is "
@@ -83,36 +103,36 @@ internal sealed partial class Codes(EngineDatabase database, IReadOnlyList<Decla
         }
     }
 
-    private ValueTask<Dictionary<string, Known>> ReadAsync() => database.QueryAsync(
+    private ValueTask<Dictionary<(string Type, string Version), Known>> ReadAsync() => database.QueryAsync(
         database.Engine,
         "register codes",
-        batch => batch.Add(RegisterCodes, Texts(type => type.Type)),
+        batch => batch.Add(RegisterCodes, Texts(type => type.Type), Texts(type => type.Version)),
         async reader =>
         {
-            var known = new Dictionary<string, Known>(StringComparer.Ordinal);
+            var known = new Dictionary<(string Type, string Version), Known>();
             while (await reader.ReadAsync())
             {
-                known[reader.GetString(1)] = new Known(
-                    reader.GetInt32(0), reader.IsDBNull(2) ? null : reader.GetFieldValue<string[]>(2),
-                    reader.IsDBNull(3) ? null : reader.GetString(3));
+                known[(reader.GetString(1), reader.GetString(2))] = new Known(
+                    reader.GetInt32(0), reader.IsDBNull(3) ? null : reader.GetFieldValue<string[]>(3),
+                    reader.IsDBNull(4) ? null : reader.GetString(4));
             }
 
             return known;
         });
 
-    private ValueTask<bool> DescribeAsync(Dictionary<string, Known> known) => database.QueryAsync(
+    private ValueTask<bool> DescribeAsync(Dictionary<(string Type, string Version), Known> known) => database.QueryAsync(
         database.Engine,
         "describe codes",
         batch => batch.Add(
             DescribeCodes,
-            new NpgsqlParameter<int[]> { TypedValue = [.. declared.Select(type => known[type.Type].Number)] },
+            new NpgsqlParameter<int[]> { TypedValue = [.. _rows.Select(type => known[Key(type)].Number)] },
             Texts(type => string.Join(',', type.Contracts)),
             Texts(type => type.Shape)),
         reader => reader.ReadAsync());
 
     private NpgsqlParameter Texts(Func<DeclaredCode, string> text) => new NpgsqlParameter<string[]>
     {
-        TypedValue = [.. declared.Select(text)], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text,
+        TypedValue = [.. _rows.Select(text)], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text,
     };
 
     private sealed record Known(int Number, string[]? Contracts, string? Shape);

@@ -35,6 +35,22 @@ internal enum JournalKind : short
     /// <summary>The letter at the position that the payload names was a topic's message to the code that got it first, and stays one under
     /// whatever code comes later.</summary>
     LetterOfTopic = 16,
+
+    /// <summary>Reserved: a silo claimed the run. Replay passes over it.</summary>
+    Claimed = 17,
+
+    /// <summary>Somebody resumed the run after it was set aside; replay passes over it.</summary>
+    Resumed = 18,
+}
+
+internal static class JournalKinds
+{
+    /// <summary>A history with a later kind is another build's: this one leaves it to that.</summary>
+    public const JournalKind Last = JournalKind.Resumed;
+
+    /// <summary>True for what happened to the run and not in its code.</summary>
+    public static bool IsAboutTheRun(this JournalKind kind) =>
+        kind is JournalKind.SetAside or JournalKind.Claimed or JournalKind.Resumed;
 }
 
 /// <summary>One row of the journal. <see cref="Position"/> and <see cref="At"/> are known after the commit.</summary>
@@ -43,6 +59,9 @@ internal sealed record JournalRow(JournalKind Kind, int Seq, string Name, Payloa
     public string? MessageId { get; init; }
 
     public DateTimeOffset? DueAt { get; init; }
+
+    /// <summary>How long the attempt took whose outcome this is.</summary>
+    public int? TookMilliseconds { get; init; }
 
     public int Messages { get; set; }
 
@@ -54,5 +73,5 @@ internal sealed record JournalRow(JournalKind Kind, int Seq, string Name, Payloa
 /// <summary>One row for the outbox: a message and one of its destinations.</summary>
 internal readonly record struct OutgoingRow(int Ordinal, string Destination, string Topic, string Key, Payload Payload);
 
-/// <summary>One row of the inbox. An empty name is no signal but a reason to look.</summary>
+/// <summary>One letter of the inbox. An empty name is no signal but a reason to look.</summary>
 internal sealed record LetterRow(string MessageId, string Name, Payload Payload);

@@ -16,8 +16,11 @@ internal sealed class RunTable(EngineDatabase database)
     private static readonly string FindMessage = SqlText.Get("find_message");
     private static readonly string ReadLastRow = SqlText.Get("read_last_row");
     private static readonly string ReadUndelivered = SqlText.Get("read_undelivered");
-    private static readonly string ResumeWorkflow = SqlText.Get("resume_workflow");
+    private static readonly string ResumeRun = SqlText.Get("resume_run");
     private static readonly string Unpark = SqlText.Get("unpark");
+    private static readonly string ReadWaits = SqlText.Get("read_waits");
+    private static readonly string ReadFailures = SqlText.Get("read_failures");
+    private static readonly string FindSiloOfCode = SqlText.Get("find_silo_of_code");
     private static readonly string LivingSessions = SqlText.Get("living_sessions");
 
     /// <summary>The database's time.</summary>
@@ -57,11 +60,33 @@ internal sealed class RunTable(EngineDatabase database)
         batch => batch.Add(ReadLastRow, One(instance, NpgsqlDbType.Bigint), One((short)kind, NpgsqlDbType.Smallint)),
         async reader => await reader.ReadAsync() ? RowReading.Payload(reader, 1) : null);
 
+    /// <summary>What a run in nobody's memory waits for, as it left; null: nothing was noted.</summary>
+    public ValueTask<WaitRow?> ReadWaitAsync(long instance) => database.QueryAsync(
+        database.Engine,
+        "read wait",
+        batch => batch.Add(ReadWaits, One(instance, NpgsqlDbType.Bigint)),
+        async reader => await reader.ReadAsync()
+            ? new WaitRow(
+                (WaitKind)reader.GetInt16(0), reader.GetString(1), reader.GetInt32(3), reader.IsDBNull(2) ? null : reader.GetTime(2),
+                reader.GetInt32(4), reader.IsDBNull(5) ? null : reader.GetInt32(5))
+            : null);
+
+    /// <summary>The recorded failures of a command, and the last of them; null: there are none.</summary>
+    public ValueTask<(int Count, Payload Last)?> ReadFailuresAsync(long instance, int seq) => database.QueryAsync<(int, Payload)?>(
+        database.Engine,
+        "read failures",
+        batch => batch.Add(ReadFailures, One(instance, NpgsqlDbType.Bigint), One(seq, NpgsqlDbType.Integer)),
+        async reader => await reader.ReadAsync() ? ((int)reader.GetInt64(0), RowReading.Payload(reader, 1)) : null);
+
+    /// <summary>Whether a silo lives that runs the code.</summary>
+    public ValueTask<bool> HasSiloAsync(int code) => database.QueryAsync(
+        database.Engine, "find silo of code", batch => batch.Add(FindSiloOfCode, One(code, NpgsqlDbType.Integer)), reader => reader.ReadAsync());
+
     /// <summary>The oldest messages that its code could not read, at most a hundred.</summary>
-    public ValueTask<UndeliveredMessage[]> ReadUndeliveredAsync(long instance) => database.QueryAsync(
+    public ValueTask<UndeliveredMessage[]> ReadUndeliveredAsync(long workflow) => database.QueryAsync(
         database.Engine,
         "read undelivered",
-        batch => batch.Add(ReadUndelivered, One(instance, NpgsqlDbType.Bigint), One(UndeliveredMax, NpgsqlDbType.Integer)),
+        batch => batch.Add(ReadUndelivered, One(workflow, NpgsqlDbType.Bigint), One(UndeliveredMax, NpgsqlDbType.Integer)),
         async reader =>
         {
             var messages = new List<UndeliveredMessage>();
@@ -80,7 +105,7 @@ internal sealed class RunTable(EngineDatabase database)
         "resume",
         batch =>
         {
-            batch.Add(ResumeWorkflow, One(id.Namespace, NpgsqlDbType.Text), One(id.Id, NpgsqlDbType.Text),
+            batch.Add(ResumeRun, One(id.Namespace, NpgsqlDbType.Text), One(id.Id, NpgsqlDbType.Text),
                 One(requestId, NpgsqlDbType.Text));
             batch.Add(Unpark, One(id.Namespace, NpgsqlDbType.Text), One(id.Id, NpgsqlDbType.Text));
         },

@@ -26,9 +26,10 @@ public static class SiloRegistry
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    /// <summary>The row by which others know this process. Returns the database's time.</summary>
-    internal static async Task<DateTimeOffset> RegisterAsync(EngineDatabase database, string name, string address, TimeSpan lease) =>
-        await database.QueryAsync(
+    /// <summary>The row by which others know this process, and its number in journals. Returns the database's time.</summary>
+    /// <param name="codes">Of the types and versions that it runs.</param>
+    internal static async Task<DateTimeOffset> RegisterAsync(
+        EngineDatabase database, string name, string address, TimeSpan lease, int[] codes) => await database.QueryAsync(
         database.Engine,
         "register silo",
         batch => batch.Add(
@@ -36,8 +37,13 @@ public static class SiloRegistry
             new NpgsqlParameter<Guid> { TypedValue = database.Silo },
             new NpgsqlParameter<string> { TypedValue = name },
             new NpgsqlParameter<string> { TypedValue = address },
-            Interval(lease)),
-        async reader => await reader.ReadAsync() ? reader.GetTime(0) : throw new NpgsqlException("The silo's row was not written."));
+            Interval(lease),
+            new NpgsqlParameter<int[]> { TypedValue = codes }),
+        async reader =>
+        {
+            database.SiloNumber = await reader.ReadAsync() ? reader.GetInt32(1) : throw new NpgsqlException("The silo's row was not written.");
+            return reader.GetTime(0);
+        });
 
     /// <summary>At the end of a silo that has given everything away.</summary>
     internal static async Task RemoveAsync(EngineDatabase database) => await database.ExecuteAsync(

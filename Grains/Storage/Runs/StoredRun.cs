@@ -4,8 +4,10 @@ using Npgsql;
 
 namespace Actors.Storage;
 
-/// <summary>A row of actors.workflows, and who owns it.</summary>
+/// <summary>A row of actors.runs, and who owns it.</summary>
 /// <param name="Workflow">Instance of the id's first run: what is remembered beyond one run hangs on it.</param>
+/// <param name="Version">Of its code; empty: undeclared.</param>
+/// <param name="BeginsAt">Of one that has not begun.</param>
 internal sealed record StoredRun(
     WorkflowId Id,
     long Instance,
@@ -20,10 +22,16 @@ internal sealed record StoredRun(
     DateTimeOffset? EndedAt,
     string? OwnerAddress,
     bool OwnerDead,
-    long Workflow)
+    long Workflow,
+    int Code = 0,
+    string Version = "",
+    RunFlags Flags = RunFlags.None,
+    DateTimeOffset? BeginsAt = null)
 {
     /// <summary>True for the first run of its id: no earlier one has taken messages.</summary>
     public bool IsFirst => Workflow == Instance;
+
+    public bool HasEnded => EndedAt is not null;
 
     public static StoredRun Read(NpgsqlDataReader row) => new(
         new WorkflowId(row.GetString(1), row.GetString(0)),
@@ -39,7 +47,22 @@ internal sealed record StoredRun(
         row.IsDBNull(11) ? null : row.GetTime(11),
         row.IsDBNull(12) ? null : row.GetString(12),
         !row.IsDBNull(13) && row.GetBoolean(13),
-        row.GetInt64(14));
+        row.GetInt64(14),
+        row.GetInt32(15),
+        row.GetString(16),
+        (RunFlags)row.GetInt16(17),
+        row.IsDBNull(18) ? null : row.GetTime(18));
+}
+
+/// <summary>What the engine must know of a run beside its status. Stored as smallint; a silo that meets one which it does not know leaves the
+/// run to one that does.</summary>
+[Flags]
+internal enum RunFlags : short
+{
+    None = 0,
+
+    /// <summary>Its timers and letters are parked: nobody is to wake it, and whoever has it brings them back first.</summary>
+    Parked = 1,
 }
 
 /// <summary>A run with its history and letters, read in the transaction that claimed it, or without a claim to look at it.</summary>

@@ -17,6 +17,9 @@ internal enum Finding
 
     /// <summary>Started by SQL, and nobody's yet.</summary>
     New,
+
+    /// <summary>Left alone by a silo for something that this one knows.</summary>
+    LeftAlone,
 }
 
 /// <summary>Looks for work that nobody was told of, by state and never by cursor: a statement a kind, all in one round trip with the
@@ -39,6 +42,7 @@ internal sealed class WorkFinder(EngineDatabase database, Codes codes)
         (Finding.Orphan, SqlText.Get("find_runs_of_the_forgotten"), true),
         (Finding.New, SqlText.Get("find_new_runs"), false),
         (Finding.New, SqlText.Get("find_new_runs_elsewhere"), true),
+        (Finding.LeftAlone, SqlText.Get("find_left_alone"), true),
     ];
 
     /// <summary>Marks letters that came too late, too.</summary>
@@ -57,9 +61,14 @@ internal sealed class WorkFinder(EngineDatabase database, Codes codes)
         batch.Add(PutLateLettersAside, Codes());
         foreach (var (finding, sql, _) in Finders.Where(finder => far || !finder.Far))
         {
-            var most = new NpgsqlParameter<int> { TypedValue = finding == Finding.New ? Math.Clamp(room, 0, FoundMax) : FoundMax };
-            NpgsqlParameter[] common = [Codes(), new NpgsqlParameter<short[]> { TypedValue = partitions }, most];
-            batch.Add(sql, finding == Finding.Timer ? [.. common, Interval(lookAhead)] : common);
+            var most = Number(finding == Finding.New ? Math.Clamp(room, 0, FoundMax) : FoundMax);
+            var its = new NpgsqlParameter<short[]> { TypedValue = partitions };
+            batch.Add(sql, finding switch
+            {
+                Finding.Timer => [Codes(), its, most, Interval(lookAhead)],
+                Finding.LeftAlone => [Codes(), most, Number(codes.Formats.LastKind), Number(codes.Formats.FlagCount)],
+                _ => [Codes(), its, most],
+            });
         }
     }
 
@@ -89,6 +98,8 @@ internal sealed class WorkFinder(EngineDatabase database, Codes codes)
         database.Engine, "renew lease", batch => batch.Add(RenewLease, Silo(), Interval(lease)), reader => reader.ReadAsync(stop), stop);
 
     private NpgsqlParameter<Guid> Silo() => new() { TypedValue = database.Silo };
+
+    private static NpgsqlParameter<int> Number(int value) => new() { TypedValue = value };
 
     private NpgsqlParameter<int[]> Codes() => new() { TypedValue = codes.All };
 }

@@ -65,6 +65,17 @@ public sealed class SchemaTooNewException : SchemaException
     public int Binary { get; }
 }
 
+/// <summary>The silos of this database have agreed on something that this binary does otherwise. Nothing was written.</summary>
+public sealed class SchemaSettingException : SchemaException
+{
+    internal SchemaSettingException(string name, string stored, string ours) : base(
+        $"Setting '{name}' of this database (actors.settings) is {stored}, and this binary's is {ours}: they cannot share its workflows. "
+        + "Deploy the binary that the other silos run, or give this one a database of its own.") => Name = name;
+
+    /// <summary>Of the setting.</summary>
+    public string Name { get; }
+}
+
 /// <summary>A migration that was applied has another text in this binary. Nothing was written.</summary>
 public sealed class MigrationChangedException : SchemaException
 {

@@ -1,4 +1,4 @@
--- Called by JournalWriter and by a Transaction after advance_workflows, in the round trip of the COMMIT: a message whose commit had ended
+-- Called by JournalWriter and by a Transaction after advance_runs, in the round trip of the COMMIT: a message whose commit had ended
 -- before that was sent has a lower id, whatever its run. The row lock of the run makes the order of ids within a run the order of all its
 -- commits. One row a message and destination.
 insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload, bytes)

@@ -4,5 +4,5 @@ insert into actors.message_ids (workflow, instance, at, position, kind, message_
 select i.workflow, i.instance, actors.now(), i.position, i.kind, i.message_id, i.answer
 from unnest($1::bigint[], $2::bigint[], $3::integer[], $4::smallint[], $5::text[], $6::json[])
     as i (workflow, instance, position, kind, message_id, answer)
-where (select w.instance from actors.workflows w where w.instance = i.instance limit 1) is not null
+where (select w.instance from actors.runs w where w.instance = i.instance limit 1) is not null
 on conflict do nothing

@@ -1,7 +1,7 @@
--- Called by JournalWriter and by a Transaction before advance_workflows, in its transaction: letters that get their position in the journal in this commit. Only a
--- run's owner deletes or changes its letters while it runs, so the address of a row stays what it was a moment ago.
+-- Called by JournalWriter and by a Transaction before advance_runs, in its transaction: letters that get their position in the journal in this commit. Only the
+-- owner of the workflow's run deletes or changes its letters while it runs, so the address of a row stays what it was a moment ago.
 delete from actors.inbox
 where ctid = any (array(
     select r.ctid
-    from unnest($1::bigint[], $2::text[]) as c (instance, message_id)
-    cross join lateral (select i.ctid from actors.inbox i where i.instance = c.instance and i.message_id = c.message_id limit 1) r))
+    from unnest($1::bigint[], $2::text[]) as c (workflow, message_id)
+    cross join lateral (select i.ctid from actors.inbox i where i.workflow = c.workflow and i.message_id = c.message_id limit 1) r))

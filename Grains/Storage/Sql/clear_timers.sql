@@ -4,4 +4,4 @@ delete from actors.timers
 where ctid = any (array(
     select r.ctid
     from unnest($1::bigint[], $2::integer[]) as c (instance, seq)
-    cross join lateral (select t.ctid from actors.timers t where t.instance = c.instance and t.seq = c.seq limit 1) r))
+    cross join lateral (select t.ctid from actors.timers t where t.instance = c.instance and t.seq = c.seq and t.kind = 0 limit 1) r))

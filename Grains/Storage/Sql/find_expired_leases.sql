@@ -2,4 +2,4 @@
 -- like that for long enough, and renews its own meanwhile, declares it dead.
 select s.id, s.address, s.alive_until
 from actors.silos s
-where s.dead_at is null and s.alive_until < actors.now() and s.id <> $1 and s.alive_until > s.started_at + $2
+where s.left_at is null and s.dead_at is null and s.alive_until < actors.now() and s.id <> $1 and s.alive_until > s.started_at + $2

@@ -4,6 +4,6 @@ select w.namespace, w.id
 from actors.silos s
 cross join lateral unnest($1::integer[]) as c (code)
 cross join lateral (
-    select * from actors.workflows w
+    select * from actors.runs w
     where w.owner = s.id and w.code = c.code and w.status = 0 and actors.partition_of(w.instance) = any($2) limit $3) w
-where s.dead_at is not null limit $3
+where s.left_at is null and s.dead_at is not null limit $3

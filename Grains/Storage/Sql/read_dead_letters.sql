@@ -2,7 +2,7 @@
 -- order in which the messages were written; walks the index of dead letters from there.
 select d.id, w.run || ':' || d.ordinal, d.topic, d.key, w.namespace, w.id, d.at, d.died_at, d.attempts, d.reason
 from actors.dead_letters d
-join actors.workflows w on w.instance = d.instance
+join actors.runs w on w.instance = d.instance
 where d.destination = $1 and d.id > $2
 order by d.id
 limit $3

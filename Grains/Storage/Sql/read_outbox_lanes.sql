@@ -6,5 +6,5 @@ select null as unused, o.id, o.lane, o.ordinal, o.attempts, coalesce(o.next_at <
 from unnest($2::bigint[], $4::bigint[]) with ordinality as l (lane, begin, place)
 cross join lateral (
     select * from actors.outbox o where o.lane = l.lane and o.destination = $1 and o.id >= l.begin order by o.id limit $3) o
-cross join lateral (select * from actors.workflows w where w.instance = o.instance limit 1) w
+cross join lateral (select * from actors.runs w where w.instance = o.instance limit 1) w
 order by l.place, o.id

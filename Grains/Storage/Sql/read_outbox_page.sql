@@ -29,6 +29,6 @@ left join (
     from heads h
     cross join lateral (
         select * from actors.outbox o where o.lane = h.lane and o.destination = $1 and o.id >= $8 order by o.id limit $6) o
-    cross join lateral (select * from actors.workflows w where w.instance = o.instance limit 1) w
+    cross join lateral (select * from actors.runs w where w.instance = o.instance limit 1) w
 ) m on true
 order by m.head, m.id

@@ -1,2 +1,2 @@
 -- Called by OutboxTable: $1 destination, $2 at most so many.
-select actors.redrive($1, $2)
+select r.moved from actors.redrive($1, $2) r

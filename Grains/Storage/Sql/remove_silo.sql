@@ -1,4 +1,4 @@
--- Called at the end of a silo. Kept, as dead, while it still owns runs: a sweep finds them.
-with owns as (select 1 from actors.workflows where owner = $1 and status = 0 limit 1),
-gone as (delete from actors.silos where id = $1 and not exists (select from owns))
-update actors.silos set dead_at = actors.now() where id = $1 and exists (select from owns)
+-- Called at the end of a silo. It is dead, and has left unless it still owns runs: those a sweep finds.
+update actors.silos set dead_at = actors.now(),
+    left_at = case when (select w.instance from actors.runs w where w.owner = $1 and w.status = 0 limit 1) is null then actors.now() end
+where id = $1

@@ -30,10 +30,10 @@ public sealed class AmbientTests(AmbientTests.OneHost host) : IClassFixture<Ambi
             await workflows.Get<ISeeing>("lost-s").SignalAsync(w => w.Add("signal"));
         }
 
-        Assert.Equal(41, await host.Database.ScalarAsync<int>("select count(*) from actors.workflows where id like 'lost-%'"));
+        Assert.Equal(41, await host.Database.ScalarAsync<int>("select count(*) from actors.runs where id like 'lost-%'"));
         Assert.Equal(1, await host.Database.ScalarAsync<int>(
             $"select count(*) from actors.journal where kind = {(int)JournalKind.Signal} and instance = (select instance from "
-            + $"actors.workflows where id = 'lost-s')"));
+            + $"actors.runs where id = 'lost-s')"));
     }
 
     [Theory]

@@ -35,7 +35,7 @@ public sealed class NameRuleTests(TestDatabase database, ITestOutputHelper outpu
             var name = string.Concat(Enumerable.Range(0, length).Select(_ => parts[random.Next(parts.Length)]));
             name = random.Next(4) == 0 ? name.Insert(0, controls[random.Next(controls.Length)]) : name;
             await using var command = database.DataSource.CreateCommand(
-                "select actors.require_name('message id', $1, length($1), 200), actors.require_name('topic', $1, length($1), 200)");
+                "select actors.require_name_1('message id', $1, length($1), 200), actors.require_name_1('topic', $1, length($1), 200)");
             command.Parameters.Add(new NpgsqlParameter { Value = name });
             var error = await Record.ExceptionAsync(() => command.ExecuteScalarAsync(Cancel));
             Assert.Equal((NameRule.Broken(name, "A name"), name) is (null, _), error is null);

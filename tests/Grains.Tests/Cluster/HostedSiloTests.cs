@@ -21,7 +21,7 @@ public sealed class HostedSiloTests(TestDatabase database) : IClassFixture<TestD
         using var host = await StartAsync(actors => actors.AddWorkflow<Counting>());
         await database.ExecuteAsync("""
             create table left_behind (silos bigint);
-            create function leave() returns trigger language plpgsql as $$ begin insert into left_behind select count(*) from actors.silos s where s.address like '%:' || new.port || '@%'; return null; end $$;
+            create function leave() returns trigger language plpgsql as $$ begin insert into left_behind select count(*) from actors.silos s where s.left_at is null and s.address like '%:' || new.port || '@%'; return null; end $$;
             create trigger leave after update on actors.orleans_membership for each row when (new.status = 6 and old.status <> 6) execute function leave()
             """);
         await host.StopAsync(Cancel);

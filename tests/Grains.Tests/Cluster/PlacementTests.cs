@@ -244,14 +244,14 @@ public sealed class PlacementTests : IAsyncLifetime
 
     private async Task<int> EpochMaxAsync()
     {
-        await using var command = _database.DataSource.CreateCommand("select max(epoch) from actors.workflows");
+        await using var command = _database.DataSource.CreateCommand("select max(epoch) from actors.runs");
         return (int)(await command.ExecuteScalarAsync(Cancel))!;
     }
 
     private async Task<Dictionary<string, Guid?>> OwnersAsync()
     {
         var owners = new Dictionary<string, Guid?>();
-        await using var command = _database.DataSource.CreateCommand("select id, owner from actors.workflows where status = 0");
+        await using var command = _database.DataSource.CreateCommand("select id, owner from actors.runs where status = 0");
         await using var reader = await command.ExecuteReaderAsync(Cancel);
         while (await reader.ReadAsync(Cancel))
         {

@@ -120,8 +120,8 @@ public sealed class SiloTests(SiloTests.OneSilo silo, ITestOutputHelper output) 
     [InlineData(
         "full",
         "create function full_disk() returns trigger language plpgsql as $$ begin raise exception 'no space' using errcode = '53100'; end "
-            + "$$; create trigger full_disk before update on actors.workflows for each row execute function full_disk()",
-        "drop trigger full_disk on actors.workflows")]
+            + "$$; create trigger full_disk before update on actors.runs for each row execute function full_disk()",
+        "drop trigger full_disk on actors.runs")]
     public async Task A_database_that_takes_nothing_for_now_makes_calls_unavailable_and_then_they_take_effect_once(
         string id, string harm, string heal)
     {
@@ -151,10 +151,10 @@ public sealed class SiloTests(SiloTests.OneSilo silo, ITestOutputHelper output) 
         await silo.Services.GetRequiredService<Actors.Execution.WorkflowEngine>().ReleaseAsync(handle.Id);
         Assert.Equal(error.Message, (await Assert.ThrowsAsync<QueryFailedException>(() => handle.QueryAsync(w => w.Total()))).Message);
         await silo.Database.ExecuteAsync($"""
-            with run as (update actors.workflows set position = 1 where id = 'queried' returning instance)
+            with run as (update actors.runs set position = 1 where id = 'queried' returning instance)
             insert into actors.journal (instance, at, position, seq, kind, name) select instance, now(), 1, 1, {(int)JournalKind.StepCompleted}, 'unknown' from run
             """);
-        Assert.Contains("has not asked for",
+        Assert.Contains("its history holds StepCompleted 'unknown' there",
             (await Assert.ThrowsAsync<WorkflowCodeException>(() => handle.QueryAsync(w => w.Total()))).Message, StringComparison.Ordinal);
     }
 
@@ -191,10 +191,10 @@ public sealed class SiloTests(SiloTests.OneSilo silo, ITestOutputHelper output) 
             await committed.CommitAsync(Cancel);
         }
 
-        await UntilAsync("select status = 1 from actors.workflows where id = 'n-1'");
+        await UntilAsync("select status = 1 from actors.runs where id = 'n-1'");
         Assert.Equal(8, await Workflows.Get<IWaiting>("w-1").ResultAsync(Cancel));
         Assert.Null(await Workflows.Get<INap>("n-0").StatusAsync(Cancel));
-        output.WriteLine($"ended {await silo.Database.ScalarAsync<double>("select extract(epoch from ended_at - created_at)::float8 from actors.workflows where id = 'n-1'")} s after its start");
+        output.WriteLine($"ended {await silo.Database.ScalarAsync<double>("select extract(epoch from ended_at - created_at)::float8 from actors.runs where id = 'n-1'")} s after its start");
     }
 
     [Fact]
@@ -202,7 +202,7 @@ public sealed class SiloTests(SiloTests.OneSilo silo, ITestOutputHelper output) 
     {
         var handles = Enumerable.Range(0, 200).Select(i => Workflows.Get<INap>($"sleeper-{i}")).ToList();
         await Task.WhenAll(handles.Select(handle => handle.StartAsync(TimeSpan.FromSeconds(14), cancellation: Cancel)));
-        await UntilAsync("select count(*) = 200 from actors.workflows where id like 'sleeper-%' and owner is null");
+        await UntilAsync("select count(*) = 200 from actors.runs where id like 'sleeper-%' and owner is null");
         var late = await Task.WhenAll(handles.Select(handle => handle.ResultAsync(Cancel)));
         output.WriteLine($"late by up to {late.Max()} ms, on average {late.Average()} ms");
         Assert.All(late, milliseconds => Assert.True(milliseconds >= 0));

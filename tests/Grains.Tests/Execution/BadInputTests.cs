@@ -78,7 +78,7 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
         await engine.WakeAsync("mailed");
         Assert.Equal("enough", await engine.ResultAsync<string>("mailed"));
         var journaled = await database.ScalarAsync<int>(
-            "select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'mailed' and j.message_id is not "
+            "select count(*) from actors.journal j join actors.runs w using (instance) where w.id = 'mailed' and j.message_id is not "
             + "null");
         var undelivered = await database.CountAsync("inbox", "mailed");
         output.WriteLine($"{sent} sent: {journaled} delivered, {undelivered} kept");
@@ -131,7 +131,7 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
         await engine.SendAsync("harmed refusal", "read", 1);
         await engine.RestAsync("harmed refusal");
         await database.ExecuteAsync(
-            "update actors.journal j set payload = '\"?\"' from actors.workflows w where w.instance = j.instance and w.id = 'harmed "
+            "update actors.journal j set payload = '\"?\"' from actors.runs w where w.instance = j.instance and w.id = 'harmed "
             + "refusal' and j.kind = 15");
         await engine.WakeAsync("harmed refusal");
         Assert.Contains("Refusal at position 2", await engine.SetAsideAsync("harmed refusal"), StringComparison.Ordinal);
@@ -217,7 +217,7 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
     /// <summary>False where Postgres does not even take it as JSON.</summary>
     private async Task<bool> SendAsync(string id, string message, string name, Payload? payload)
     {
-        await using var command = database.DataSource.CreateCommand("select actors.send('default', $1, $2, $3, $4::json, $5)");
+        await using var command = database.DataSource.CreateCommand("select accepted from actors.send('default', $1, $2, $3, $4::json, $5)");
         Array.ForEach([id, message, name], text => command.Parameters.Add(new NpgsqlParameter { Value = text }));
         Add(command, payload);
         return await TakesAsync(command);
@@ -227,7 +227,7 @@ public sealed class BadInputTests(TestDatabase database, ITestOutputHelper outpu
     {
         await using var command = database.DataSource.CreateCommand(
             "update actors.journal set payload = $3::json, bytes = $4 where position = $2 and instance = (select instance from "
-                + "actors.workflows where id = $1)");
+                + "actors.runs where id = $1)");
         command.Parameters.Add(new NpgsqlParameter { Value = id });
         command.Parameters.Add(new NpgsqlParameter { Value = position });
         Add(command, payload);

@@ -78,7 +78,7 @@ public sealed class BodyLimitTests(TestDatabase database) : IClassFixture<TestDa
         Assert.Equal(1, calls);
         Assert.Equal(
             4, await database.ScalarAsync<int>(
-                "select count(*) from actors.timers join actors.workflows using (instance) where id = 'durations' and extract(year from "
+                "select count(*) from actors.timers join actors.runs using (instance) where id = 'durations' and extract(year from "
                 + "due_at) = 9999"));
     }
 

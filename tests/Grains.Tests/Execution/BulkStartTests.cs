@@ -22,12 +22,16 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
+    /// <summary>Some of these start before any silo has joined.</summary>
+    private Task RegisterAsync() => database.ExecuteAsync("select actors.register_type('Bulk'), actors.register_type('Foreign')");
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task A_bulk_start_commits_with_the_callers_rows_or_not_at_all(bool commits)
     {
         var name = $"atomic{commits}";
+        await RegisterAsync();
         await using var connection = await database.DataSource.OpenConnectionAsync(Cancel);
         await using (var transaction = await connection.BeginTransactionAsync(Cancel))
         {
@@ -39,7 +43,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
 
         Assert.Equal(commits ? 25_001
             : 0, await CountAsync(
-            $"actors.workflows w join actors.journal j using (instance) where w.namespace = '{name}' and j.payload is not null"));
+            $"actors.runs w join actors.journal j using (instance) where w.namespace = '{name}' and j.payload is not null"));
         Assert.Equal(commits ? 1 : 0, await CountAsync($"pg_class where relname = lower('{name}')"));
     }
 
@@ -68,12 +72,13 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         await Assert.ThrowsAsync<ArgumentNullException>(() => Client.StartManyAsync<IBulk, int>([new("a", 1)], null!, "ended", Cancel));
         await using var open = await connection.BeginTransactionAsync(Cancel);
         await Assert.ThrowsAsync<ArgumentNullException>(() => Client.StartManyAsync<IBulk, int>(null!, open, "ended", Cancel));
-        Assert.Equal(0, await CountAsync("actors.workflows where namespace = 'ended'"));
+        Assert.Equal(0, await CountAsync("actors.runs where namespace = 'ended'"));
     }
 
     [Fact]
     public async Task An_id_that_exists_is_left_as_it_is_and_one_of_another_type_refuses_all()
     {
+        await RegisterAsync();
         await using var connection = await database.DataSource.OpenConnectionAsync(Cancel);
         await using (var transaction = await connection.BeginTransactionAsync(Cancel))
         {
@@ -83,9 +88,9 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
             await transaction.CommitAsync(Cancel);
         }
 
-        Assert.Equal(16, await CountAsync("actors.workflows w join actors.journal j using (instance) where w.namespace = 'again'"));
+        Assert.Equal(16, await CountAsync("actors.runs w join actors.journal j using (instance) where w.namespace = 'again'"));
         Assert.Equal(1, await CountAsync(
-            "actors.workflows w join actors.journal j using (instance) where w.id = 'twice' and j.payload::text = '1'"));
+            "actors.runs w join actors.journal j using (instance) where w.id = 'twice' and j.payload::text = '1'"));
 
         await using var refused = await connection.BeginTransactionAsync(Cancel);
         await using var other = new NpgsqlCommand("select actors.start_workflow('again', 'foreign', 'Foreign', '1')", connection);
@@ -95,7 +100,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         await Assert.ThrowsAsync<InvalidWorkflowIdException>(() => Client.StartManyAsync<IBulk, int>(
             Enumerable.Range(0, 10_001).Select(n => KeyValuePair.Create(n == 10_000 ? "" : $"fresh {n}", n)), refused, "again", Cancel));
         await refused.CommitAsync(Cancel); // As if nothing had been asked.
-        Assert.Equal(0, await CountAsync("actors.workflows where id like 'fresh%'"));
+        Assert.Equal(0, await CountAsync("actors.runs where id like 'fresh%'"));
     }
 
     [Fact]
@@ -127,6 +132,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
     [Fact]
     public async Task Every_run_of_a_bulk_start_runs()
     {
+        await RegisterAsync();
         await using (var connection = await database.DataSource.OpenConnectionAsync(Cancel))
         await using (var transaction = await connection.BeginTransactionAsync(Cancel))
         {
@@ -138,7 +144,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         var residents = 0;
         using var stop = new CancellationTokenSource();
         var sweeping = Sweeper(engine, Room).RunAsync(stop.Token);
-        while (await CountAsync("actors.workflows where namespace = 'runs' and status <> 1") > 0)
+        while (await CountAsync("actors.runs where namespace = 'runs' and status <> 1") > 0)
         {
             await Task.Delay(50, Cancel);
         }
@@ -146,7 +152,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         await stop.CancelAsync();
         await sweeping;
         Assert.Equal(1_000, await CountAsync(
-            "actors.workflows w join actors.journal j on j.instance = w.instance and j.kind = 11 where w.namespace = 'runs' and "
+            "actors.runs w join actors.journal j on j.instance = w.instance and j.kind = 11 where w.namespace = 'runs' and "
                 + "j.payload::text = (2 * w.id::int)::text"));
         Assert.InRange(residents, 1, 500);
 
@@ -169,6 +175,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
             After = name => name == "claim" && Interlocked.Increment(ref lost) == 1 ? throw new IOException("The answer was lost.")
                 : Task.CompletedTask,
         };
+        await RegisterAsync();
         await using (var command = database.DataSource.CreateCommand($"select actors.start_workflow('lost', '{what}', 'Bulk', '21')"))
         {
             await command.ExecuteNonQueryAsync(Cancel);
@@ -177,8 +184,8 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
         if (what == "timer")
         {
             await using var rests = database.DataSource.CreateCommand($"""
-                update actors.workflows set epoch = 1 where id = '{what}';
-                insert into actors.timers (instance, due_at, code, seq) select instance, now(), code, 9 from actors.workflows where id = '{what}'
+                update actors.runs set epoch = 1 where id = '{what}';
+                insert into actors.timers (instance, due_at, code, seq) select instance, now(), code, 9 from actors.runs where id = '{what}'
                 """);
             await rests.ExecuteNonQueryAsync(Cancel);
         }
@@ -187,7 +194,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
             database.ConnectionString, builder => builder.AddWorkflow<Bulk>(), probe: probe);
         using var stop = new CancellationTokenSource();
         var sweeping = Sweeper(engine, () => 100).RunAsync(stop.Token);
-        while (await CountAsync($"actors.workflows where id = '{what}' and status = 1") == 0)
+        while (await CountAsync($"actors.runs where id = '{what}' and status = 1") == 0)
         {
             await Task.Delay(20, Cancel);
         }
@@ -202,7 +209,7 @@ public sealed class BulkStartTests(TestDatabase database) : IClassFixture<TestDa
     {
         var partitions = new PartitionSet();
         var context = engine.Engine.Context;
-        Enumerable.Range(0, PartitionSet.RangeCount).ToList().ForEach(range => partitions.Hold(range, engine));
+        Enumerable.Range(0, Partition.RangeCount).ToList().ForEach(range => partitions.Hold(range, engine));
         return new Sweeper(
             context.Database, partitions, context.Codes,
             new SweepSettings(TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), TimeSpan.FromSeconds(5)),

@@ -98,7 +98,7 @@ public sealed class ChangedContractTests(TestDatabase database) : IClassFixture<
         await fresh.SendAsync("topic", "end", "two");
         Assert.Equal("one two", await fresh.ResultAsync<string>("topic"));
         Assert.Equal(1, await database.ScalarAsync<int>(
-            "select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'topic' and kind = 16"));
+            "select count(*) from actors.journal j join actors.runs w using (instance) where w.id = 'topic' and kind = 16"));
     }
 
     [WorkflowName("Ordering", Formerly = ["Actors.Grains.Tests.Execution.ChangedContractTests+IOrdersWithSignal"])]

@@ -155,7 +155,7 @@ public sealed class DeterminismTests(TestDatabase database) : IClassFixture<Test
         var now = await engine.RunAsync("at");
         Assert.Equal(
             (await database.ScalarAsync<DateTime>(
-                "select at from actors.journal j join actors.workflows w using (instance) where w.id = 'at' and j.position = "
+                "select at from actors.journal j join actors.runs w using (instance) where w.id = 'at' and j.position = "
                 + "1")).ToUniversalTime(),
             DateTimeOffset.Parse(now, System.Globalization.CultureInfo.InvariantCulture).UtcDateTime);
         await clock.MoveAsync(TimeSpan.FromDays(-400));

@@ -219,7 +219,7 @@ public sealed class FirstMessageTests(TestDatabase database) : IClassFixture<Tes
             }
         }));
         Assert.Equal(160, await database.ScalarAsync<int>(
-            "select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'race' and j.message_id is not "
+            "select count(*) from actors.journal j join actors.runs w using (instance) where w.id = 'race' and j.message_id is not "
                 + "null"));
     }
 

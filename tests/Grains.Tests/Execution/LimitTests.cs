@@ -145,7 +145,7 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         await engine.WakeAsync(id);
         Assert.Equal("True", await engine.ResultAsync<string>(id));
         Assert.InRange(await database.ScalarAsync<int>(
-            $"select max(n) from (select count(*) n from actors.journal j join actors.workflows w using (instance) where w.id = '{id}' "
+            $"select max(n) from (select count(*) n from actors.journal j join actors.runs w using (instance) where w.id = '{id}' "
             + $"group by j.at) c"), 1, 10_001);
         Assert.Equal(0, await database.CountAsync("inbox", id));
     }
@@ -228,9 +228,9 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         });
         await engine.RunAsync("many");
         Assert.Equal(65_537, await database.ScalarAsync<int>(
-            "select count(distinct ordinal) from actors.outbox o join actors.workflows w using (instance) where w.id = 'many'"));
+            "select count(distinct ordinal) from actors.outbox o join actors.runs w using (instance) where w.id = 'many'"));
         Assert.Equal(65_537, await database.ScalarAsync<int>(
-            "select max(ordinal) from actors.outbox o join actors.workflows w using (instance) where w.id = 'many'"));
+            "select max(ordinal) from actors.outbox o join actors.runs w using (instance) where w.id = 'many'"));
     }
 
     [Fact]
@@ -325,7 +325,7 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         for (var i = 0; i < 5; i++)
         {
             await engines[i].WakeAsync("waits");
-            while (await database.ScalarAsync<int>("select crash_count from actors.workflows where id = 'waits'") > 0)
+            while (await database.ScalarAsync<int>("select crash_count from actors.runs where id = 'waits'") > 0)
             {
                 await Task.Yield(); // Its new owner says that it only waits.
             }
@@ -360,7 +360,7 @@ public sealed class LimitTests(TestDatabase database) : IClassFixture<TestDataba
         await first.DieAsync();
         await second.WakeAsync("hides");
         Assert.Equal("go", await second.AskAsync("hides"));
-        Assert.Equal(1, await database.ScalarAsync<int>("select crash_count from actors.workflows where id = 'hides'"));
+        Assert.Equal(1, await database.ScalarAsync<int>("select crash_count from actors.runs where id = 'hides'"));
         gate.Open();
     }
 }

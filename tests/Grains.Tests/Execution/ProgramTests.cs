@@ -64,7 +64,7 @@ public sealed class ProgramTests(TestDatabase database) : IClassFixture<TestData
             Assert.Equal(
                 (id, 0, 0),
                 (id, await database.CountAsync("timers", id), await database.ScalarAsync<int>($"""
-                    select count(*) from (select e.what from effects e join actors.workflows w using (run) where w.id = '{id}'
+                    select count(*) from (select e.what from effects e join actors.runs w using (run) where w.id = '{id}'
                         group by e.what having count(*) > 1) as twice
                     """)));
         }

@@ -232,5 +232,5 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
     }
 
     private Task<int> StepsAsync(string id) => database.ScalarAsync<int>(
-        $"select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = '{id}' and j.kind = 1");
+        $"select count(*) from actors.journal j join actors.runs w using (instance) where w.id = '{id}' and j.kind = 1");
 }

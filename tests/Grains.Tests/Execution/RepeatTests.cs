@@ -68,7 +68,7 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         Assert.False((await StartAsync(engine, "carried", StartPolicy.StartNew, "r", Poke("once", "carrier-77"))).Started);
         Assert.True((await StartAsync(engine, "carried", StartPolicy.StartNew, "further")).Started);
         await engine.PokeAsync("carried", "once", "carrier-77");
-        Assert.True(await database.ScalarAsync<bool>("select actors.send('default', 'carried', 'carrier-77', 'Poke', '[\"once\"]')"));
+        Assert.True(await database.ScalarAsync<bool>("select accepted from actors.send('default', 'carried', 'carrier-77', 'Poke', '[\"once\"]')"));
         await engine.WakeAsync("carried");
         await engine.RestAsync("carried");
         await engine.PokeAsync("carried", "once", "carrier-77");
@@ -192,7 +192,7 @@ public sealed class RepeatTests(TestDatabase database) : IClassFixture<TestDatab
         engine.Engine.StartAsync(
             new WorkflowId(id), new StartCall(Scripted.Name, new PayloadSerializer().Write("", $"test"), policy, signal, requestId));
 
-    private Task<int> RunsAsync(string id) => database.ScalarAsync<int>($"select count(*) from actors.workflows where id = '{id}'");
+    private Task<int> RunsAsync(string id) => database.ScalarAsync<int>($"select count(*) from actors.runs where id = '{id}'");
 
     /// <summary>Fails a number of times as a cluster does whose database is away, and notes by which id each try can be repeated.</summary>
     private sealed class AwayRoute : IWorkflowRoute

@@ -52,7 +52,7 @@ public sealed class ReplayCheckTests(TestDatabase database) : IClassFixture<Test
             Assert.Contains(says, error.Message, StringComparison.Ordinal);
         }
 
-        Assert.InRange(await database.ScalarAsync<int>($"select status from actors.workflows where id = '{kind}'"), 1, 2);
+        Assert.InRange(await database.ScalarAsync<int>($"select status from actors.runs where id = '{kind}'"), 1, 2);
     }
 
     [Fact]

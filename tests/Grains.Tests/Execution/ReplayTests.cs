@@ -56,7 +56,7 @@ public sealed class ReplayTests(TestDatabase database) : IClassFixture<TestDatab
                 Assert.Equal((id, result), (id, await CutAsync(id, cut, before)));
                 Assert.Equal(history, await HistoryAsync(id));
                 Assert.Equal(2, await database.ScalarAsync<int>(
-                    $"select count(*) from cuts c join actors.workflows w using (run) where w.id = '{id}'"));
+                    $"select count(*) from cuts c join actors.runs w using (run) where w.id = '{id}'"));
                 Assert.Equal(3, await database.CountAsync("outbox", id));
                 Assert.Equal(0, await database.CountAsync("timers", id));
                 Assert.Equal(0, await database.CountAsync("inbox", id));

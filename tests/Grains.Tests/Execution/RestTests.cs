@@ -159,7 +159,7 @@ public sealed class RestTests(TestDatabase database) : IClassFixture<TestDatabas
         Assert.Equal("ended", await staying.ResultAsync<string>(works));
         Assert.Equal(0, await database.CountAsync("inbox", works));
         Assert.DoesNotContain(await database.JournalAsync(works), row => row.Contains("Failed", StringComparison.Ordinal));
-        Assert.Equal(0, await database.ScalarAsync<int>($"select crash_count from actors.workflows where id = '{works}'"));
+        Assert.Equal(0, await database.ScalarAsync<int>($"select crash_count from actors.runs where id = '{works}'"));
     }
 
     [Fact]

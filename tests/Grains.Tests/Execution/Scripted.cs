@@ -90,12 +90,15 @@ internal sealed class Scripted(Script script) : Workflow<string, string>, IScrip
     public new Task SleepUntil(DateTimeOffset due, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         base.SleepUntil(due, file, line);
 
-    public new Task WaitUntil(Func<bool> condition, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
-        base.WaitUntil(condition, file, line);
+    public new Task WaitUntil(
+        Func<bool> condition, [CallerArgumentExpression(nameof(condition))] string name = "", [CallerFilePath] string file = "",
+        [CallerLineNumber] int line = 0) =>
+        base.WaitUntil(condition, name, file, line);
 
     public new Task<bool> WaitUntil(
-        Func<bool> condition, TimeSpan timeout, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
-        base.WaitUntil(condition, timeout, file, line);
+        Func<bool> condition, TimeSpan timeout, [CallerArgumentExpression(nameof(condition))] string name = "",
+        [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+        base.WaitUntil(condition, timeout, name, file, line);
 
     public new Task<T> Receive<T>(string topic, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
         base.Receive<T>(topic, file, line);
@@ -210,7 +213,7 @@ internal static class ScriptedEngine
     {
         await using var command = database.DataSource.CreateCommand(
             "select j.position, j.kind, j.seq, j.name, coalesce(j.payload::text, '-') from actors.journal j "
-            + $"join actors.workflows w using (instance) where w.id = '{id}' and w.latest order by j.position");
+            + $"join actors.runs w using (instance) where w.id = '{id}' and w.latest order by j.position");
         await using var reader = await command.ExecuteReaderAsync();
         var rows = new List<string>();
         while (await reader.ReadAsync())
@@ -223,8 +226,11 @@ internal static class ScriptedEngine
     }
 
     /// <summary>How many rows of the run's table of this name there are: timers, inbox, outbox.</summary>
-    public static Task<int> CountAsync(this TestDatabase database, string table, string id) =>
-        database.ScalarAsync<int>($"select count(*) from actors.{table} t join actors.workflows w using (instance) where w.id = '{id}'");
+    public static Task<int> CountAsync(this TestDatabase database, string table, string id)
+    {
+        var key = table == "inbox" ? "workflow" : "instance";
+        return database.ScalarAsync<int>($"select count(*) from actors.{table} t join actors.runs w using ({key}) where w.id = '{id}'");
+    }
 }
 
 /// <summary>A point that code reaches and a test lets it pass.</summary>

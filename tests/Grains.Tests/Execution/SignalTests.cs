@@ -136,7 +136,7 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
         Assert.Contains("'over' has ended", (await Assert.ThrowsAsync<WorkflowEndedException>(() => engine.PokeAsync("over", "?"))).Message,
             StringComparison.Ordinal);
         Assert.Equal(journal, await database.JournalAsync("over"));
-        Assert.False(await database.ScalarAsync<bool>("select actors.send('default', 'over', 'm', 'Poke', '[\"?\"]')"));
+        Assert.False(await database.ScalarAsync<bool>("select accepted from actors.send('default', 'over', 'm', 'Poke', '[\"?\"]')"));
         Assert.Equal(0, await database.CountAsync("inbox", "over"));
     }
 
@@ -249,7 +249,7 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
     public async Task SQL_starts_and_signals_with_the_callers_commit_or_not_at_all()
     {
         await using var engine = await database.ScriptAsync(HearThree);
-        const string start = "select actors.start_workflow('default', 'sql', 'Scripted', '\"\"')::text";
+        const string start = "select run::text from actors.start_workflow('default', 'sql', 'Scripted', '\"\"')";
         await database.ExecuteAsync($"begin; {start}; select actors.send('default', 'sql', 'm0', 'Poke', '[\"never\"]'); rollback");
         Assert.Null((await engine.Engine.OpenAsync(new WorkflowId("sql"))).Row);
         var run = await database.ScalarAsync<string>(start);
@@ -265,6 +265,7 @@ public sealed class SignalTests(TestDatabase database) : IClassFixture<TestDatab
         await engine.WakeAsync("sql");
         Assert.Equal("1,2,3", await engine.ResultAsync<string>("sql"));
         Assert.Equal(run, (await engine.StatusAsync("sql")).Run.ToString());
+        await database.ExecuteAsync("select actors.register_type('Other')");
         var error = await Assert.ThrowsAsync<Npgsql.PostgresException>(
             () => database.ExecuteAsync("select actors.start_workflow('default', 'sql', 'Other', '1')"));
         Assert.Equal("AC002", error.SqlState);

@@ -68,7 +68,7 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Equal(
             System.Text.Json.JsonSerializer.Serialize(result),
             await database.ScalarAsync<string>(
-                $"select payload::text from actors.journal j join actors.workflows w using (instance) where w.run = '{first.Run}' and kind "
+                $"select payload::text from actors.journal j join actors.runs w using (instance) where w.run = '{first.Run}' and kind "
                 + $"= 11"));
     }
 
@@ -107,7 +107,7 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.True((await other.StartAsync("crowd", "early", StartPolicy.StartNew)).Started);
         gate.Open();
         await late.WaitAsync(TimeSpan.FromSeconds(20));
-        Assert.Equal(1, await database.ScalarAsync<int>("select count(*) from actors.workflows where id = 'crowd' and latest"));
+        Assert.Equal(1, await database.ScalarAsync<int>("select count(*) from actors.runs where id = 'crowd' and latest"));
     }
 
     [Fact]
@@ -134,6 +134,7 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
         await using var engine = await database.ScriptAsync(Key);
         var unknown = await Assert.ThrowsAsync<UnknownWorkflowTypeException>(() => engine.StartWorkflowAsync("unknown", "Nothing", 1));
         Assert.Contains("no workflow 'Nothing'. It has: Scripted", unknown.Message, StringComparison.Ordinal);
+        await database.ExecuteAsync("select actors.register_type('Foreign')");
         await database.ExecuteAsync("select actors.start_workflow('default', 'typed', 'Foreign', '1')");
         var mismatch = await Assert.ThrowsAsync<WorkflowTypeMismatchException>(() => engine.StartAsync("typed"));
         Assert.Contains("'typed' exists and is a Foreign, not a Scripted", mismatch.Message, StringComparison.Ordinal);
@@ -141,7 +142,7 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Equal(0, (await engine.StatusAsync("typed")).Epoch);
         await engine.PokeAsync("typed", "for another silo");
         Assert.Equal(1, await database.CountAsync("inbox", "typed"));
-        Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from actors.workflows where id = 'unknown'"));
+        Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from actors.runs where id = 'unknown'"));
     }
 
     [Theory]
@@ -165,7 +166,7 @@ public sealed class StartTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Contains($"Input of workflow '{what}'", error.Message, StringComparison.Ordinal);
         Assert.Contains(says, error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", error.Message, StringComparison.Ordinal);
-        Assert.Equal(0, await database.ScalarAsync<int>($"select count(*) from actors.workflows where id = '{what}'"));
+        Assert.Equal(0, await database.ScalarAsync<int>($"select count(*) from actors.runs where id = '{what}'"));
     }
 
     [Fact]

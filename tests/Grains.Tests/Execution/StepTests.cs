@@ -205,7 +205,7 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
             pauses.Add(await database.ScalarAsync<double>(
                 "select extract(epoch from t.due_at - (select max(at) from actors.journal j where j.instance = t.instance)) from "
                     + "actors.timers t "
-                + "join actors.workflows w using (instance) where w.id = 'pauses'"));
+                + "join actors.runs w using (instance) where w.id = 'pauses'"));
             await clock.MoveAsync(TimeSpan.FromMinutes(10));
             await engine.HearClockAsync();
             await engine.WakeAsync("pauses");
@@ -216,7 +216,7 @@ public sealed class StepTests(TestDatabase database) : IClassFixture<TestDatabas
     }
 
     private const string Failures =
-        "select count(*) from actors.journal j join actors.workflows w using (instance) where w.id = 'pauses' and j.kind = 3";
+        "select count(*) from actors.journal j join actors.runs w using (instance) where w.id = 'pauses' and j.kind = 3";
 
     [Fact]
     public async Task An_attempt_that_outlasts_its_time_has_failed_even_if_it_ignores_its_token()

@@ -30,7 +30,7 @@ public sealed class TransactionTests(TestDatabase database) : IClassFixture<Test
         Assert.Equal("attempt 3", await engine.RunAsync("throws"));
         Assert.Equal(3, await database.ScalarAsync<int>("select sum(amount) from ledger where id = 'throws'"));
         Assert.Equal("3", await database.ScalarAsync<string>(
-            "select string_agg(payload::text, ',') from actors.outbox o join actors.workflows w using (instance) where w.id = 'throws'"));
+            "select string_agg(payload::text, ',') from actors.outbox o join actors.runs w using (instance) where w.id = 'throws'"));
     }
 
     [Fact]

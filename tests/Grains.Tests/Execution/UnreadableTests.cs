@@ -48,7 +48,7 @@ public sealed class UnreadableTests(TestDatabase database) : IClassFixture<TestD
         await second.SendAsync("refused", "letters", 8);
         Assert.Equal("8", await second.ResultAsync<string>("refused"));
         Assert.Equal(1, await database.ScalarAsync<int>(
-            "select count(*) from actors.journal j join actors.workflows w using (instance) where j.kind = 15 and w.id = 'refused'"));
+            "select count(*) from actors.journal j join actors.runs w using (instance) where j.kind = 15 and w.id = 'refused'"));
     }
 
     [Fact]

@@ -6,7 +6,7 @@ namespace Actors.Grains.Tests.Partitions;
 
 public sealed class PartitionSetTests
 {
-    private const int Size = Partition.Count / PartitionSet.RangeCount;
+    private const int Size = Partition.Count / Partition.RangeCount;
 
     private readonly PartitionSet _set = new();
 
@@ -27,7 +27,7 @@ public sealed class PartitionSetTests
     [Fact]
     public void All_ranges_are_all_partitions()
     {
-        for (var range = PartitionSet.RangeCount; range-- > 0;)
+        for (var range = Partition.RangeCount; range-- > 0;)
         {
             _set.Hold(range, this);
         }

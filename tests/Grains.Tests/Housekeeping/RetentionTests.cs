@@ -23,7 +23,7 @@ public sealed class RetentionTests
         await using var engine = await TestEngine.StartAsync(database.ConnectionString, actors => actors.AddWorkflow<Bulk>());
         Assert.Equal(6, await engine.RunAsync<int, int>("old", "Bulk", 3));
         Assert.Equal(8, await engine.RunAsync<int, int>("young", "Bulk", 4));
-        await ExecuteAsync(database, "update actors.workflows set ended_at = ended_at - interval '25 hours' where id = 'old'");
+        await ExecuteAsync(database, "update actors.runs set ended_at = ended_at - interval '25 hours' where id = 'old'");
         await engine.RestAsync("old");
 
         Assert.Equal(1, await Over(engine.Engine.Context.Database).PassAsync(Cancel));
@@ -31,7 +31,7 @@ public sealed class RetentionTests
         Assert.False((await engine.StatusAsync("old")).Found);
         await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.ResultAsync<int>("old"));
         Assert.Equal(0L, await ScalarAsync(
-            database, "select count(*) from actors.journal j where not exists (select from actors.workflows w where w.instance = "
+            database, "select count(*) from actors.journal j where not exists (select from actors.runs w where w.instance = "
             + "j.instance)"));
         Assert.Equal(8, await engine.ResultAsync<int>("young"));
         Assert.Equal(10, await engine.RunAsync<int, int>("old", "Bulk", 5));
@@ -45,11 +45,11 @@ public sealed class RetentionTests
         await using var engine = await TestEngine.StartAsync(database.ConnectionString, actors => actors.AddWorkflow<Bulk>(), probe: probe);
         await engine.RunAsync<int, int>("completed", "Bulk", 1);
         await engine.RestAsync("completed"); // Else its own caller, who may ask when it has ended, would meet the deletion.
-        probe.Before = name => name == "read last row" ? ExecuteAsync(database, "delete from actors.journal; delete from actors.workflows")
+        probe.Before = name => name == "read last row" ? ExecuteAsync(database, "delete from actors.journal; delete from actors.runs")
             : Task.CompletedTask;
         await Assert.ThrowsAsync<WorkflowNotFoundException>(() => engine.ResultAsync<int>("completed"));
         await MakeAsync(database, 1, 1);
-        await ExecuteAsync(database, "update actors.workflows set status = 2");
+        await ExecuteAsync(database, "update actors.runs set status = 2");
         Assert.False((await engine.StatusAsync("1")).Found);
     }
 
@@ -62,9 +62,9 @@ public sealed class RetentionTests
         await using var database = await TestDatabase.CreateAsync();
         await using var store = Connect(database);
         await MakeAsync(database, 1, 3);
-        await ExecuteAsync(database, $"update actors.workflows set {state} where instance = 2");
+        await ExecuteAsync(database, $"update actors.runs set {state} where instance = 2");
         Assert.Equal(2, await Over(store).PassAsync(Cancel));
-        Assert.True(await ScalarAsync(database, "select min(instance) from actors.workflows") == 2, what);
+        Assert.True(await ScalarAsync(database, "select min(instance) from actors.runs") == 2, what);
         Assert.Equal(3L, await ScalarAsync(database, "select count(*) from actors.journal"));
     }
 
@@ -80,12 +80,12 @@ public sealed class RetentionTests
         await MakeAsync(database, 1, 3);
         await ExecuteAsync(database, $"insert into actors.{message}");
         Assert.Equal(2, await Over(store).PassAsync(Cancel));
-        Assert.Equal(2L, await ScalarAsync(database, "select min(instance) from actors.workflows"));
+        Assert.Equal(2L, await ScalarAsync(database, "select min(instance) from actors.runs"));
 
         await ExecuteAsync(database, "delete from actors.outbox; delete from actors.dead_letters");
         Assert.Equal(1, await Over(store).PassAsync(Cancel));
         Assert.Equal(0L, await ScalarAsync(
-            database, "select (select count(*) from actors.workflows) + (select count(*) from actors.journal)"));
+            database, "select (select count(*) from actors.runs) + (select count(*) from actors.journal)"));
     }
 
     /// <summary>The end of a pass is one moment, whatever time its batches take; and a message is younger than the end of its run, by some
@@ -100,11 +100,11 @@ public sealed class RetentionTests
         await using var store = Connect(database, probe);
         await MakeAsync(database, 1, 2);
         await ExecuteAsync(database, $"""
-            update actors.workflows set ended_at = now() {ended} where instance = 2;
-            insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key) select 2, 1, ended_at + interval '1500 ms', 1, 'hook', 'topic', '' from actors.workflows where instance = 2
+            update actors.runs set ended_at = now() {ended} where instance = 2;
+            insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key) select 2, 1, ended_at + interval '1500 ms', 1, 'hook', 'topic', '' from actors.runs where instance = 2
             """);
         Assert.Equal(1, await Over(store).PassAsync(Cancel));
-        Assert.Equal(2L, await ScalarAsync(database, "select min(instance) from actors.workflows"));
+        Assert.Equal(2L, await ScalarAsync(database, "select min(instance) from actors.runs"));
     }
 
     [Fact]
@@ -114,13 +114,13 @@ public sealed class RetentionTests
         await using var store = Connect(database);
         await MakeAsync(database, 1, 5);
         // 1 and 2 are runs of one workflow, whose run 9 goes on; 3 and 4 of one that is all gone; 5 waits for a message of its own.
-        await ExecuteAsync(database, "update actors.workflows set workflow = 1, id = 'chain', latest = false where instance in (1, 2)");
+        await ExecuteAsync(database, "update actors.runs set workflow = 1, id = 'chain', latest = false where instance in (1, 2)");
         await ExecuteAsync(database, """
-            insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
-            values (9, 1, now(), gen_random_uuid(), 1, 0, 0, 'default', 'chain', actors.code_of('T'))
+            insert into actors.runs (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+            values (9, 1, now(), gen_random_uuid(), 1, 0, 0, 'default', 'chain', (select code from actors.register_type('T')))
             """);
         await ExecuteAsync(database,
-            "update actors.workflows set workflow = 3, id = 'gone', latest = instance = 4 where instance in (3, 4)");
+            "update actors.runs set workflow = 3, id = 'gone', latest = instance = 4 where instance in (3, 4)");
         await ExecuteAsync(database,
             "insert into actors.dead_letters select 1, 5, now() - interval '3 days', now(), 1, 1, 'hook', 'topic', '', 'down'");
         await ExecuteAsync(database, """
@@ -131,7 +131,7 @@ public sealed class RetentionTests
         await Over(store, keepIds: TimeSpan.FromDays(7)).PassAsync(Cancel);
         Assert.Equal("1 2 days,2 2 days,5 12 days,5 2 days,9 12 days,9 2 days",
             await ReadAsync(database, "select string_agg(message_id, ',' order by message_id) from actors.message_ids"));
-        await ExecuteAsync(database, "update actors.workflows set status = 1, ended_at = now() - interval '2 days' where instance = 9");
+        await ExecuteAsync(database, "update actors.runs set status = 1, ended_at = now() - interval '2 days' where instance = 9");
         await Over(store, keepIds: TimeSpan.FromDays(7)).PassAsync(Cancel);
         Assert.Equal("5 12 days,5 2 days",
             await ReadAsync(database, "select string_agg(message_id, ',' order by message_id) from actors.message_ids"));
@@ -143,7 +143,7 @@ public sealed class RetentionTests
         await using var database = await TestDatabase.CreateAsync();
         await using var engine = await TestEngine.StartAsync(database.ConnectionString, actors => actors.AddWorkflow<Bulk>());
         await ExecuteAsync(database,
-            "insert into actors.inbox (instance, at, code, message_id, name) values (77, now(), (select code from actors.codes limit 1), "
+            "insert into actors.inbox (workflow, at, code, message_id, name) values (77, now(), (select code from actors.codes limit 1), "
             + "'late', 'mail')");
         using var stop = new CancellationTokenSource();
         var sweeping = new Sweeper(
@@ -152,7 +152,7 @@ public sealed class RetentionTests
             engine.Engine.WakeAsync, () => 0, () => [], engine.Engine.Context.Clock.Observe, () => { }, NullLogger<Sweeper>.Instance).RunAsync(
                 stop.Token);
         for (var watch = System.Diagnostics.Stopwatch.StartNew(); await ScalarAsync(
-            database, "select count(*) from actors.inbox where undelivered") == 0;)
+            database, "select count(*) from actors.inbox where state = 1") == 0;)
         {
             Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20));
             await Task.Delay(10, Cancel);
@@ -168,15 +168,15 @@ public sealed class RetentionTests
         await using var database = await TestDatabase.CreateAsync();
         var left = new List<long>();
         var probe = new StatementProbe { After = async name =>
-            left.AddRange(name == "delete ended" ? [await ScalarAsync(database, "select count(*) from actors.workflows")] : []) };
+            left.AddRange(name == "delete ended" ? [await ScalarAsync(database, "select count(*) from actors.runs")] : []) };
         await using var store = Connect(database, probe);
         await MakeAsync(database, 1, 20);
         await ExecuteAsync(database,
-            "update actors.workflows set position = 999 where instance = 10; insert into actors.journal (instance, at, position, seq, "
+            "update actors.runs set position = 999 where instance = 10; insert into actors.journal (instance, at, position, seq, "
             + "kind, name) select 10, now(), p, p, 1, 'step' from generate_series(3, 999) p");
         Assert.Equal(20, await Over(store, runs: 4, rows: 100).PassAsync(Cancel));
         Assert.Equal(0L, await ScalarAsync(
-            database, "select (select count(*) from actors.workflows) + (select count(*) from actors.journal)"));
+            database, "select (select count(*) from actors.runs) + (select count(*) from actors.journal)"));
         Assert.Equal([16, 12, 10, 6, 2, 0, 0], left); // The tenth, of a thousand rows, ends its batch.
     }
 
@@ -189,7 +189,7 @@ public sealed class RetentionTests
         await MakeAsync(database, 1, 1000);
         var deleted = await Task.WhenAll(Over(one, runs: 10).PassAsync(Cancel), Over(two, runs: 10).PassAsync(Cancel));
         Assert.Equal(1000, deleted.Sum() + (await Over(one).PassAsync(Cancel)));
-        Assert.Equal(0L, await ScalarAsync(database, "select count(*) from actors.workflows"));
+        Assert.Equal(0L, await ScalarAsync(database, "select count(*) from actors.runs"));
     }
 
     private static async Task<string> ReadAsync(TestDatabase database, string sql)
@@ -211,8 +211,8 @@ public sealed class RetentionTests
 
     /// <summary>Runs that ended two days ago, with three rows each.</summary>
     private static Task MakeAsync(TestDatabase database, int first, int last) => ExecuteAsync(database, $"""
-        insert into actors.workflows (instance, workflow, created_at, ended_at, run, epoch, position, status, namespace, id, code)
-        select n, n, now(), now() - interval '2 days' + n * interval '1 second', gen_random_uuid(), 1, 2, 1, 'default', n, (select actors.code_of('T')) from generate_series({first}, {last}) n;
+        insert into actors.runs (instance, workflow, created_at, ended_at, run, epoch, position, status, namespace, id, code)
+        select n, n, now(), now() - interval '2 days' + n * interval '1 second', gen_random_uuid(), 1, 2, 1, 'default', n, (select code from actors.register_type('T')) from generate_series({first}, {last}) n;
         insert into actors.journal (instance, at, position, seq, kind, name) select n, now(), p, p, 1, 'step' from generate_series({first}, {last}) n, generate_series(0, 2) p;
         """);
 

@@ -20,22 +20,23 @@ public sealed class SweepCostTests
         await using var database = await TestDatabase.CreateAsync();
         await using var engine = await database.ScriptAsync(_ => Task.FromResult(""));
         var many = TestTier.IsAll ? 100_000 : 10_000;
+        await database.ExecuteAsync("select actors.register_type('Foreign')");
         await database.ExecuteAsync($"""
-            insert into actors.workflows (instance, workflow, created_at, run, owner, epoch, position, status, namespace, id, code)
-            select n, n, now(), gen_random_uuid(), null, case when n > {many} and n % 4 = 1 then 0 else 1 end, 1, case when n <= {many} then 3 else 0 end, 'default', 'r' || n,
-                actors.code_of(case when n <= {many} then 'Scripted' else 'Foreign' end)
+            insert into actors.runs (instance, workflow, created_at, run, owner, epoch, position, status, flags, namespace, id, code)
+            select n, n, now(), gen_random_uuid(), null, case when n > {many} and n % 4 = 1 then 0 else 1 end, 1, case when n <= {many} then 3 else 0 end, (n <= {many})::integer, 'default', 'r' || n,
+                (select c.code from actors.codes c where c.type = case when n <= {many} then 'Scripted' else 'Foreign' end)
             from generate_series(1, 2 * {many}) n;
-            insert into actors.timers (instance, due_at, code, seq, parked) select instance, now() - interval '1 day', code, 1, status = 3 from actors.workflows;
-            insert into actors.inbox (instance, at, code, parked, message_id, name) select instance, now(), code, status = 3, 'm', 'Poke' from actors.workflows;
+            insert into actors.timers (instance, due_at, code, seq, parked) select instance, now() - interval '1 day', code, 1, status = 3 from actors.runs;
+            insert into actors.inbox (workflow, at, code, state, message_id, name) select instance, now(), code, case when status = 3 then 2 else 0 end, 'm', 'Poke' from actors.runs;
             insert into actors.silos (id, started_at, alive_until, dead_at, name, address) select gen_random_uuid(), now(), now(), now(), 'dead', n::text from generate_series(1, 2) n;
-            update actors.workflows set epoch = 1, owner = (select id from actors.silos where address = '1') where instance between {many} and {many} * 1.2 and status = 0;
-            update actors.workflows set epoch = 1, owner = 'ffffffff-ffff-ffff-ffff-ffffffffffff' where instance between {many} * 1.3 and {many} * 1.4;
+            update actors.runs set epoch = 1, owner = (select id from actors.silos where address = '1') where instance between {many} and {many} * 1.2 and status = 0;
+            update actors.runs set epoch = 1, owner = 'ffffffff-ffff-ffff-ffff-ffffffffffff' where instance between {many} * 1.3 and {many} * 1.4;
             """);
         foreach (var known in new[] { false, true })
         {
             if (known)
             {
-                await database.ExecuteAsync("analyze actors.workflows, actors.timers, actors.inbox");
+                await database.ExecuteAsync("analyze actors.runs, actors.timers, actors.inbox");
             }
 
             foreach (var far in new[] { false, true })
@@ -65,7 +66,7 @@ public sealed class SweepCostTests
         Assert.Equal("1 0", await StandingAsync());
         await database.ExecuteAsync("select actors.send('default', 'parked', 'second', 'Poke', '[\"second\"]')");
         Assert.Equal("1 1", await StandingAsync());
-        await database.ExecuteAsync("update actors.inbox set parked = false"); // As of a sender who did not see it coming.
+        await database.ExecuteAsync("update actors.inbox set state = 0"); // As of a sender who did not see it coming.
         await using var right = await database.ScriptAsync(async w =>
         {
             var sleep = w.Sleep(TimeSpan.FromMilliseconds(1500));
@@ -79,7 +80,7 @@ public sealed class SweepCostTests
         Assert.Equal("first second", await right.ResultAsync<string>("parked"));
 
         Task<string> StandingAsync() => database.ScalarAsync<string>(
-            "select (select count(*) from actors.timers where parked) || ' ' || (select count(*) from actors.inbox where parked)");
+            "select (select count(*) from actors.timers where parked) || ' ' || (select count(*) from actors.inbox where state = 2)");
     }
 
     [Fact]
@@ -109,7 +110,7 @@ public sealed class SweepCostTests
         await Store.UntilBlockedAsync(database.DataSource, $"actors engine {right.Silo}");
         await transaction.CommitAsync(Cancel);
         Assert.True(await resuming);
-        Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from actors.inbox where parked"));
+        Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from actors.inbox where state = 2"));
         Assert.Equal("on its way", await right.ResultAsync<string>("resumed"));
     }
 

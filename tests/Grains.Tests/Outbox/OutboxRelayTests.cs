@@ -45,7 +45,7 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         var sink = new RecordingSink();
         var workflow = await scene.WorkflowAsync();
         await scene.PublishAsync(workflow, "customer-7", 42);
-        var run = await scene.ReadAsync<Guid>("select run from actors.workflows");
+        var run = await scene.ReadAsync<Guid>("select run from actors.runs");
         var ordinal = await scene.ReadAsync<int>("select ordinal from actors.outbox");
         await using var running = scene.Run(OutboxScene.Route(sink));
         await sink.UntilDeliveredAsync(1);
@@ -113,8 +113,8 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         var workflow = await scene.WorkflowAsync();
         var twin = await scene.ReadAsync<long>($"select {workflow} # hashtextextended('hook', 0) # hashtextextended('other', 0)");
         await scene.ExecuteAsync($"""
-            insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
-            values ({twin}, {twin}, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'twin', (select actors.code_of('Checkout')))
+            insert into actors.runs (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+            values ({twin}, {twin}, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'twin', (select code from actors.register_type('Checkout')))
             """);
         await scene.PublishAsync(workflow, "", 0, count: 2);
         await scene.PublishAsync(twin, "", 10, "other", count: 2);

@@ -45,14 +45,14 @@ public sealed class OutboxScene : IAsyncLifetime
         new(Relay(routes, options, partitions, source));
 
     /// <summary>A database without messages, for each test of a class.</summary>
-    public Task ClearAsync() => ExecuteAsync("truncate actors.outbox, actors.dead_letters, actors.workflows");
+    public Task ClearAsync() => ExecuteAsync("truncate actors.outbox, actors.dead_letters, actors.runs");
 
     public async Task<long> WorkflowAsync()
     {
         var instance = Interlocked.Increment(ref _instance);
         await ExecuteAsync($"""
-            insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
-            values ({instance}, {instance}, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'w-{instance}', (select actors.code_of('Checkout')))
+            insert into actors.runs (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+            values ({instance}, {instance}, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'w-{instance}', (select code from actors.register_type('Checkout')))
             """);
         return instance;
     }
@@ -64,7 +64,7 @@ public sealed class OutboxScene : IAsyncLifetime
     public static async Task PublishAsync(NpgsqlTransaction transaction, long instance, string key, int value, string destination = "hook")
     {
         await using var fence = new NpgsqlCommand(
-            $"select from actors.workflows where instance = {instance} for update", transaction.Connection, transaction);
+            $"select from actors.runs where instance = {instance} for update", transaction.Connection, transaction);
         await fence.ExecuteNonQueryAsync();
         await using var insert = new NpgsqlCommand(
             InsertOf(instance, key, value, destination, 1, RandomNumberGenerator.GetInt32(1 << 30)), transaction.Connection, transaction);

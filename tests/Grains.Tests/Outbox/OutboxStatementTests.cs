@@ -21,8 +21,8 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
     public async Task No_read_of_the_relay_grows_with_the_table()
     {
         await scene.ExecuteAsync("""
-            insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
-            select 1000000 + n, 1000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'plan-' || n, (select actors.code_of('Checkout')) from generate_series(1, 20000) n
+            insert into actors.runs (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+            select 1000000 + n, 1000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'plan-' || n, (select code from actors.register_type('Checkout')) from generate_series(1, 20000) n
             """);
         await scene.ExecuteAsync("""
             insert into actors.outbox (instance, lane, at, next_at, attempts, ordinal, destination, topic, key, payload)
@@ -36,7 +36,7 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
             insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload)
             select 1000001, actors.lane_of(1000001, 'hook', 'long'), actors.now(), n, 'hook', 'orders', 'long', to_json(n) from generate_series(60001, 90000) n
             """);
-        await scene.ExecuteAsync("analyze actors.outbox, actors.workflows");
+        await scene.ExecuteAsync("analyze actors.outbox, actors.runs");
         var some = await scene.ReadAsync<long[]>(
             "select array_agg(lane) from (select distinct lane from actors.outbox where destination = 'hook' limit 500) l");
         var page = await PlanAsync("read_outbox_page", "hook", Partitions, 5_000L, 5_000, 500, 20, some, 5_001L);
@@ -101,8 +101,8 @@ public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper ou
     {
         const int Count = 40_000;
         await scene.ExecuteAsync($"""
-            insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
-            select 2000000 + n, 2000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'fast-' || n, (select actors.code_of('Checkout')) from generate_series(1, {Count / 4}) n
+            insert into actors.runs (instance, workflow, created_at, run, epoch, position, status, namespace, id, code)
+            select 2000000 + n, 2000000 + n, actors.now(), gen_random_uuid(), 1, 1, 0, 'default', 'fast-' || n, (select code from actors.register_type('Checkout')) from generate_series(1, {Count / 4}) n
             """);
         await scene.ExecuteAsync($$"""
             insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key, payload)

@@ -79,7 +79,7 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
         await stale.LeftAsync("owner");
         Assert.Equal("\"done by the owner\"",
             await ScalarAsync<string>(
-            "select j.payload::text from actors.journal j join actors.workflows w using (instance) where w.id = 'owner' and j.kind = 1"));
+            "select j.payload::text from actors.journal j join actors.runs w using (instance) where w.id = 'owner' and j.kind = 1"));
     }
 
     [Fact]
@@ -230,7 +230,7 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
         Assert.True((await engine.StartAsync("final", "third", StartPolicy.StartNew)).Started);
         Assert.Equal("third", await engine.ResultAsync<string>("final"));
         Assert.Equal("\"first\",\"third\"", await ScalarAsync<string>(
-            "select string_agg(j.payload::text, ',' order by w.instance) from actors.journal j join actors.workflows w using (instance) "
+            "select string_agg(j.payload::text, ',' order by w.instance) from actors.journal j join actors.runs w using (instance) "
                 + "where w.id = 'final' and j.kind = 11"));
     }
 
@@ -245,7 +245,7 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
             () => engine.StartWorkflowAsync("bad", Scripted.Name, new { secret = "top secret" }));
         Assert.Contains("'bad'", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("top secret", error.ToString(), StringComparison.Ordinal);
-        Assert.Equal(0, await ScalarAsync<long>("select count(*) from actors.workflows where id = 'bad'"));
+        Assert.Equal(0, await ScalarAsync<long>("select count(*) from actors.runs where id = 'bad'"));
     }
 
     private static async Task<string> PayAsync(Scripted workflow)
@@ -263,7 +263,7 @@ public sealed class PromiseTests(TestDatabase database) : IClassFixture<TestData
     private Task<string> StandingAsync(string id) => ScalarAsync<string>(
         $"""
         select (select count(*) from actors.journal j where j.instance = w.instance) || ' journal rows, ' || (select count(*) from actors.outbox o where o.instance = w.instance)
-            || ' messages, ' || (select count(*) from paid where id = '{id}') || ' payments' from actors.workflows w where w.id = '{id}'
+            || ' messages, ' || (select count(*) from paid where id = '{id}') || ' payments' from actors.runs w where w.id = '{id}'
         """);
 
     private async Task<T> ScalarAsync<T>(string sql)

@@ -69,12 +69,13 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
         var run = await owner.StartAsync("claim first");
         await using var connection = await database.DataSource.OpenConnectionAsync(Cancel);
         await using var transaction = await connection.BeginTransactionAsync(Cancel);
-        await using (var claim = new NpgsqlCommand(SqlText.Get("claim_workflows"), connection)
+        await using (var claim = new NpgsqlCommand(SqlText.Get("claim_runs"), connection)
         {
             Parameters =
             {
                 new() { Value = new[] { "default" } }, new() { Value = new[] { "claim first" } }, new() { Value = new[] { true } },
                 new() { Value = other.Silo }, new() { Value = new[] { run.Code } }, new() { Value = 2 },
+                new() { Value = Array.Empty<int>() }, new() { Value = Array.Empty<int>() }, new() { Value = 18 }, new() { Value = 1 },
             },
         })
         {
@@ -114,7 +115,7 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
         var unknown = await owner.StartAsync("of nobody known");
         await Store.ExecuteAsync(database.DataSource, $"delete from actors.silos where id = '{owner.Silo}'");
         await AssertClaimedAsync(other, unknown, epoch: 2);
-        await SiloRegistry.RegisterAsync(owner.Database, "test", "127.0.0.1:1@1", TimeSpan.FromHours(1));
+        await SiloRegistry.RegisterAsync(owner.Database, "test", "127.0.0.1:1@1", TimeSpan.FromHours(1), []);
 
         var released = await owner.StartAsync("released");
         await owner.ReleaseAsync(released);
@@ -239,7 +240,7 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
         var connection = new NpgsqlConnection(database.ConnectionString + ";Pooling=false");
         await connection.OpenAsync(Cancel);
         await using var command = new NpgsqlCommand(
-            $"begin; select 1 from actors.workflows where instance = {run.Instance} for update", connection);
+            $"begin; select 1 from actors.runs where instance = {run.Instance} for update", connection);
         await command.ExecuteNonQueryAsync(Cancel);
         return connection;
     }

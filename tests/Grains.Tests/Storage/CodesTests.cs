@@ -105,6 +105,12 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
     [Fact]
     public async Task A_name_that_SQL_alone_has_named_belongs_to_the_first_silo_that_joins()
     {
+        var refused = await Assert.ThrowsAsync<PostgresException>(
+            () => database.ExecuteAsync("select actors.start_workflow('default', 'from SQL', 'Named', '1')"));
+        Assert.Equal("AC006", refused.SqlState);
+        Assert.Contains("select * from actors.register_type('Named')", refused.MessageText, StringComparison.Ordinal);
+        Assert.True(await database.ScalarAsync<bool>("select registered from actors.register_type('Named')"));
+        Assert.False(await database.ScalarAsync<bool>("select registered from actors.register_type('Named')"));
         await database.ExecuteAsync("select actors.start_workflow('default', 'from SQL', 'Named', '1')");
         await using var connections = Connect();
         await Codes(connections, new DeclaredCode("Named", ["A.INamed"], "")).RegisterAsync();
@@ -152,15 +158,16 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
     }
 
     [Fact]
-    public async Task The_first_caller_who_names_its_contract_keeps_the_name_for_it()
+    public async Task A_start_that_names_a_contract_changes_no_type_and_waits_for_none()
     {
-        await database.ExecuteAsync("select actors.start_workflow('default', 'theirs', 'Callers', '1')");
-        await database.ExecuteAsync(
-            "select actors.start_workflow('default', 'theirs', 'Callers', '1', contracts => array['Sales.ICallers'])");
+        await database.ExecuteAsync("select actors.register_type('Callers')");
+        await using var caller = await database.DataSource.OpenConnectionAsync(TestContext.Current.CancellationToken);
+        await using var transaction = await caller.BeginTransactionAsync(TestContext.Current.CancellationToken);
+        await using var start = new NpgsqlCommand(
+            "select actors.start_workflow('default', 'theirs', 'Callers', '1', contracts => array['Sales.ICallers'])", caller, transaction);
+        await start.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         await using var connections = Connect();
-        await Assert.ThrowsAsync<WorkflowNameTakenException>(
-            () => Codes(connections, new DeclaredCode("Callers", ["Stock.ICallers"], "")).RegisterAsync());
-        await Codes(connections, new DeclaredCode("Callers", ["Sales.ICallers"], "")).RegisterAsync();
+        await Codes(connections, new DeclaredCode("Callers", ["Stock.ICallers"], "")).RegisterAsync().WaitAsync(TimeSpan.FromSeconds(20));
     }
 
     [Fact]
@@ -182,7 +189,7 @@ public sealed class CodesTests(TestDatabase database) : IClassFixture<TestDataba
     {
         var transaction = await caller.BeginTransactionAsync(TestContext.Current.CancellationToken);
         await using var start = new NpgsqlCommand(
-            $"select actors.start_workflow('default', 'of {type}', '{type}', '1')", caller, transaction);
+            $"select actors.register_type('{type}')", caller, transaction);
         await start.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         return transaction;
     }

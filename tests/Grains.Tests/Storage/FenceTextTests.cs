@@ -15,26 +15,27 @@ public sealed class FenceTextTests(TestDatabase database) : IClassFixture<TestDa
     private static readonly (string Name, string Sql, Action<Entry> Change, bool Passes)[] Cases =
     [
         ("as it is", "", _ => { }, true),
-        ("another epoch", "update actors.workflows set epoch = 2 where instance = {0}", _ => { }, false),
+        ("another epoch", "update actors.runs set epoch = 2 where instance = {0}", _ => { }, false),
         ("an epoch to come", "", entry => entry.Epoch = 2, false),
-        ("another position", "update actors.workflows set position = 3 where instance = {0}", _ => { }, false),
-        ("another owner", "update actors.workflows set owner = gen_random_uuid() where instance = {0}", _ => { }, false),
-        ("no owner", "update actors.workflows set owner = null where instance = {0}", _ => { }, false),
-        ("ended", "update actors.workflows set status = 1, ended_at = now(), owner = null where instance = {0}", _ => { }, false),
-        ("set aside", "update actors.workflows set status = 3 where instance = {0}", _ => { }, false),
+        ("another position", "update actors.runs set position = 3 where instance = {0}", _ => { }, false),
+        ("another owner", "update actors.runs set owner = gen_random_uuid() where instance = {0}", _ => { }, false),
+        ("no owner", "update actors.runs set owner = null where instance = {0}", _ => { }, false),
+        ("ended", "update actors.runs set status = 1, ended_at = now(), owner = null where instance = {0}", _ => { }, false),
+        ("set aside", "update actors.runs set status = 3 where instance = {0}", _ => { }, false),
         ("a timer that is due", "", entry => entry.NotBefore = DateTimeOffset.UtcNow.AddHours(-1), true),
         ("a timer that is not", "", entry => entry.NotBefore = DateTimeOffset.UtcNow.AddHours(1), false),
         ("a letter, and no end", Letter, _ => { }, true),
         ("a letter before its end", Letter, Ends, false),
-        ("an undelivered letter before its end", $"{Letter}; update actors.inbox set undelivered = true where instance = {{0}}", Ends,
+        ("an undelivered letter before its end", $"{Letter}; update actors.inbox set state = 1 where workflow = {{0}}", Ends,
             true),
+        ("a parked letter before its end", $"{Letter}; update actors.inbox set state = 2 where workflow = {{0}}", Ends, true),
         ("its end", "", Ends, true),
         ("set aside by it", "", entry => (entry.Status, entry.Leaves) = (WorkflowStatus.SetAside, true), true),
-        ("deleted", "delete from actors.workflows where instance = {0}", _ => { }, false),
+        ("deleted", "delete from actors.runs where instance = {0}", _ => { }, false),
     ];
 
     private const string Letter =
-        "insert into actors.inbox (instance, at, code, message_id, name) select instance, now(), code, 'm', 'mail' from actors.workflows "
+        "insert into actors.inbox (workflow, at, code, message_id, name) select workflow, now(), code, 'm', 'mail' from actors.runs "
             + "where instance = {0}";
 
     public static TheoryData<string, string> All => [.. from way in Ways from one in Cases select (way, one.Name)];

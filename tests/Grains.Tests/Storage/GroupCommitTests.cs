@@ -90,7 +90,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         await using var blocker = new NpgsqlConnection(database.ConnectionString + ";Pooling=false");
         await blocker.OpenAsync(Cancel);
         await using (var take = new NpgsqlCommand(
-            $"begin; select from actors.workflows where instance = {run.Instance} for update", blocker))
+            $"begin; select from actors.runs where instance = {run.Instance} for update", blocker))
         {
             await take.ExecuteNonQueryAsync(Cancel);
         }
@@ -118,7 +118,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         Assert.Equal(CommitOutcome.Fenced, (await blocker).Outcome);
         Assert.Equal(3, (await Task.WhenAll(replies)).Count(reply => reply.Outcome == CommitOutcome.Committed));
         Assert.Equal(3L, await Store.ScalarAsync<long>(
-            database.DataSource, "select count(*) from actors.workflows where id like 'same %'"));
+            database.DataSource, "select count(*) from actors.runs where id like 'same %'"));
     }
 
     [Fact]
@@ -142,7 +142,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
     public async Task Of_two_entries_of_one_run_in_a_group_the_later_claim_s_commits_and_the_others_do_too()
     {
         var runs = await StartAsync("twice", 2);
-        await Store.ExecuteAsync(database.DataSource, $"update actors.workflows set epoch = 2 where instance = {runs[0].Instance}");
+        await Store.ExecuteAsync(database.DataSource, $"update actors.runs set epoch = 2 where instance = {runs[0].Instance}");
         var (former, later) = (Store.Entry(runs[0]), Store.Entry(runs[0]));
         later.Epoch = 2;
         var replies = await _store.TogetherAsync([former, later, Store.Entry(runs[1])]);
@@ -156,7 +156,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         using var batch = new NpgsqlBatch();
         var entry = Store.Entry(new Start(new WorkflowId("x"), "T", 1, 1, Guid.NewGuid(), default), rows: 0);
         new CommitBatch([], [entry], Guid.NewGuid()).Write(batch);
-        Assert.Equal([SqlText.ForOne("advance_workflows")], Store.Texts(batch));
+        Assert.Equal([SqlText.ForOne("advance_runs")], Store.Texts(batch));
 
         batch.BatchCommands.Clear();
         entry.Rows.Add(new JournalRow(JournalKind.TimerSet, 1, "sleep", default) { DueAt = DateTimeOffset.UtcNow });
@@ -166,7 +166,7 @@ public sealed class GroupCommitTests(TestDatabase database) : IClassFixture<Test
         entry.WakesOthers = true;
         new CommitBatch([], [entry], Guid.NewGuid()).Write(batch);
         Assert.Equal(
-            new[] { "clear_inbox", "advance_workflows", "append_journal", "append_outbox", "set_timers", "clear_timers",
+            new[] { "clear_inbox", "advance_runs", "append_journal", "append_outbox", "set_timers", "clear_timers",
                 "ask_to_wake" }.Select(SqlText.ForOne),
             Store.Texts(batch));
 

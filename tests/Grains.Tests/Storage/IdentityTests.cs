@@ -63,6 +63,7 @@ public sealed class IdentityTests(TestDatabase database) : IClassFixture<TestDat
 
     private async Task<bool> StartsAsync(string id, string space)
     {
+        await Store.ExecuteAsync(database.DataSource, "select actors.register_type('T')");
         await using var command = database.DataSource.CreateCommand("select actors.start_workflow($1, $2, 'T', '1')");
         command.Parameters.Add(new NpgsqlParameter { Value = space });
         command.Parameters.Add(new NpgsqlParameter { Value = id });

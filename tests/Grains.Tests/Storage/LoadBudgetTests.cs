@@ -26,7 +26,7 @@ public sealed class LoadBudgetTests(TestDatabase database) : IClassFixture<TestD
         await Store.ExecuteAsync(database.DataSource, """
             insert into actors.journal (instance, at, position, seq, kind, name, payload)
             select w.instance, now(), p + 10, p + 10, 1, 'large', to_json(t.text)
-            from (select string_agg(md5(n::text || random()), '') as text from generate_series(1, 32768) n) t, actors.workflows w, generate_series(1, 3) p
+            from (select string_agg(md5(n::text || random()), '') as text from generate_series(1, 32768) n) t, actors.runs w, generate_series(1, 3) p
             where w.id like 'large %'
             """); // 3 MiB each.
         var claims = runs.ConvertAll(run => store.Claims.ClaimAsync(run.Id));

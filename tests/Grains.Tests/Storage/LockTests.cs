@@ -27,7 +27,7 @@ public sealed class LockTests(TestDatabase database) : IAsyncLifetime, IClassFix
         await using var other = await OpenAsync(held switch
         {
             "start" => $"select actors.start_workflow('default', '{held} 50', '{Store.Type}', '1')",
-            "row" => $"select from actors.workflows where instance = {runs[50].Instance} for update",
+            "row" => $"select from actors.runs where instance = {runs[50].Instance} for update",
             _ => $"insert into actors.message_ids (workflow, instance, at, position, kind, message_id) values ({runs[50].Workflow}, "
                 + $"{runs[50].Instance}, now(), 1, 0, 'm')",
         });

@@ -16,44 +16,51 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
     // By which indexes each reaches its rows. The same rows by another one is a plan that changed, to be looked at.
     private static readonly (string Name, string Indexes)[] Written =
     [
-        ("start_workflows", ""),
-        ("append_starts", "workflows_pkey"),
-        ("retire_run", "workflows_pkey"),
+        ("start_runs", ""),
+        ("append_starts", "runs_pkey"),
+        ("append_delays", "runs_pkey"),
+        ("retire_run", "runs_pkey"),
         ("clear_inbox", "inbox_pkey"),
         ("refuse_inbox", "inbox_pkey"),
-        ("advance_workflows", "inbox_pkey workflows_pkey"),
+        ("advance_runs", "inbox_pkey runs_pkey"),
         ("append_journal", ""),
         ("append_outbox", ""),
-        ("set_timers", "workflows_pkey"),
+        ("set_timers", "runs_pkey"),
         ("clear_timers", "timers_pkey"),
-        ("park", "inbox_pkey timers_pkey"),
-        ("ask_to_wake", "workflows_pkey"),
+        ("clear_waits", "waits_pkey"),
+        ("keep_waits", ""),
+        ("park", "inbox_pkey runs_pkey timers_pkey"),
+        ("ask_to_wake", "runs_pkey"),
     ];
 
     private static readonly (string Name, string Indexes)[] Others =
     [
-        ("claim_workflows", "workflows_identity workflows_pkey"),
-        ("enter_workflow", "workflows_pkey"),
-        ("read_workflows", "workflows_identity"),
-        ("read_journals", "journal_pkey workflows_identity"),
-        ("read_inboxes", "inbox_pkey workflows_identity"),
+        ("claim_runs", "runs_identity runs_pkey timers_pkey waits_pkey"),
+        ("enter_run", "runs_pkey"),
+        ("read_runs", "runs_identity timers_pkey"),
+        ("read_journals", "journal_pkey runs_identity"),
+        ("read_inboxes", "inbox_pkey runs_identity"),
         ("read_letters", "inbox_pkey"),
         ("read_last_row", "journal_pkey"),
-        ("resolve_entries", "inbox_pkey journal_pkey workflows_pkey"),
-        ("resume_workflow", "workflows_identity workflows_pkey"),
-        ("unpark", "inbox_pkey timers_pkey workflows_identity"),
-        ("delete_ended", "inbox_pkey journal_pkey workflows_ended workflows_identity workflows_pkey"),
-        ("put_late_letters_aside", "inbox_unread workflows_pkey"),
-        ("find_due_timers", "timers_due workflows_pkey"),
-        ("find_letters", "inbox_unread workflows_pkey"),
-        ("find_runs_of_the_dead", "workflows_owner"),
-        ("find_runs_of_the_forgotten", "workflows_owner"),
-        ("find_new_runs", "workflows_fresh"),
-        ("find_new_runs_elsewhere", "workflows_fresh"),
+        ("resolve_entries", "inbox_pkey journal_pkey runs_pkey"),
+        ("resume_run", "runs_identity runs_pkey"),
+        ("bring_back", "runs_pkey"),
+        ("unpark", "inbox_pkey runs_identity timers_pkey"),
+        ("delete_ended", "inbox_pkey journal_pkey runs_ended runs_identity runs_pkey"),
+        ("put_late_letters_aside", "inbox_unread runs_further runs_pkey"),
+        ("find_due_timers", "runs_pkey timers_due"),
+        ("find_letters", "inbox_unread runs_further runs_pkey"),
+        ("find_left_alone", "runs_pkey waits_not_mine"),
+        ("read_waits", "waits_pkey"),
+        ("read_failures", "journal_pkey"),
+        ("find_runs_of_the_dead", "runs_owner"),
+        ("find_runs_of_the_forgotten", "runs_owner"),
+        ("find_new_runs", "runs_fresh"),
+        ("find_new_runs_elsewhere", "runs_fresh"),
         ("find_expired_leases", ""),
         ("renew_lease", ""),
-        ("forget_silos", "workflows_owner"),
-        ("remove_silo", "workflows_owner"),
+        ("forget_silos", "runs_owner runs_pkey"),
+        ("remove_silo", "runs_owner"),
     ];
 
     private static readonly (string Name, string Sql, string Indexes)[] Texts =
@@ -63,7 +70,7 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
             .Select(statement => ($"{statement.Name}_for_one", SqlText.ForOne(statement.Name), statement.Indexes)),
     ];
 
-    private const string KeysOfAnEnd = "inbox_pkey workflows_pkey";
+    private const string KeysOfAnEnd = "inbox_pkey runs_pkey";
 
     // Read in the order of the index, from its beginning: partial indexes that hold only what is to be done.
     private static readonly string[] Queues = ["inbox_unread"];
@@ -87,7 +94,7 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
             }
 
             await Store.ExecuteAsync(
-                database.DataSource, "analyze actors.workflows, actors.journal, actors.timers, actors.inbox, actors.outbox, actors.silos");
+                database.DataSource, "analyze actors.runs, actors.journal, actors.timers, actors.inbox, actors.outbox, actors.silos");
             await AssertPlansAsync(kept, what);
         }
     }
@@ -118,13 +125,13 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         if (plannedWhileEmpty)
         {
             await Store.ExecuteAsync(
-                own.DataSource, "insert into actors.workflows (instance, workflow, created_at, run, epoch, position, status, namespace, "
-                + "id, code) values (1, 1, now(), gen_random_uuid(), 1, 0, 0, 'default', 'one', actors.code_of('T'))");
+                own.DataSource, "insert into actors.runs (instance, workflow, created_at, run, epoch, position, status, namespace, "
+                + "id, code) values (1, 1, now(), gen_random_uuid(), 1, 0, 0, 'default', 'one', (select code from actors.register_type('T')))");
             Assert.Equal(KeysOfAnEnd, await ScansAsync(connection, instance: 1, position: 0));
         }
 
         await GrowAsync(own.DataSource, 40);
-        await Store.ExecuteAsync(own.DataSource, "analyze actors.workflows, actors.journal, actors.inbox, actors.outbox");
+        await Store.ExecuteAsync(own.DataSource, "analyze actors.runs, actors.journal, actors.inbox, actors.outbox");
         Assert.Equal(KeysOfAnEnd, await ScansAsync(connection, instance: 402, position: 2));
     }
 
@@ -137,17 +144,17 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         await using var connection = await store.Database.Engine.OpenConnectionAsync();
         var owner = Guid.NewGuid();
         await GrowAsync(own.DataSource, 2_000);
-        await Store.ExecuteAsync(own.DataSource, "update actors.workflows set owner = null, status = 0");
-        await Store.ExecuteAsync(own.DataSource, "vacuum analyze actors.workflows");
-        await Store.ExecuteAsync(own.DataSource, $"update actors.workflows set owner = '{owner}'");
+        await Store.ExecuteAsync(own.DataSource, "update actors.runs set owner = null, status = 0");
+        await Store.ExecuteAsync(own.DataSource, "vacuum analyze actors.runs");
+        await Store.ExecuteAsync(own.DataSource, $"update actors.runs set owner = '{owner}'");
 
         await using var transaction = await connection.BeginTransactionAsync();
         await using var commit = new NpgsqlCommand(
-            $"select actors.commit_transition(20001, '{owner}', 1, 2, 0::smallint, false, null, 3, 1::smallint, 0, 'step', null, '1', "
+            $"select actors.commit_transition_1(20001, '{owner}', 1, 1, 2, 0::smallint, false, false, null, 3, 1, 1::smallint, 0, 'step', null, '1', "
                 + $"null, null, null, null, null, null, null)", connection);
         await commit.ExecuteNonQueryAsync();
         await using var read = new NpgsqlCommand(
-            "select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'workflows'", connection);
+            "select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'runs'", connection);
         Assert.InRange((long)(await read.ExecuteScalarAsync())!, 1, 3);
     }
 
@@ -156,10 +163,10 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
     {
         await using var transaction = await connection.BeginTransactionAsync();
         await using var own = new NpgsqlCommand(
-            $"update actors.workflows set owner = gen_random_uuid(), status = 0 where instance = {instance} returning owner", connection);
+            $"update actors.runs set owner = gen_random_uuid(), status = 0 where instance = {instance} returning owner", connection);
         var owner = (Guid)(await own.ExecuteScalarAsync())!;
         await using var commit = new NpgsqlCommand(
-            $"select actors.commit_transition({instance}, '{owner}', 1, {position}, 1::smallint, true, now(), 0, 10::smallint, 1, 'T', "
+            $"select actors.commit_transition_1({instance}, '{owner}', 1, 1, {position}, 1::smallint, true, true, now(), 0, 1, 10::smallint, 1, 'T', "
                 + $"null, '1', null, 1, 'hook', 'topic', 'key', '1', null)", connection);
         await commit.ExecuteNonQueryAsync();
         await using var scans = new NpgsqlCommand(
@@ -231,14 +238,14 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
         insert into actors.silos (id, started_at, alive_until, name, address)
         select gen_random_uuid(), now(), now(), 'silo', 'here' from generate_series(1, 3);
         with made as (
-            insert into actors.workflows (instance, workflow, created_at, run, owner, epoch, position, status, namespace, id, code)
+            insert into actors.runs (instance, workflow, created_at, run, owner, epoch, position, status, namespace, id, code)
             select {runs}0 + n, {runs}0 + n, now(), gen_random_uuid(), case when n % 2 = 0 then (select id from actors.silos limit 1) end, 1, 2,
-                case when n % 5 = 0 then 1 else 0 end, 'default', '{runs} ' || n, (select actors.code_of('T')) from generate_series(1, {runs}) n
+                case when n % 5 = 0 then 1 else 0 end, 'default', '{runs} ' || n, (select code from actors.register_type('T')) from generate_series(1, {runs}) n
             returning instance)
         insert into actors.journal (instance, at, position, seq, kind, name, payload)
         select instance, now(), p, p, 1, 'step', '1' from made, generate_series(0, 2) p;
-        insert into actors.timers (instance, due_at, code, seq) select {runs}0 + n, now() + n * interval '1 minute', (select actors.code_of('T')), 1 from generate_series(1, {runs}) n;
-        insert into actors.inbox (instance, at, code, message_id, name) select {runs}0 + n, now(), (select actors.code_of('T')), 'm', 'mail' from generate_series(1, {runs}, 10) n;
+        insert into actors.timers (instance, due_at, code, seq) select {runs}0 + n, now() + n * interval '1 minute', (select code from actors.register_type('T')), 1 from generate_series(1, {runs}) n;
+        insert into actors.inbox (workflow, at, code, message_id, name) select {runs}0 + n, now(), (select code from actors.register_type('T')), 'm', 'mail' from generate_series(1, {runs}, 10) n;
         insert into actors.outbox (instance, lane, at, ordinal, destination, topic, key)
         select {runs}0 + n, actors.lane_of({runs}0 + n, 'hook', 'key'), now(), 1, 'hook', 'topic', 'key' from generate_series(1, {runs}, 3) n;
         """);
@@ -250,6 +257,6 @@ public sealed partial class PlanTests(TestDatabase database) : IClassFixture<Tes
     [GeneratedRegex(@"Seq Scan on (?!silos).*|Hash.* Join.*|Merge.* Join.*|Bitmap Heap Scan.*")]
     private static partial Regex Whole();
 
-    [GeneratedRegex(@"Index (Only )?Scan (Backward )?using (?<index>\w+) on (workflows|journal|timers|inbox|outbox)")]
+    [GeneratedRegex(@"Index (Only )?Scan (Backward )?using (?<index>\w+) on (runs|journal|timers|inbox|outbox|waits)")]
     private static partial Regex IndexScan();
 }

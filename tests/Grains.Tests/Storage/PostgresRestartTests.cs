@@ -55,7 +55,7 @@ public sealed class PostgresRestartTests : IAsyncLifetime
         await using var source = NpgsqlDataSource.Create(_server.ConnectionString);
         Assert.Equal(Runs * 10L, await Store.ScalarAsync<long>(source, "select count(distinct note) from business"));
         Assert.Equal(Runs * 10L, await Store.ScalarAsync<long>(source, "select count(*) from business"));
-        Assert.Equal(0L, await Store.ScalarAsync<long>(source, "select count(*) from actors.workflows where status <> 1"));
+        Assert.Equal(0L, await Store.ScalarAsync<long>(source, "select count(*) from actors.runs where status <> 1"));
     }
 
     private static async Task CommitsAsync(SemaphoreSlim stepped, int count)

@@ -112,7 +112,7 @@ public sealed class SilenceTests(TestDatabase database) : IClassFixture<TestData
         // What went with the connection runs again.
         Assert.Equal(await engine.ResultAsync<string>(id, TimeSpan.FromMinutes(1)), $"{calls}");
         Assert.Equal(1L, await database.ScalarAsync<long>(
-            $"select count(*) from actors.journal join actors.workflows using (instance) where id = '{id}' and name = 'commits'"));
+            $"select count(*) from actors.journal join actors.runs using (instance) where id = '{id}' and name = 'commits'"));
     }
 
     [Fact]

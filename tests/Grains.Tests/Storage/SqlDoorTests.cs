@@ -18,7 +18,7 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
     // What a name may be, however it looks; pairs that Unicode calls equal stand side by side.
     private static readonly string?[] Good =
     [
-        "a", "'; drop table actors.workflows; --", "\"quoted\"", "$1", "$$", "%s {0} \\", "\\u0000", "null", "é", "e\u0301", "Å", "\u212b",
+        "a", "'; drop table actors.runs; --", "\"quoted\"", "$1", "$$", "%s {0} \\", "\\u0000", "null", "é", "e\u0301", "Å", "\u212b",
         "A\u030a", "ﬁ", "fi",
         "ß", "SS", "İ", "i\u0307", " ", "a ", "a\u00a0", "\u200b", "\u2028", "\ufeff", "\ufffd", "\ud83d\ude00", new string('x', 100),
         new string('é', 50),
@@ -36,6 +36,7 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
         var seed = Environment.TickCount;
         output.WriteLine($"seed {seed}");
         var random = new Random(seed);
+        var registered = new HashSet<string>(StringComparer.Ordinal);
         var types = new Dictionary<(string Space, string Id), string>();
         var mail = new HashSet<(string Space, string Id, string Message)>();
         for (var i = 0; i < 1_500; i++)
@@ -44,10 +45,20 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
             string?[] names = random.Next(3) > 0 ? [space, id, type] : [space, id, message, name];
             var isStart = names.Length == 3;
             var refused = names.Any(Bad.Contains) || space!.Contains('/', StringComparison.Ordinal);
+            if (isStart && !refused && random.Next(4) > 0)
+            {
+                Assert.Equal((type, null), (type, (await CallAsync("select code from actors.register_type($1)", [type])).Code));
+                registered.Add(type!);
+            }
+
             var (value, code) = await CallAsync(isStart ? (random.Next(2) == 0 ? Start : StartMany) : Send, names);
             if (refused)
             {
                 Assert.Equal(Refused, code);
+            }
+            else if (isStart && !registered.Contains(type!))
+            {
+                Assert.Equal("AC006", code);
             }
             else if (isStart)
             {
@@ -66,10 +77,10 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
         }
 
         Assert.Equal(types.Select(run => $"{run.Key} {run.Value}").Order(StringComparer.Ordinal), await ReadAsync(
-            "select w.namespace, w.id, c.type from actors.workflows w join actors.codes c using (code) join actors.journal j using "
+            "select w.namespace, w.id, c.type from actors.runs w join actors.codes c using (code) join actors.journal j using "
                 + "(instance) where j.position = 0 and w.namespace not in ('few', 'default')", row => $"{(row[0], row[1])} {row[2]}"));
         Assert.Equal(mail.Select(letter => $"{letter}").Order(StringComparer.Ordinal), await ReadAsync(
-            "select w.namespace, w.id, i.message_id from actors.inbox i join actors.workflows w using (instance)", row =>
+            "select w.namespace, w.id, i.message_id from actors.inbox i join actors.runs w using (workflow)", row =>
                 $"{(row[0], row[1], row[2])}"));
         Assert.True(types.Count > 100 && mail.Count > 20, $"{types.Count} runs and {mail.Count} letters are no test.");
     }
@@ -85,18 +96,45 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
     {
         await using var command = database.DataSource.CreateCommand($"select actors.start_workflows('arrays', 'T', {arrays})");
         Assert.Equal(Refused, (await Assert.ThrowsAsync<PostgresException>(() => command.ExecuteScalarAsync(Cancel))).SqlState);
-        Assert.Empty(await ReadAsync("select namespace from actors.workflows where namespace = 'arrays'", row => row[0]));
+        Assert.Empty(await ReadAsync("select namespace from actors.runs where namespace = 'arrays'", row => row[0]));
+    }
+
+    /// <summary>As OPERATIONS says it.</summary>
+    [Fact]
+    public async Task A_role_that_may_only_look_reads_the_views_and_nothing_else()
+    {
+        var role = $"reader_{Guid.NewGuid():N}";
+        await Store.ExecuteAsync(database.DataSource, $"""
+            create role {role} nologin;
+            grant usage on schema actors to {role};
+            grant select on actors.runs_view, actors.waits_view, actors.inbox_view, actors.outbox_view, actors.silos_view to {role};
+            """);
+        await using var connection = await database.DataSource.OpenConnectionAsync(Cancel);
+        await using var become = new NpgsqlCommand($"set role {role}", connection);
+        await become.ExecuteNonQueryAsync(Cancel);
+        foreach (var name in new[] { "runs", "waits", "inbox", "outbox", "silos" })
+        {
+            await using var view = new NpgsqlCommand($"select * from actors.{name}_view limit 1", connection);
+            await view.ExecuteNonQueryAsync(Cancel);
+            await using var table = new NpgsqlCommand($"select * from actors.{name} limit 1", connection);
+            Assert.Equal(PostgresErrorCodes.InsufficientPrivilege,
+                (await Assert.ThrowsAsync<PostgresException>(() => table.ExecuteNonQueryAsync(Cancel))).SqlState);
+        }
+
+        await using var leave = new NpgsqlCommand($"reset role; drop owned by {role}; drop role {role}", connection);
+        await leave.ExecuteNonQueryAsync(Cancel);
     }
 
     [Fact]
     public async Task No_ids_start_no_workflow_and_payloads_may_all_be_encoded()
     {
+        await Store.ExecuteAsync(database.DataSource, "select actors.register_type('T')");
         Assert.Equal(0, await Store.ScalarAsync<long>(
-            database.DataSource, "select actors.start_workflows('few', 'T', array[]::text[], array[]::json[])"));
+            database.DataSource, "select made from actors.start_workflows('few', 'T', array[]::text[], array[]::json[])"));
         Assert.Equal(1, await Store.ScalarAsync<long>(
-            database.DataSource, "select actors.start_workflows('few', 'T', array['a'], null, array['\\x01'::bytea])"));
+            database.DataSource, "select made from actors.start_workflows('few', 'T', array['a'], null, array['\\x01'::bytea])"));
         Assert.Equal(["\\x01"],
-            await ReadAsync("select j.bytes::text from actors.journal j join actors.workflows w using (instance) where w.namespace = 'few'",
+            await ReadAsync("select j.bytes::text from actors.journal j join actors.runs w using (instance) where w.namespace = 'few'",
             row => row[0]));
     }
 
@@ -112,9 +150,9 @@ public sealed class SqlDoorTests(TestDatabase database, ITestOutputHelper output
         }
     }
 
-    private const string Start = "select actors.start_workflow($1, $2, $3, '1') is not null";
-    private const string StartMany = "select actors.start_workflows($1, $3, array[$2], array['1']::json[]) >= 0";
-    private const string Send = "select actors.send($1, $2, $3, $4, '1')";
+    private const string Start = "select run is not null from actors.start_workflow($1, $2, $3, '1')";
+    private const string StartMany = "select made >= 0 from actors.start_workflows($1, $3, array[$2], array['1']::json[])";
+    private const string Send = "select accepted from actors.send($1, $2, $3, $4, '1')";
 
     /// <summary>What it returned, or the SQLSTATE of its refusal. What Npgsql or the server cannot take as text never gets to the
     /// function.</summary>

@@ -26,7 +26,7 @@ public sealed class StartFenceTests(TestDatabase database) : IClassFixture<TestD
 
         await Assert.ThrowsAsync<WorkflowUnavailableException>(
             () => Task.WhenAll(Enumerable.Range(0, 20).Select(i => engine.StartAsync($"late {i}"))));
-        Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from actors.workflows where id like 'late%'"));
+        Assert.Equal(0, await database.ScalarAsync<int>("select count(*) from actors.runs where id like 'late%'"));
     }
 
     [Fact]
@@ -55,7 +55,7 @@ public sealed class StartFenceTests(TestDatabase database) : IClassFixture<TestD
         await database.ExecuteAsync($"delete from actors.silos where id = '{lost.Silo}'");
         await using var engine = await database.ScriptAsync(Waits);
         var partitions = new PartitionSet();
-        Enumerable.Range(0, PartitionSet.RangeCount).ToList().ForEach(range => partitions.Hold(range, engine));
+        Enumerable.Range(0, Partition.RangeCount).ToList().ForEach(range => partitions.Hold(range, engine));
         var taken = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var stop = new CancellationTokenSource();
         var sweeping = new Sweeper(

@@ -29,7 +29,7 @@ internal sealed class Store : IAsyncDisposable
         _codes = new Codes(Database, [.. (types.Length == 0 ? [Type] : types).Select(type => new DeclaredCode(type, [type], ""))],
             NullLogger<Codes>.Instance);
         Claims = new Claims(Database, _codes, 500, crashLimit: 10);
-        _numbers = new InstanceNumbers(Database);
+        _numbers = new InstanceNumbers(Database, TimeProvider.System);
         _joined = new Lazy<Task>(JoinAsync);
     }
 
@@ -133,10 +133,10 @@ internal sealed class Store : IAsyncDisposable
     /// <summary>Everything that the database holds of a run, as text.</summary>
     public static Task<string> AllOfAsync(NpgsqlDataSource source, long instance) => ScalarAsync<string>(source, $"""
         select coalesce(string_agg(line, E'\n' order by line), '') from (
-            select 'workflow ' || to_jsonb(w)::text as line from actors.workflows w where instance = {instance}
+            select 'workflow ' || to_jsonb(w)::text as line from actors.runs w where instance = {instance}
             union all select 'journal ' || to_json(j)::text from actors.journal j where instance = {instance}
             union all select 'timer ' || to_jsonb(t)::text from actors.timers t where instance = {instance}
-            union all select 'inbox ' || to_json(i)::text from actors.inbox i where instance = {instance}
+            union all select 'inbox ' || to_json(i)::text from actors.inbox i where workflow = {instance}
             union all select 'outbox ' || to_json(o)::text from actors.outbox o where instance = {instance}) lines
         """);
 
@@ -179,7 +179,7 @@ internal sealed class Store : IAsyncDisposable
     private async Task JoinAsync()
     {
         await _codes.RegisterAsync();
-        await SiloRegistry.RegisterAsync(Database, "test", "127.0.0.1:1@1", TimeSpan.FromHours(1));
+        await SiloRegistry.RegisterAsync(Database, "test", "127.0.0.1:1@1", TimeSpan.FromHours(1), _codes.All);
     }
 
     private async Task BeforeAsync(string name)

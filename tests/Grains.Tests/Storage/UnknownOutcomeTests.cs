@@ -121,7 +121,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
         var replies = await Task.WhenAll(both).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
         Assert.Equal([CommitOutcome.Committed, CommitOutcome.Fenced], replies.Select(reply => reply.Outcome).Order());
         Assert.Equal(2L, await Store.ScalarAsync<long>(
-            database.DataSource, "select count(*) from actors.workflows where id = 'two further'"));
+            database.DataSource, "select count(*) from actors.runs where id = 'two further'"));
 
         async Task<Start> NewAsync() =>
             await _store.NewStartAsync("two further") with { Retires = await _store.Claims.ReadRunAsync(first.Id) };
@@ -190,7 +190,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
     {
         var run = await _store.StartAsync($"terminated {when}");
         NpgsqlConnection? blocker = when == "during"
-            ? await LockAsync($"select from actors.workflows where instance = {run.Instance} for update") : null;
+            ? await LockAsync($"select from actors.runs where instance = {run.Instance} for update") : null;
         if (when == "before")
         {
             _store.BeforeNext("commit", () => TerminateAsync("true"));
@@ -215,7 +215,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
     {
         var run = await _store.StartAsync("zombie");
         await Store.ExecuteAsync(database.DataSource, "select actors.send('default', 'zombie', 'm', 'mail', '1')");
-        await using var blocker = await LockAsync($"select from actors.inbox where instance = {run.Instance} for update");
+        await using var blocker = await LockAsync($"select from actors.inbox where workflow = {run.Workflow} for update");
         var entry = Store.Entry(run);
         entry.ClearedLetters = ["m"];
         _store.BeforeNext("commit", () => _proxy.CutNextAsync(Cut.Client));
@@ -236,7 +236,7 @@ public sealed class UnknownOutcomeTests(TestDatabase database) : IClassFixture<T
     public async Task A_backend_without_a_master_that_commits_before_it_is_resolved_has_committed()
     {
         var run = await _store.StartAsync("late");
-        await using var blocker = await LockAsync($"select from actors.workflows where instance = {run.Instance} for update");
+        await using var blocker = await LockAsync($"select from actors.runs where instance = {run.Instance} for update");
         _store.BeforeNext("commit", () => _proxy.CutNextAsync(Cut.Client));
         var before = _store.RoundTrips.Count();
         var resolving = _store.HoldNext("resolve");

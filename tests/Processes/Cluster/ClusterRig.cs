@@ -101,7 +101,7 @@ internal sealed class ClusterRig : IAsyncDisposable
     public async Task<SiloProcess> OwnerOfAsync(string id)
     {
         var name = await ScalarAsync<string>(
-            $"select s.name from actors.workflows w join actors.silos s on s.id = w.owner where w.id = '{id}'");
+            $"select s.name from actors.runs w join actors.silos s on s.id = w.owner where w.id = '{id}'");
         return _silos[int.Parse(name["silo-".Length..], System.Globalization.CultureInfo.InvariantCulture)];
     }
 

@@ -19,7 +19,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
         var watch = Stopwatch.StartNew();
         await owner.KillAsync();
         await rig.UntilAsync(
-            "select not exists (select from actors.workflows w join actors.silos s on s.id = w.owner where w.status = 0 and s.dead_at is "
+            "select not exists (select from actors.runs w join actors.silos s on s.id = w.owner where w.status = 0 and s.dead_at is "
             + "not null) and exists (select from actors.silos where dead_at is not null)");
         output.WriteLine($"taken over after {watch.ElapsedMilliseconds} ms");
         await FinishAsync(rig, handles, 20);
@@ -36,9 +36,9 @@ public sealed class ClusterTests(ITestOutputHelper output)
         await rig.Silos[0].KillAsync();
         var watch = Stopwatch.StartNew();
         Assert.NotEqual(0, await rig.ScalarAsync<long>(
-            "select count(*) from actors.workflows w join actors.silos s on s.id = w.owner where w.status = 0 and s.name = 'silo-0'"));
+            "select count(*) from actors.runs w join actors.silos s on s.id = w.owner where w.status = 0 and s.name = 'silo-0'"));
         // The finest period of a reminder is a minute.
-        await rig.UntilAsync("select count(*) = 30 from actors.workflows where status = 1", TimeSpan.FromMinutes(4));
+        await rig.UntilAsync("select count(*) = 30 from actors.runs where status = 1", TimeSpan.FromMinutes(4));
         output.WriteLine($"all finished after {watch.ElapsedMilliseconds} ms");
         Assert.Equal(30 * 400, await rig.ScalarAsync<long>("select count(*) from transfers"));
     }
@@ -55,7 +55,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
         Assert.Equal(0, await owner.StopAsync());
         output.WriteLine($"stopped after {watch.ElapsedMilliseconds} ms");
         Assert.Equal(0, await rig.ScalarAsync<long>(
-            "select count(*) from actors.workflows w where w.owner is not null and not exists (select from actors.silos s where s.id = "
+            "select count(*) from actors.runs w where w.owner is not null and not exists (select from actors.silos s where s.id = "
             + "w.owner)"));
         await FinishAsync(rig, handles, 20);
     }
@@ -104,11 +104,11 @@ public sealed class ClusterTests(ITestOutputHelper output)
             "select count(*) = 9 from pg_locks join pg_database d on d.oid = database where datname = current_database() and locktype = "
             + "'advisory' and objid = 42 and not granted");
         var frozen = await rig.OwnerOfAsync("h-0");
-        var owner = await rig.ScalarAsync<Guid>("select owner from actors.workflows where id = 'h-0'");
-        var held = await rig.ScalarAsync<long>($"select count(*) from actors.workflows where owner = '{owner}'");
+        var owner = await rig.ScalarAsync<Guid>("select owner from actors.runs where id = 'h-0'");
+        var held = await rig.ScalarAsync<long>($"select count(*) from actors.runs where owner = '{owner}'");
         frozen.Freeze();
         var watch = Stopwatch.StartNew();
-        await rig.UntilAsync($"select not exists (select from actors.workflows where owner = '{owner}')");
+        await rig.UntilAsync($"select not exists (select from actors.runs where owner = '{owner}')");
         output.WriteLine($"{held} workflows of the frozen silo had new owners after {watch.ElapsedMilliseconds} ms");
         await using (var release = new NpgsqlCommand("select pg_advisory_unlock(42)", gate))
         {
@@ -133,10 +133,10 @@ public sealed class ClusterTests(ITestOutputHelper output)
         await using var _ = proxy;
         var handles = await StartTransfersAsync(rig, 60, 50);
         var cut = await rig.ScalarAsync<Guid>("select id from actors.silos where name = 'silo-2'");
-        await rig.UntilAsync($"select exists (select from actors.workflows where owner = '{cut}')");
+        await rig.UntilAsync($"select exists (select from actors.runs where owner = '{cut}')");
         proxy.Vanish();
         var watch = Stopwatch.StartNew();
-        await rig.UntilAsync($"select not exists (select from actors.workflows where owner = '{cut}')");
+        await rig.UntilAsync($"select not exists (select from actors.runs where owner = '{cut}')");
         output.WriteLine($"taken over after {watch.ElapsedMilliseconds} ms");
         await FinishAsync(rig, handles, 50);
         proxy.Speak();
@@ -174,7 +174,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
         await rig.Silos[0].KillAsync();
         var watch = Stopwatch.StartNew();
         await rig.AddSilosAsync(1, heapLimitMiB: 200); // What it has to load is more than twice that.
-        await rig.UntilAsync("select count(*) = 150 from actors.workflows where status = 1", TimeSpan.FromMinutes(3));
+        await rig.UntilAsync("select count(*) = 150 from actors.runs where status = 1", TimeSpan.FromMinutes(3));
         output.WriteLine($"all finished after {watch.ElapsedMilliseconds} ms, peak {rig.Silos[1].PeakMiB} MiB");
         Assert.False(rig.Silos[1].HasExited);
     }
@@ -215,7 +215,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
 
     private const string Everything =
         """
-        select (select string_agg(w::text, E'\n' order by instance) from (select instance, status, position, epoch, ended_at from actors.workflows) w)
+        select (select string_agg(w::text, E'\n' order by instance) from (select instance, status, position, epoch, ended_at from actors.runs) w)
             || (select string_agg(j::text, E'\n' order by instance, position) from actors.journal j)
             || (select string_agg(h::text, E'\n' order by workflow) from held h)
         """;
@@ -224,7 +224,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
         """
         select 'Not ended after a minute: ' || coalesce((select string_agg(w.id || ' status ' || w.status || ' position ' || w.position || ' epoch ' || w.epoch
                 || ' owner ' || coalesce(w.owner::text, '-') || ' last ' || (select j.kind || ' ' || j.at from actors.journal j where j.instance = w.instance order by j.position desc limit 1), E'\n')
-            from actors.workflows w where w.status <> 1), '') || E'\nnow ' || now()
+            from actors.runs w where w.status <> 1), '') || E'\nnow ' || now()
             || E'\nbackends ' || (select string_agg(coalesce(a.application_name, '') || ' ' || coalesce(a.state, '') || ' ' || coalesce(a.wait_event, '') || ' ' || left(a.query, 60), E'\n')
                 from pg_stat_activity a where a.datname = current_database() and a.state <> 'idle')
         """;

@@ -2,7 +2,7 @@
 -- time-out (7) that ended the wait.
 select w.id
 from orders.orders o
-join actors.workflows w on w.namespace = 'default' and w.id = o.id
+join actors.runs w on w.namespace = 'default' and w.id = o.id
 join actors.journal signal on signal.instance = w.instance and signal.kind = 8 and signal.name = 'Ship'
 join actors.journal timeout on timeout.instance = w.instance and timeout.kind = 7 and timeout.position > signal.position
 where o.state = 'NotShipped'

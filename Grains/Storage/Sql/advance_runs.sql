@@ -5,16 +5,17 @@
 -- member: the range, which holds always, makes the planner expect one member, "is not distinct from" is no condition for an index, and a
 -- subquery with a limit is not turned into a join. The other statements over arrays do the same.
 with moved as (
-    update actors.workflows w
+    update actors.runs w
     set position = e.next, status = e.status, crash_count = 0,
         owner = case when e.leaves then null else w.owner end,
-        ended_at = case when e.status in (1, 2) then actors.now() end
-    from unnest($1::bigint[], $2::integer[], $3::integer[], $4::integer[], $5::smallint[], $6::boolean[], $7::timestamptz[])
-        as e (instance, epoch, position, next, status, leaves, not_before)
+        ended_at = case when e.ends then actors.now() end
+    from unnest($1::bigint[], $2::integer[], $3::integer[], $4::integer[], $5::smallint[], $6::boolean[], $7::boolean[], $8::timestamptz[])
+        as e (instance, epoch, position, next, status, ends, leaves, not_before)
     where e.instance between 1 and 9223372036854775807 and w.instance = e.instance
-        and w.epoch = e.epoch and w.position = e.position and w.owner is not distinct from $8 and w.status = 0
+        and w.epoch = e.epoch and w.position = e.position and w.owner is not distinct from $9
+        and w.status = 0
         and (e.not_before is null or e.not_before <= actors.now())
-        and (e.status not in (1, 2) or (select i.id from actors.inbox i where i.instance = w.instance and not i.undelivered limit 1) is null)
+        and (not e.ends or (select i.id from actors.inbox i where i.workflow = w.workflow and i.state < 1 limit 1) is null)
     returning 1
 )
-select actors.require(count(*), cardinality($1)) from moved
+select actors.require_1(count(*), cardinality($1)) from moved
