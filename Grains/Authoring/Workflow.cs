@@ -26,10 +26,6 @@ public abstract class Workflow
 {
     private IWorkflowRuntime? _runtime;
 
-    private protected Workflow()
-    {
-    }
-
     /// <summary>The id under which the workflow was started.</summary>
     protected WorkflowId Id => Runtime.Id;
 
@@ -54,6 +50,7 @@ public abstract class Workflow
         set => _runtime = value;
     }
 
+    // What is internal and abstract lets nobody outside derive but through Workflow<TInput, TResult>.
     internal abstract Type InputType { get; }
 
     internal abstract Type ResultType { get; }

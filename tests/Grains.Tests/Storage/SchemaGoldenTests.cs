@@ -1,9 +1,10 @@
+using Actors.Grains.Tests.Golden;
 using Actors.Support;
 using Xunit;
 
 namespace Actors.Grains.Tests.Storage;
 
-/// <summary>The schema as text: a change to it is seen in review. <c>ACTORS_GOLDEN=rewrite</c> writes the file anew.</summary>
+/// <summary>The schema as text: a change to it is seen in review.</summary>
 [EachPostgres]
 public sealed class SchemaGoldenTests(TestDatabase database) : IClassFixture<TestDatabase>
 {
@@ -28,17 +29,6 @@ public sealed class SchemaGoldenTests(TestDatabase database) : IClassFixture<Tes
         """;
 
     [Fact]
-    public async Task The_schema_is_the_one_that_was_reviewed()
-    {
-        var schema = await Store.ScalarAsync<string>(database.DataSource, Read);
-        var file = Path.Combine(TestPostgres.RepositoryFolder, "tests", "Grains.Tests", "Golden", "schema.txt");
-        if (Environment.GetEnvironmentVariable("ACTORS_GOLDEN") == "rewrite")
-        {
-            await File.WriteAllTextAsync(file, schema);
-        }
-
-        Assert.True(await File.ReadAllTextAsync(file) == schema,
-            "The schema differs from tests/Grains.Tests/Golden/schema.txt: run this test with ACTORS_GOLDEN=rewrite, and review the file's "
-            + "change.");
-    }
+    public async Task The_schema_is_the_one_that_was_reviewed() =>
+        await GoldenFile.CheckAsync("schema.txt", await Store.ScalarAsync<string>(database.DataSource, Read));
 }
