@@ -6,8 +6,8 @@ using Orleans.Runtime.Placement;
 
 namespace Actors.Cluster;
 
-/// <summary>Places a workflow's grain in the silo that has its run in memory; where none has it, here, unless others have more
-/// room.</summary>
+/// <summary>Places a workflow's grain in the silo that has its run in memory; where none has it, here, unless others have more room, and only
+/// where its code is.</summary>
 [AttributeUsage(AttributeTargets.Class)]
 internal sealed class WithItsRunAttribute() : PlacementAttribute(new WithItsRun());
 
@@ -23,27 +23,39 @@ internal sealed class WithItsRunDirector(
     public async Task<SiloAddress> OnAddActivation(PlacementStrategy strategy, PlacementTarget target, IPlacementContext context)
     {
         var silos = context.GetCompatibleSilos(target);
-        if (silos.Length > 1 && await OwnerAsync(target.GrainIdentity) is { } owner && silos.Contains(owner))
+        var able = silos.Length > 1 ? await WhereAsync(target.GrainIdentity) : [];
+        if (able.Count == 1 && SiloAddress.FromParsableString(able.Single()) is var only && silos.Contains(only))
         {
-            return owner;
+            return only;
         }
 
         var chosen = await byRoom.OnAddActivation(_byRoom, target, context);
+        if (able.Count > 0 && !able.Contains(chosen.ToParsableString())
+            && silos.Where(silo => able.Contains(silo.ToParsableString())).ToList() is { Count: > 0 } others)
+        {
+            return others[Random.Shared.Next(others.Count)];
+        }
+
         starts.Placed(chosen.Equals(context.LocalSilo));
         return chosen;
     }
 
-    /// <summary>Null also when Postgres cannot tell now: a grain in another silo asks for the run.</summary>
-    private async Task<SiloAddress?> OwnerAsync(GrainId grain)
+    /// <summary>The silo that has the run in memory, or those that have its code; empty where there is no run yet, and when Postgres cannot
+    /// tell now: a grain in another silo asks for the run.</summary>
+    private async Task<HashSet<string>> WhereAsync(GrainId grain)
     {
         try
         {
-            var row = await engine.Context.Claims.ReadRunAsync(WorkflowId.FromGrainKey(grain.Key.ToString()!));
-            return row is { OwnerAddress: { } address, OwnerDead: false } ? SiloAddress.FromParsableString(address) : null;
+            return await engine.Context.Claims.ReadRunAsync(WorkflowId.FromGrainKey(grain.Key.ToString()!)) switch
+            {
+                { OwnerAddress: { } address, OwnerDead: false } => [address],
+                { HasEnded: false, Code: var code } => await engine.Context.Runs.FindSilosAsync(code),
+                _ => [],
+            };
         }
         catch (Exception error) when (error is ActorsException || PostgresFaults.IsOfPostgres(error))
         {
-            return null;
+            return [];
         }
     }
 }

@@ -230,7 +230,7 @@ internal sealed partial class WorkflowEngine
             return null;
         }
 
-        if (resident is null && !Context.Codes.All.Contains(row.Code) && !await Context.Runs.HasSiloAsync(row.Code))
+        if (resident is null && !Context.Codes.All.Contains(row.Code) && (await Context.Runs.FindSilosAsync(row.Code)).Count == 0)
         {
             return new WorkflowWait(WaitingFor.Version, row.Version, null, 0, Sentences.NoSilo(row));
         }

@@ -191,6 +191,11 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
             case { Outcome: CommitOutcome.Rejected }:
                 throw new PayloadException($"Workflow '{start.Id}': the database refuses the start: {reply.Error?.Message}");
             default:
+                if (reply.Outcome == CommitOutcome.Unmoved)
+                {
+                    numbers.Skip();
+                }
+
                 return false;
         }
     }
@@ -203,6 +208,9 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         : request.Policy == StartPolicy.Reject
             ? throw new WorkflowExistsException($"Workflow '{id}' exists ({found.Status}): choose another id, or another StartPolicy.")
         : new StartReply(null, found.Run, Started: false);
+
+    /// <summary>The numbers at hand for new runs are not used.</summary>
+    internal void SkipNumbers() => numbers.Skip();
 
     /// <summary>Lets runs that only wait leave memory.</summary>
     public void RestIdle()

@@ -53,6 +53,15 @@ internal sealed class InstanceNumbers(EngineDatabase database, TimeProvider time
         }
     }
 
+    /// <summary>Another run has a number of this block: the rest of it is not used.</summary>
+    public void Skip()
+    {
+        lock (_lock)
+        {
+            _end = _next;
+        }
+    }
+
     private long? Next()
     {
         lock (_lock)

@@ -20,7 +20,7 @@ internal sealed class RunTable(EngineDatabase database)
     private static readonly string Unpark = SqlText.Get("unpark");
     private static readonly string ReadWaits = SqlText.Get("read_waits");
     private static readonly string ReadFailures = SqlText.Get("read_failures");
-    private static readonly string FindSiloOfCode = SqlText.Get("find_silo_of_code");
+    private static readonly string FindSilosOfCode = SqlText.Get("find_silos_of_code");
     private static readonly string LivingSessions = SqlText.Get("living_sessions");
 
     /// <summary>The database's time.</summary>
@@ -78,9 +78,21 @@ internal sealed class RunTable(EngineDatabase database)
         batch => batch.Add(ReadFailures, One(instance, NpgsqlDbType.Bigint), One(seq, NpgsqlDbType.Integer)),
         async reader => await reader.ReadAsync() ? ((int)reader.GetInt64(0), RowReading.Payload(reader, 1)) : null);
 
-    /// <summary>Whether a silo lives that runs the code.</summary>
-    public ValueTask<bool> HasSiloAsync(int code) => database.QueryAsync(
-        database.Engine, "find silo of code", batch => batch.Add(FindSiloOfCode, One(code, NpgsqlDbType.Integer)), reader => reader.ReadAsync());
+    /// <summary>The addresses of the silos that live and run the code.</summary>
+    public ValueTask<HashSet<string>> FindSilosAsync(int code) => database.QueryAsync(
+        database.Engine,
+        "find silos of code",
+        batch => batch.Add(FindSilosOfCode, One(code, NpgsqlDbType.Integer)),
+        async reader =>
+        {
+            var addresses = new HashSet<string>(StringComparer.Ordinal);
+            while (await reader.ReadAsync())
+            {
+                addresses.Add(reader.GetString(0));
+            }
+
+            return addresses;
+        });
 
     /// <summary>The oldest messages that its code could not read, at most a hundred.</summary>
     public ValueTask<UndeliveredMessage[]> ReadUndeliveredAsync(long workflow) => database.QueryAsync(
