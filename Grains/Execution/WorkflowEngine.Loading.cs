@@ -67,10 +67,10 @@ internal sealed partial class WorkflowEngine
             return new Opened(null, row, Sentences.LeftAlone(row.Id));
         }
 
-        var isBack = row.Flags.HasFlag(RunFlags.Parked);
-        if (isBack)
+        var letters = loaded.Letters;
+        if (row.Flags.HasFlag(RunFlags.Parked))
         {
-            await Context.Claims.BringBackAsync(row);
+            letters = await Context.Claims.BringBackAsync(row); // Those that were parked did not come with the claim.
         }
 
         var (faults, last) = Context.Faults.GetValueOrDefault(row.Id);
@@ -80,13 +80,7 @@ internal sealed partial class WorkflowEngine
             {
                 row = row with { CrashCount = await Context.Claims.EnterAsync(row) };
                 var type = Context.Types.Get(row.Type, row.Id);
-                var resident = await EnterAsync(row, type, loaded.History, loaded.Letters, loaded.Replayed);
-                if (isBack)
-                {
-                    resident.CheckInbox(); // What was parked did not come with the claim.
-                }
-
-                return new Opened(resident, row);
+                return new Opened(await EnterAsync(row, type, loaded.History, letters, loaded.Replayed), row);
             }
             catch
             {

@@ -92,6 +92,11 @@ internal static class Scenarios
             await scene.StartAsync("w", "Steps", 1);
             await scene.ExpectAsync("w", 5);
         }),
+        ["online index"] = open => InAsync(open, async scene =>
+        {
+            await scene.ExpectRowsAsync("pg_index where indexrelid = to_regclass('actors.things_kind') and indisvalid and indisready", 1);
+            await scene.ExpectRowsAsync("actors.migrations where number = 9000", 1);
+        }),
         ["start in SQL"] = open => InAsync(open, async scene =>
         {
             await scene.ExecuteAsync("select actors.start_workflow('default', 'w', 'Steps', '1')");

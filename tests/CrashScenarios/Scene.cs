@@ -51,6 +51,10 @@ internal sealed class Scene : IAsyncDisposable
         {
             await MigrateAsync(world, life.Probe);
         }
+        else if (name == "online index")
+        {
+            await IndexAsync(world, life.Probe);
+        }
 
         await using var proxy = new CutProxy(connectionString);
         if (name == "lost answer")
@@ -83,6 +87,24 @@ internal sealed class Scene : IAsyncDisposable
             end $$
             """);
         await Migrator.MigrateAsync(world, probe, CancellationToken.None);
+    }
+
+    /// <summary>An index on a table with rows, on top of a schema that is up to date. One that is not valid stands there from before, or an
+    /// earlier process has come further.</summary>
+    private static async Task IndexAsync(NpgsqlDataSource world, StatementProbe probe)
+    {
+        await ExecuteAsync(world, """
+            do $$ begin
+                if to_regclass('actors.things') is null then
+                    create table actors.things as select n as kind from generate_series(1, 100) n;
+                    create index things_kind on actors.things (kind);
+                    update pg_index set indisvalid = false where indexrelid = 'actors.things_kind'::regclass;
+                end if;
+            end $$
+            """);
+        var index = new Migration(9000, "things", "-- online\ncreate index concurrently things_kind on actors.things (kind);");
+        await Migrator.MigrateAsync(
+            world, [.. Migration.Embedded, index], Migrator.BinaryGeneration, CancellationToken.None, probe);
     }
 
     public static async Task<Scene> OpenAsync(string connectionString, string folder, Life life, NpgsqlDataSource world, bool relays)

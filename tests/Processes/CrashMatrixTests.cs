@@ -73,13 +73,13 @@ public sealed partial class CrashMatrixTests(ITestOutputHelper output)
     /// </summary>
     private static List<string> Cases(string scenario, long roundTrips)
     {
-        var stride = scenario is "twenty at once" ? 4 : TestTier.IsAll || scenario is "steps" ? 1 : 14;
+        var stride = scenario is "twenty at once" ? 4 : TestTier.IsAll || scenario is "steps" or "online index" ? 1 : 14;
         var outside = scenario is "steps" or "transactions" or "failed attempts" or "outbox delivery" or "failed "
-            + "deliveries" or "redrive" or "drain";
+            + "deliveries" or "redrive" or "drain" or "online index";
         return
         [
             .. from k in Enumerable.Range(1, (int)roundTrips)
-               where k > 2 || scenario is "steps" or "migration"
+               where k > 2 || scenario is "steps" or "migration" or "online index"
                where k % stride == 0 || k == roundTrips
                from side in outside || k == roundTrips ? new[] { "before", "after" } : ["before"]
                select $"{side}:{k}",

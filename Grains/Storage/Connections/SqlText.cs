@@ -15,8 +15,12 @@ internal static partial class SqlText
     /// <summary>The statement of <c>Sql/name.sql</c>, without the comment lines of its header.</summary>
     /// <exception cref="ArgumentException">There is no such file.</exception>
     public static string Get(string name) => Files.TryGetValue($"Sql/{name}.sql", out var text)
-        ? string.Join('\n', text.Split('\n').SkipWhile(line => line.Length == 0 || line.StartsWith("--", StringComparison.Ordinal))).Trim()
+        ? WithoutHeader(text)
         : throw new ArgumentException($"No embedded statement 'Sql/{name}.sql'.", nameof(name));
+
+    /// <summary>What follows the comment lines at the beginning of a file.</summary>
+    public static string WithoutHeader(string text) => string.Join(
+        '\n', text.Split('\n').SkipWhile(line => line.Length == 0 || line.StartsWith("--", StringComparison.Ordinal))).Trim();
 
     /// <summary>The same statement for a group of one: what it takes from arrays comes from plain parameters, which costs the server a
     /// fifth less.</summary>

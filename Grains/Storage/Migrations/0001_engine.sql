@@ -89,7 +89,7 @@ end $$;
 create sequence actors.instances as bigint;
 
 create function actors.next_block() returns bigint language sql volatile
-    return greatest(1, floor(extract(epoch from actors.now()) * 1000)::bigint - 1735689600000) << 22 | (nextval('actors.instances') & 4095) << 10;
+    return (greatest(1, floor(extract(epoch from actors.now()) * 1000)::bigint - 1735689600000) << 22) | ((nextval('actors.instances') & 4095) << 10);
 
 -- One row a run. No payload, and no indexed column that changes with a step: advancing it is a HOT update.
 create table actors.runs (

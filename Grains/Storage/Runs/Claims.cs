@@ -69,18 +69,22 @@ internal sealed class Claims : IAsyncDisposable
     /// <summary>The run's row alone.</summary>
     public Task<StoredRun?> ReadRunAsync(WorkflowId id) => AskAsync(_reads, new Request<StoredRun>(id, false));
 
-    /// <summary>Timers and letters of a run that was parked, and that this silo has claimed: sweeps find them again, and its owner reads
-    /// them.</summary>
-    public async Task BringBackAsync(StoredRun run) => await _database.ExecuteAsync("bring back", batch =>
+    /// <summary>Timers and letters of a run that was parked, and that this silo has claimed: sweeps find them again. Returns the
+    /// letters.</summary>
+    public async Task<List<LetterRow>> BringBackAsync(StoredRun run)
     {
-        batch.Add(
-            BringBack,
-            new NpgsqlParameter<long> { TypedValue = run.Instance },
-            new NpgsqlParameter<Guid> { TypedValue = _database.Silo },
-            new NpgsqlParameter<int> { TypedValue = run.Epoch });
-        batch.Add(
-            Unpark, new NpgsqlParameter<string> { TypedValue = run.Id.Namespace }, new NpgsqlParameter<string> { TypedValue = run.Id.Id });
-    });
+        await _database.ExecuteAsync("bring back", batch =>
+        {
+            batch.Add(
+                BringBack,
+                new NpgsqlParameter<long> { TypedValue = run.Instance },
+                new NpgsqlParameter<Guid> { TypedValue = _database.Silo },
+                new NpgsqlParameter<int> { TypedValue = run.Epoch });
+            batch.Add(
+                Unpark, new NpgsqlParameter<string> { TypedValue = run.Id.Namespace }, new NpgsqlParameter<string> { TypedValue = run.Id.Id });
+        });
+        return await ReadLettersAsync(run.Workflow);
+    }
 
     /// <summary>Letters of a workflow that have no position in the journal yet, the first <see cref="LettersMax"/> of them.</summary>
     public async Task<List<LetterRow>> ReadLettersAsync(long workflow) => await _database.QueryAsync(

@@ -14,9 +14,14 @@ internal sealed record Migration(int Number, string Name, string Sql)
     /// <summary>SHA-256 of the text, as lower-case hexadecimal.</summary>
     public string Checksum { get; } = Hash(Sql);
 
-    public string File => $"Migrations/{Number:D4}_{Name}.sql";
+    /// <summary>What is built online; null for what is applied in a transaction.</summary>
+    public OnlineIndex? Online { get; } = OnlineIndex.Of(FileOf(Number, Name), Sql);
+
+    public string File => FileOf(Number, Name);
 
     public static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+
+    private static string FileOf(int number, string name) => $"Migrations/{number:D4}_{name}.sql";
 
     private static Migration Parse(string file, string sql) =>
         new(int.Parse(file.AsSpan(0, 4), NumberStyles.None, CultureInfo.InvariantCulture), file[5..], sql);

@@ -88,11 +88,14 @@ public sealed class MigrationChangedException : SchemaException
     public string File { get; }
 }
 
-/// <summary>A migration failed and was rolled back; those before it stay applied.</summary>
+/// <summary>A migration failed and was rolled back, or, where it builds an index online, is built anew by the next run; those before it
+/// stay applied.</summary>
 public sealed class MigrationFailedException : SchemaException
 {
     internal MigrationFailedException(string? database, Migration migration, NpgsqlException inner) : base(
-        $"{migration.File} failed on database '{database}' and was rolled back: {inner.Message}", inner) => File = migration.File;
+        $"{migration.File} failed on database '{database}' and "
+            + $"{(migration.Online is null ? "was rolled back" : "is built anew by the next run")}: {inner.Message}", inner) =>
+        File = migration.File;
 
     /// <summary>The file that failed.</summary>
     public string File { get; }

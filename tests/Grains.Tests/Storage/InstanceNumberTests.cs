@@ -75,7 +75,7 @@ public sealed class InstanceNumberTests
             }
         }
 
-        Assert.All(ranges, count => Assert.InRange(count, 0.8 * runs / ranges.Length, 1.2 * runs / ranges.Length));
+        Assert.All(ranges, count => Assert.InRange(count, 0.7 * runs / ranges.Length, 1.3 * runs / ranges.Length));
     }
 
     [Fact]
