@@ -172,7 +172,13 @@ internal sealed partial class WorkflowEngine
             return true;
         }
 
-        return !(await OpenAsync(id, ask: false)).IsElsewhere;
+        var opened = await OpenAsync(id, ask: false);
+        if (opened.Row is { Status: WorkflowStatus.NotBegun, BeginsAt: { } due })
+        {
+            BeginAt(id, due);
+        }
+
+        return !opened.IsElsewhere;
     }
 
     /// <summary>Gives the run away, if it is here. Returns when it has left memory.</summary>

@@ -52,6 +52,32 @@ internal sealed partial class WorkflowEngine
         }
     }
 
+    /// <summary>Wakes a run at the time at which it begins, where that is soon: whoever looks ahead finds it before. Else a sweep does.</summary>
+    private void BeginAt(WorkflowId id, DateTimeOffset due)
+    {
+        var now = Context.Clock.Now;
+        if (due - now <= Context.Options.LookAhead && _beginning.TryAdd(id, true))
+        {
+            Context.Timers.Schedule(due > now ? due : now + LeastPause, () =>
+            {
+                _beginning.TryRemove(id, out _);
+                _ = Task.Run(() => BeginAsync(id));
+            });
+        }
+    }
+
+    private async Task BeginAsync(WorkflowId id)
+    {
+        try
+        {
+            await WakeAsync(id);
+        }
+        catch (Exception error)
+        {
+            LogNotBegun(id, error.Message); // A sweep finds it.
+        }
+    }
+
     /// <summary>Why this silo does not go on with a run that nobody has in memory, or null.</summary>
     private string? NotMine(StoredRun row) => row.Owner is not null && !row.OwnerDead ? null
         : !Context.Codes.All.Contains(row.Code) ? Sentences.NoVersion(row)

@@ -18,6 +18,7 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     private readonly ConcurrentDictionary<WorkflowId, ResidentRun> _residents = new();
     private readonly ConcurrentDictionary<WorkflowId, Lazy<Task<Opened>>> _opening = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _unsure = new();
+    private readonly ConcurrentDictionary<WorkflowId, bool> _beginning = new();
     private EngineWatch? _watch;
     private volatile bool _stopping;
 
@@ -177,7 +178,11 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
         {
             case { Outcome: CommitOutcome.Committed }:
                 Context.Clock.Observe(reply.At);
-                if (start.Delay is null)
+                if (start.Delay is { } delay)
+                {
+                    BeginAt(start.Id, DueTime.After(reply.At, delay));
+                }
+                else
                 {
                     var run = new StoredRun(
                         start.Id, start.Instance, start.Run, start.Type, WorkflowStatus.Running, 1, start.Position, 0,

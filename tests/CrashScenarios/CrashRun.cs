@@ -52,6 +52,8 @@ internal sealed class CrashRun : IAsyncDisposable
             "select message_id from actors.journal where message_id is not null group by instance, message_id having count(*) > 1");
         await NoneAsync("histories without one end",
             "select instance from actors.journal group by instance having count(*) filter (where kind in (11, 12)) <> 1");
+        await NoneAsync("waits left", "select x.instance || ' ' || x.name from actors.waits x");
+        await NoneAsync("runs parked", "select id from actors.runs where flags <> 0");
         await NoneAsync("timers left", "select instance || ' ' || seq from actors.timers");
         await NoneAsync("mail left", "select message_id from actors.inbox where state <> 1 or message_id <> 'm-unfit'");
         await NoneAsync("latest runs that are not one",

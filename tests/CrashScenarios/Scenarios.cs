@@ -122,6 +122,38 @@ internal static class Scenarios
             await scene.ExpectRowsAsync("actors.runs", 0);
             await scene.ExpectRowsAsync("actors.journal", 0);
         }),
+        ["delayed start"] = open => InAsync(open, async scene =>
+        {
+            await scene.StartAsync("w", "Waits", 2, delay: TimeSpan.FromMilliseconds(200));
+            await SignalAsync(scene, "one");
+            await scene.ExpectBeginAsync("w");
+            await SignalAsync(scene, "two");
+            await scene.ExpectAsync("w", "one two");
+            await scene.ExpectRowsAsync("actors.inbox", 0);
+        }),
+        ["left alone for a later build"] = async open =>
+        {
+            await InAsync(open, async scene =>
+            {
+                await scene.StartAsync("w", "Waits", 2);
+                await scene.RestAsync("w");
+                await scene.ExecuteAsync("""
+                    with run as (update actors.runs set position = 1 where id = 'w' and position = 0 and owner is null returning instance)
+                    insert into actors.journal (instance, at, position, seq, kind, name) select instance, now(), 1, 0, 999, 'later' from run
+                    """);
+                await SignalAsync(scene, "one");
+                await scene.Engine.Engine.WakeAsync(new WorkflowId("w"));
+            });
+            await InAsync(open, async scene =>
+            {
+                // As a build that knows it.
+                await scene.ExecuteAsync("delete from actors.journal where kind = 999; update actors.waits set lacks = 0 where lacks = 999; "
+                    + "update actors.runs w set position = 0 where position = 1 and not exists (select from actors.journal j where j.position = 1)");
+                await scene.Engine.Engine.WakeAsync(new WorkflowId("w"));
+                await SignalAsync(scene, "two");
+                await scene.ExpectAsync("w", "one two");
+            });
+        },
         ["query"] = open => InAsync(open, async scene =>
         {
             await scene.StartAsync("w", "Waits", 1);

@@ -126,11 +126,11 @@ internal sealed class Scene : IAsyncDisposable
 
     public Task<StartReply> StartAsync<TInput>(
         string id, string type, TInput input, StartPolicy policy = StartPolicy.Attach, string? requestId = null,
-        (string Name, string Word, string Id)? signal = null)
+        (string Name, string Word, string Id)? signal = null, TimeSpan? delay = null)
     {
         var payloads = _engine.Engine.Context.Payloads;
         var sent = signal is { } s ? new SignalCall(s.Name, false, payloads.Write(new[] { s.Word }, $"signal"), s.Id) : null;
-        var request = new StartCall(type, payloads.Write(input, $"input"), policy, sent, requestId);
+        var request = new StartCall(type, payloads.Write(input, $"input"), policy, sent, requestId, delay);
         return UntilAnsweredAsync(async () =>
         {
             var reply = await _engine.Engine.StartAsync(new WorkflowId(id), request);
@@ -151,6 +151,16 @@ internal sealed class Scene : IAsyncDisposable
         if (!Equals(result, expected))
         {
             throw new InvalidOperationException($"Workflow '{id}' returned {result}, not {expected}.");
+        }
+    }
+
+    /// <summary>Returns when the run's delay is over, and it has begun.</summary>
+    public async Task ExpectBeginAsync(string id)
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        while (await CountAsync($"actors.runs where id = '{id}' and status = 9") > 0)
+        {
+            limit.Token.ThrowIfCancellationRequested();
         }
     }
 
