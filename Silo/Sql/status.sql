@@ -3,6 +3,6 @@ select (select count(*) from actors.silos where left_at is null and dead_at is n
        (select count(*) from actors.runs where owner is not null) as resident,
        (select nullif(reltuples, -1)::bigint from pg_class where oid = 'actors.runs'::regclass) as workflows,
        (select count(*) from actors.timers) as timers,
-       (select count(*) from actors.inbox where state = 0) as inbox,
+       (select count(*) from actors.inbox where state <> 1) as inbox,
        (select count(*) from actors.outbox) as outbox,
        (select count(*) from actors.dead_letters) as dead

@@ -4,4 +4,4 @@ where not exists (
     select from actors.runs w
     where w.namespace = 'default' and w.id = acknowledged.id
       and (exists (select from actors.journal j where j.instance = w.instance and j.message_id = @prefix || w.id)
-        or exists (select from actors.inbox i where i.instance = w.instance and i.message_id = @prefix || w.id)))
+        or exists (select from actors.inbox i where i.workflow = w.workflow and i.message_id = @prefix || w.id)))

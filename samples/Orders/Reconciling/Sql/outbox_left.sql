@@ -2,6 +2,6 @@
 select count(*)::int as waiting,
        coalesce(max(attempts), 0)::int as attempts,
        coalesce(extract(epoch from max(next_at) - actors.now()), 0)::int as secondstonext,
-       count(distinct actors.partition_of(lane) / 64)::int as ranges,
+       count(distinct actors.partition_of(lane) / 8)::int as ranges,
        (select count(*) from actors.dead_letters)::int as dead
 from actors.outbox
