@@ -60,20 +60,13 @@ internal sealed class LaneSender(
 
     public static string MessageId(OutboxRow row) => $"{row.Run}:{row.Ordinal}";
 
-    /// <summary>One call after the other, while there is something to send: a lane alone in its call is gone on with.</summary>
+    /// <summary>One call after the other, while there is something to send.</summary>
     private async Task WorkAsync(CancellationToken stop)
     {
         var batch = new DeliveryBatch();
         while (TryTake(batch, stop))
         {
             await DeliverAsync(batch, stop);
-            while (batch is { IsRetry: false, GoOn: [var lane] } && batch.Count == _batchMax && lane.Queue.Peek().Attempts == 0
-                && !stop.IsCancellationRequested)
-            {
-                batch.Clear();
-                batch.Take(lane, _batchMax);
-                await DeliverAsync(batch, stop);
-            }
         }
     }
 

@@ -84,7 +84,7 @@ internal sealed class Checks(Rig rig, Load load, Findings findings) : IAsyncDisp
         await SqlAsync("started_at_most_once", "select count(distinct id) from actors.runs",
             "select id || ': ' || count(*) || ' runs' from actors.runs where id not like 'again-%' group by id having count(*) > 1");
         await SqlAsync("all_end", "select count(*) from actors.runs",
-            "select id || ' has not ended' from actors.runs where status = 0");
+            "select id || ' has not ended' from actors.runs where ended_at is null");
         await SqlAsync("all_completed", "select count(*) from actors.runs",
             "select id || ' has status ' || status from actors.runs where status not in (0, 1)");
         await OwnersAsync();

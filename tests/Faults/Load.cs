@@ -171,8 +171,9 @@ internal sealed class Load(Rig rig, int seed, Findings findings, string name = "
     private async Task DriveAsync(Asked asked, long[] amounts, Random random)
     {
         var workflow = rig.Workflows.Get<IBank>(asked.Id);
+        var options = new StartOptions { Delay = random.Next(5) == 0 ? TimeSpan.FromMilliseconds(random.Next(2_000)) : null };
         await AcknowledgedAsync(
-            "start", asked.Id, stop => workflow.StartAsync(new BankJob(1 + random.Next(5), amounts.Length), cancellation: stop));
+            "start", asked.Id, stop => workflow.StartAsync(new BankJob(1 + random.Next(5), amounts.Length), options, stop));
         asked.IsStarted = true;
         for (var n = 0; n < amounts.Length; n++)
         {
