@@ -38,6 +38,8 @@ internal sealed class StatusText(string connectionString, SiloInfo silo) : IAsyn
             signals not read     {reader.GetInt64(4)}
             messages waiting     {reader.GetInt64(5)}
             dead letters         {reader.GetInt64(6)}
+            set aside            {reader.GetInt64(7)}
+            left to later builds {reader.GetInt64(8)}
 
             """;
     }

@@ -39,7 +39,10 @@ internal sealed class WorkflowHandle<TContract>(
 
         var id = options is { RequestId: null, Policy: StartPolicy.Attach } ? null : Checked(options.RequestId, "A request id");
         var payload = payloads.Write(input, $"Input of workflow '{Id}'");
-        var call = new StartCall(Contract.Name, payload, options.Policy, SignalOf(id), id, options.Delay) { Contracts = Contract.FullNames };
+        var call = new StartCall(Contract.Name, payload, options.Policy, SignalOf(id), id, options.Delay)
+        {
+            Contracts = Contract.FullNames,
+        };
         var reply = await CallAsync<StartReply>(call, id ?? call.Signal?.MessageId, cancellation);
         return new StartedRun(reply.Run, reply.Started);
     }

@@ -5,8 +5,8 @@ namespace Actors.Calling;
 /// <summary>The one rule for every name that a caller gives and the database keeps: checked where it is given, before anything is
 /// written.</summary>
 /// <remarks>
-/// The bounds are those of <c>actors.require_name_1</c>, counted as Postgres counts: characters are code points, so that a surrogate pair is
-/// one, and ids are UTF-8 bytes. Half a pair would arrive as U+FFFD, and make two names one.
+/// The bounds are those of <c>actors.require_name_1</c>, counted as Postgres counts: characters are code points, so that a surrogate pair
+/// is one, and ids are UTF-8 bytes. Half a pair would arrive as U+FFFD, and make two names one.
 /// </remarks>
 internal static class NameRule
 {

@@ -8,8 +8,8 @@ public sealed class StepContext
     internal StepContext(IAttempt attempt, MessageBuffer messages) =>
         (_attempt, Attempt, Messages) = (attempt, attempt.Number, messages);
 
-    /// <summary>The same for every attempt of this step in this run, whatever crashes, and of no other step, nor of one with another name that
-    /// changed code gives in its place: give it to whoever must not do the work twice. At most 60 ASCII letters, digits and
+    /// <summary>The same for every attempt of this step in this run, whatever crashes, and of no other step, nor of one with another name
+    /// that changed code gives in its place: give it to whoever must not do the work twice. At most 60 ASCII letters, digits and
     /// hyphens.</summary>
     public string IdempotencyKey => _attempt.IdempotencyKey;
 

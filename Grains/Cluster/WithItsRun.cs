@@ -6,8 +6,8 @@ using Orleans.Runtime.Placement;
 
 namespace Actors.Cluster;
 
-/// <summary>Places a workflow's grain in the silo that has its run in memory; where none has it, here, unless others have more room, and only
-/// where its code is.</summary>
+/// <summary>Places a workflow's grain in the silo that has its run in memory; where none has it, here, unless others have more room, and
+/// only where its code is.</summary>
 [AttributeUsage(AttributeTargets.Class)]
 internal sealed class WithItsRunAttribute() : PlacementAttribute(new WithItsRun());
 

@@ -216,8 +216,8 @@ internal sealed partial class WorkflowEngine
             method is null ? JournalKind.Topic : JournalKind.Signal, 0, signal.Name, payload) { MessageId = signal.MessageId };
     }
 
-    /// <summary>What the run waits for, as its owner or else the database knows it; null where it has ended, or runs, or another silo has it in
-    /// memory.</summary>
+    /// <summary>What the run waits for, as its owner or else the database knows it; null where it has ended, or runs, or another silo has
+    /// it in memory.</summary>
     private async Task<WorkflowWait?> WaitsAsync(StoredRun row)
     {
         switch (row.Status)

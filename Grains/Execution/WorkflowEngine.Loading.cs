@@ -52,7 +52,8 @@ internal sealed partial class WorkflowEngine
         }
     }
 
-    /// <summary>Wakes a run at the time at which it begins, where that is soon: whoever looks ahead finds it before. Else a sweep does.</summary>
+    /// <summary>Wakes a run at the time at which it begins, where that is soon: whoever looks ahead finds it before. Else a sweep
+    /// does.</summary>
     private void BeginAt(WorkflowId id, DateTimeOffset due)
     {
         var now = Context.Clock.Now;

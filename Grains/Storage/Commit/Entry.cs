@@ -125,8 +125,8 @@ internal enum CommitOutcome
     /// <summary>The run cannot end, there are unread letters: nothing was written.</summary>
     Letters,
 
-    /// <summary>A start: its number is another run's, and another may pass. A body's transaction: the run stands where it did, and the same body may pass when it runs again. A conflict, a lost
-    /// connection, an entry that was early: nothing was written.</summary>
+    /// <summary>A start: its number is another run's, and another may pass. A body's transaction: the run stands where it did, and the same
+    /// body may pass when it runs again; a conflict, a lost connection, an entry that was early. Nothing was written.</summary>
     Unmoved,
 
     /// <summary>The database refuses this whatever we do, or the body has made it fail: nothing was written.</summary>

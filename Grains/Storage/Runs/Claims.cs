@@ -81,7 +81,9 @@ internal sealed class Claims : IAsyncDisposable
                 new NpgsqlParameter<Guid> { TypedValue = _database.Silo },
                 new NpgsqlParameter<int> { TypedValue = run.Epoch });
             batch.Add(
-                Unpark, new NpgsqlParameter<string> { TypedValue = run.Id.Namespace }, new NpgsqlParameter<string> { TypedValue = run.Id.Id });
+                Unpark,
+                new NpgsqlParameter<string> { TypedValue = run.Id.Namespace },
+                new NpgsqlParameter<string> { TypedValue = run.Id.Id });
         });
         return await ReadLettersAsync(run.Workflow);
     }

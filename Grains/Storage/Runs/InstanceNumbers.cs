@@ -2,9 +2,9 @@ using Npgsql;
 
 namespace Actors.Storage;
 
-/// <summary>Numbers for new runs, in the order of time by the database's clock: a block of them in one round trip, used for a second at most.
-/// Gaps are normal. A number may be given out twice after the clock went back: the start that meets another run under it takes the next
-/// one.</summary>
+/// <summary>Numbers for new runs, in the order of time by the database's clock: a block of them in one round trip, used for a second at
+/// most. Gaps are normal. A number may be given out twice after the clock went back: the start that meets another run under it takes the
+/// next one.</summary>
 /// <param name="time">Its monotonic part alone.</param>
 internal sealed class InstanceNumbers(EngineDatabase database, TimeProvider time) : IDisposable
 {

@@ -41,7 +41,8 @@ public static class SiloRegistry
             new NpgsqlParameter<int[]> { TypedValue = codes }),
         async reader =>
         {
-            database.SiloNumber = await reader.ReadAsync() ? reader.GetInt32(1) : throw new NpgsqlException("The silo's row was not written.");
+            database.SiloNumber = await reader.ReadAsync() ? reader.GetInt32(1)
+                : throw new NpgsqlException("The silo's row was not written.");
             return reader.GetTime(0);
         });
 

@@ -54,8 +54,8 @@ internal sealed record StoredRun(
         row.IsDBNull(18) ? null : row.GetTime(18));
 }
 
-/// <summary>What the engine must know of a run beside its status. Stored as smallint; a silo that meets one which it does not know leaves the
-/// run to one that does.</summary>
+/// <summary>What the engine must know of a run beside its status. Stored as smallint; a silo that meets one which it does not know leaves
+/// the run to one that does.</summary>
 [Flags]
 internal enum RunFlags : short
 {
