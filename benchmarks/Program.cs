@@ -11,7 +11,8 @@ const string Usage =
            ./bench --features                single calls, transactions, timers and replay
            ./bench --starts [N]              N (1,000,000) starts in one transaction, and until all have ended
            ./bench --sleepers [N]            what N (100,000) sleeping workflows cost, and that all wake (of more than 200,000: what they cost)
-           ./bench --sweep [N]               what a sweep takes beside N (1,000,000) runs set aside and N of types that the silo lacks
+           ./bench --sweep [N]               what a sweep takes, and lists of runs, beside N (1,000,000) runs set aside and N of types that the silo lacks
+           ./bench --parts [N]               what starts, signals, ends and rests cost by themselves, N (30,000) of each
            ./bench --waits                   who waits for somebody's open transaction, and how long a message for a relay at rest
            ./bench --recovery [N]            N (10,000) workflows in flight when the only silo is killed
            ./bench --cluster                 one, two and four silo processes on this machine
@@ -30,7 +31,7 @@ var mode = args.Length > 0 && args[0] is not "--quick" and not "--json" ? args[0
 var quick = args.Contains("--quick");
 var json = args is [.., "--json", var path] ? path : null;
 var numbers = args.Skip(1).Select(word => int.TryParse(word, out var number) && number > 0 ? number : 0).ToArray();
-var numbersMax = mode switch { "--growth" => 2, "--starts" or "--sleepers" or "--sweep" or "--recovery" or "--soak" or "--load" => 1, "--features" or "--cluster" or "--waits" => 0, _ => -1 };
+var numbersMax = mode switch { "--growth" => 2, "--starts" or "--sleepers" or "--sweep" or "--recovery" or "--soak" or "--load" or "--parts" => 1, "--features" or "--cluster" or "--waits" => 0, _ => -1 };
 if (mode == "" ? args.Length != (quick ? 1 : 0) + (json is null ? 0 : 2) : numbers.Length > numbersMax || numbers.Contains(0))
 {
     Console.Error.WriteLine(Usage);
@@ -74,6 +75,7 @@ try
         "--sweep" => await WithSiloAsync(silo => Sweeps.MeasureAsync(silo, database, Number(0, 1_000_000))),
         "--waits" => await WithSiloAsync(silo => Waits.MeasureAsync(silo, database), delivers: true),
         "--features" => await WithSiloAsync(silo => Features.MeasureAsync(silo, pgbench, database)),
+        "--parts" => await WithSiloAsync(silo => Parts.MeasureAsync(silo, Number(0, 30_000))),
         "--load" => await WithSiloAsync(silo => LoadAsync(silo, Number(0, 256))),
         _ => await CompareAsync(database),
     };

@@ -60,6 +60,17 @@ internal sealed class SiloUnderTest : IAsyncDisposable
 
     public IWorkflowClient Workflows => _host.Services.GetRequiredService<IWorkflowClient>();
 
+    public WorkflowEngine Engine => _host.Services.GetRequiredService<WorkflowEngine>();
+
+    /// <summary>Seconds of processor that the server has used.</summary>
+    public Task<double?> ServerCpuAsync() => CpuTime.OfServerAsync(_database);
+
+    public async Task ExecuteAsync(string sql)
+    {
+        await using var command = _database.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+
     public StatementProbe Probe => _host.Services.GetRequiredService<WorkflowEngine>().Context.Database.Probe;
 
     public Task<T> ScalarAsync<T>(string sql) => _database.ScalarAsync<T>(sql);

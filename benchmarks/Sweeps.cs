@@ -21,7 +21,42 @@ internal static class Sweeps
         }
 
         text.Add($"a sweep with them: {await MillisecondsAsync(silo)}");
+        foreach (var (name, sql) in Lists)
+        {
+            text.Add($"{name}: {await ListMillisecondsAsync(source, sql)}");
+        }
+
         return text.ToString();
+    }
+
+    // Fifty rows each, by the primary key or one of the indexes that are there for lists.
+    private static readonly (string Name, string Sql)[] Lists =
+    [
+        ("newest of all", ""),
+        ("the page after a hundred thousand", "and w.instance < (select max(instance) - 100000 from actors.runs)"),
+        ("newest of a rare type", "and w.code = (select code from actors.codes where type = 'Rare') and w.code::bigint > 0"),
+        ("newest that are set aside", "and w.status = 3 and w.status::integer <> 1"),
+        ("newest that failed, of which there are ten", "and w.status = 2 and w.status::integer <> 1"),
+    ];
+
+    private static async Task<string> ListMillisecondsAsync(NpgsqlDataSource source, string condition)
+    {
+        var (times, rows) = (new List<double>(), 0);
+        for (var i = 0; i < 21; i++)
+        {
+            var began = Stopwatch.GetTimestamp();
+            await using var list = source.CreateCommand(
+                $"select w.instance, w.id, w.status, w.created_at from actors.runs w where true {condition} order by w.instance desc limit 50");
+            await using var reader = await list.ExecuteReaderAsync();
+            for (rows = 0; await reader.ReadAsync(); rows++)
+            {
+            }
+
+            times.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+        }
+
+        times.Sort();
+        return FormattableString.Invariant($"{rows} rows, p50 {times[10]:0.0} ms, the longest {times[^1]:0.0} ms");
     }
 
     /// <summary>The round trips of so many sweeps, as the silo makes them by itself.</summary>
@@ -66,6 +101,9 @@ internal static class Sweeps
         insert into actors.inbox (workflow, at, code, state, message_id, name)
         select instance, now(), code, case when status = 3 then 2 else 0 end, 'm', 'Go' from actors.runs where id like 'swept-%'
         """,
+        "select actors.register_type('Rare')",
+        "update actors.runs set code = (select code from actors.codes where type = 'Rare'), status = 2, ended_at = now() where instance between 1000000000001 and 1000000000010",
+        "update actors.runs set code = (select code from actors.codes where type = 'Rare') where instance between 1000000000011 and 1000000000100",
         "analyze actors.runs, actors.timers, actors.inbox",
     ];
 }

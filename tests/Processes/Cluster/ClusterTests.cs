@@ -32,7 +32,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
         await using var rig = await ClusterRig.StartAsync(1);
         await StartTransfersAsync(rig, 30, 400);
         await rig.AddSilosAsync(2, watch: false);
-        await rig.UntilAsync("select count(*) = 16 from actors.orleans_reminders");
+        await rig.UntilAsync("select count(*) = 128 from actors.orleans_reminders");
         await rig.Silos[0].KillAsync();
         var watch = Stopwatch.StartNew();
         Assert.NotEqual(0, await rig.ScalarAsync<long>(
