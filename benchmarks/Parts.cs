@@ -49,6 +49,11 @@ internal static class Parts
             Add("rest", rest);
             rest = await CostAsync(silo, count, () => EachAsync(count, i => Of($"{name}-by-request", i).SignalAsync(w => w.Ring(), $"signal {i}")));
             Add("signal to one at rest", rest);
+            await EachAsync(count, async i =>
+            {
+                await Of($"{name}-by-request", i).SendAsync("go on", false, $"last {i}"); // None is left to rest in the next round.
+                await Of($"{name}-by-request", i).ResultAsync();
+            });
         }
 
         return text.ToString();

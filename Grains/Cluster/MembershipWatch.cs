@@ -8,10 +8,11 @@ namespace Actors.Cluster;
 
 /// <summary>
 /// Acts the moment Orleans' membership changes: the lease of a silo that was declared dead ends, so that its workflows may be
-/// claimed, and every range of partitions is brought to a silo that lives.
+/// claimed, and the ranges of partitions that are this silo's are brought to it.
 /// </summary>
 internal sealed partial class MembershipWatch(
-    IClusterMembershipService members, IGrainFactory grains, EngineDatabase database, Sweeper sweeper, ILogger<MembershipWatch> log)
+    IClusterMembershipService members, ILocalSiloDetails here, IGrainFactory grains, EngineDatabase database, Sweeper sweeper,
+    ILogger<MembershipWatch> log)
 {
     private static readonly TimeSpan KeepInterval = TimeSpan.FromSeconds(10);
 
@@ -97,8 +98,10 @@ internal sealed partial class MembershipWatch(
         sweeper.Wake();
     }
 
-    private Task EnsurePartitionsAsync(CancellationToken stop) =>
-        Task.WhenAll(Enumerable.Range(0, Partition.RangeCount).Select(range => EnsureAsync(range, stop)));
+    /// <summary>Each silo brings those ranges home that are its own: whatever its size, a change costs the cluster one call a
+    /// range.</summary>
+    private Task EnsurePartitionsAsync(CancellationToken stop) => Task.WhenAll(
+        SpreadOverSilosDirector.RangesOf(here.SiloAddress, members.CurrentSnapshot).Select(range => EnsureAsync(range, stop)));
 
     /// <summary>A range that has to move leaves first and comes with a later call; calls fail while silos differ about who is in the
     /// cluster.</summary>

@@ -47,8 +47,7 @@ internal sealed partial class PartitionGrain(
 
     public async Task<bool> EnsureAsync()
     {
-        var active = members.CurrentSnapshot.Members.Values.Where(m => m.Status == SiloStatus.Active).Select(m => m.SiloAddress);
-        if (SpreadOverSilosDirector.Choose(active, Range) is { } home && !home.Equals(here.SiloAddress))
+        if (SpreadOverSilosDirector.Choose(SpreadOverSilosDirector.Active(members.CurrentSnapshot), Range) is { } home && !home.Equals(here.SiloAddress))
         {
             // Not DeactivateOnIdle: whoever still has this silo in its directory cache would bring the grain back here with its next call,
             // for ever.
@@ -111,6 +110,16 @@ internal sealed class SpreadOverSilosDirector : IPlacementDirector
             IPlacementDirector.GetPlacementHint(target.RequestContextData, silos)
             ?? Choose(silos, (int)target.GrainIdentity.GetIntegerKey())
             ?? throw new WorkflowUnavailableException("No silo is active."));
+    }
+
+    public static IEnumerable<SiloAddress> Active(ClusterMembershipSnapshot members) =>
+        members.Members.Values.Where(member => member.Status == SiloStatus.Active).Select(member => member.SiloAddress);
+
+    public static IEnumerable<int> RangesOf(SiloAddress silo, ClusterMembershipSnapshot members)
+    {
+        var ordered = Active(members).Order().ToList();
+        return ordered.IndexOf(silo) is >= 0 and var place
+            ? Enumerable.Range(0, Partition.RangeCount).Where(range => range % ordered.Count == place) : [];
     }
 
     public static SiloAddress? Choose(IEnumerable<SiloAddress> silos, int range)

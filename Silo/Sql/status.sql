@@ -6,5 +6,5 @@ select (select count(*) from actors.silos where left_at is null and dead_at is n
        (select count(*) from actors.inbox where state <> 1) as inbox,
        (select count(*) from actors.outbox) as outbox,
        (select count(*) from actors.dead_letters) as dead,
-       (select count(*) from actors.runs where status = 3 and status::integer <> 1) as set_aside,
+       (select count(*) from actors.runs where status = 3 and status::integer > 1) as set_aside,
        (select count(*) from actors.waits where lacks is not null) as left_alone

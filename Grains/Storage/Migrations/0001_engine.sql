@@ -122,10 +122,10 @@ create index runs_owner on actors.runs (owner, code) where owner is not null;
 create index runs_ended on actors.runs (ended_at, instance) where ended_at is not null;
 create index runs_fresh on actors.runs (code) where epoch = 0;  -- started by SQL, and claimed by nobody yet
 create index runs_further on actors.runs (workflow) where latest and workflow <> instance;  -- the latest run of a workflow that has had others
--- What people list: the newest of a type, and of a status (of those that completed hardly one is passed over). With conditions that no statement
--- of the engine states: each of them would do, by its second column too, where a run is looked up by its key.
+-- What people list: the newest of a type, and of a status that is neither running nor completed, of which most are. With conditions that no
+-- statement of the engine states: each of them would do, by its second column too, where a run is looked up by its key.
 create index runs_code on actors.runs (code, instance) where code::bigint > 0;
-create index runs_status on actors.runs (status, instance) where status::integer <> 1;
+create index runs_status on actors.runs (status, instance) where status::integer > 1;
 
 -- What happened to a run, in the order in which its code was told. Replay reads nothing else.
 create table actors.journal (

@@ -38,7 +38,8 @@ public sealed class MembershipWatchTests(TestDatabase database) : IClassFixture<
             new SweepSettings(TimeSpan.FromHours(1), TimeSpan.FromHours(1), TimeSpan.Zero), _ => Task.CompletedTask,
             () => 0, () => [], _ => { }, () => { }, NullLogger<Sweeper>.Instance);
         var watch = new MembershipWatch(
-            members, UnreachableTests.Fake<IGrainFactory>(_ => null), connections, sweeper, logging.CreateLogger<MembershipWatch>());
+            members, UnreachableTests.Fake<ILocalSiloDetails>(_ => SiloAddress.FromParsableString("127.0.0.1:9@9")),
+            UnreachableTests.Fake<IGrainFactory>(_ => null), connections, sweeper, logging.CreateLogger<MembershipWatch>());
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
         var watching = watch.RunAsync(stop.Token);
 
