@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Npgsql;
 
 namespace Actors.Benchmarks;
@@ -21,9 +22,10 @@ internal static class Sweeps
         }
 
         text.Add($"a sweep with them: {await MillisecondsAsync(silo)}");
-        foreach (var (name, sql) in Lists)
+        var rare = await source.ScalarAsync<int>("select code from actors.codes where type = 'Rare'"); // A plan must know which.
+        foreach (var (name, condition) in Lists)
         {
-            text.Add($"{name}: {await ListMillisecondsAsync(source, sql)}");
+            text.Add($"{name}: {await ListMillisecondsAsync(source, string.Format(CultureInfo.InvariantCulture, condition, rare))}");
         }
 
         return text.ToString();
@@ -34,7 +36,7 @@ internal static class Sweeps
     [
         ("newest of all", ""),
         ("the page after a hundred thousand", "and w.instance < (select max(instance) - 100000 from actors.runs)"),
-        ("newest of a rare type", "and w.code = (select code from actors.codes where type = 'Rare') and w.code::bigint > 0"),
+        ("newest of a rare type", "and w.code = {0} and w.code::bigint > 0"),
         ("newest that are set aside", "and w.status = 3 and w.status::integer > 1"),
         ("newest that failed, of which there are ten", "and w.status = 2 and w.status::integer > 1"),
     ];
