@@ -28,6 +28,20 @@ internal sealed class InProcessCluster : IAsyncDisposable
         return cluster;
     }
 
+    /// <summary>So many more silos, one after the other.</summary>
+    public async Task AddSilosAsync(int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            await _cluster.StartAdditionalSiloAsync();
+        }
+    }
+
+    /// <summary>As if its process had died.</summary>
+    public Task KillAsync(int number) => _cluster.KillSiloAsync(_cluster.Silos[number]);
+
+    public int SiloCount => _cluster.Silos.Count;
+
     public IServiceProvider Silo(int number) => _cluster.Silos[number].ServiceProvider;
 
     /// <summary>The grain's activation is gone when this returns.</summary>
