@@ -172,13 +172,7 @@ internal sealed partial class WorkflowEngine
             return true;
         }
 
-        var opened = await OpenAsync(id, ask: false);
-        if (opened.Row is { Status: WorkflowStatus.NotBegun, BeginsAt: { } due })
-        {
-            BeginAt(id, due);
-        }
-
-        return !opened.IsElsewhere;
+        return !(await OpenAsync(id, ask: false)).IsElsewhere;
     }
 
     /// <summary>Gives the run away, if it is here. Returns when it has left memory.</summary>

@@ -52,18 +52,13 @@ internal sealed partial class WorkflowEngine
         }
     }
 
-    /// <summary>Wakes a run at the time at which it begins, where that is soon: whoever looks ahead finds it before. Else a sweep
+    /// <summary>Wakes a run that was started here at the time at which it begins, where that is soon. Else the sweep after it
     /// does.</summary>
     private void BeginAt(WorkflowId id, DateTimeOffset due)
     {
-        var now = Context.Clock.Now;
-        if (due - now <= Context.Options.LookAhead && _beginning.TryAdd(id, true))
+        if (due - Context.Clock.Now <= Context.Options.LookAhead)
         {
-            Context.Timers.Schedule(due > now ? due : now + LeastPause, () =>
-            {
-                _beginning.TryRemove(id, out _);
-                _ = Task.Run(() => BeginAsync(id));
-            });
+            Context.Timers.Schedule(due, () => _ = Task.Run(() => BeginAsync(id)));
         }
     }
 

@@ -18,7 +18,6 @@ internal sealed partial class WorkflowEngine(EngineContext context, InstanceNumb
     private readonly ConcurrentDictionary<WorkflowId, ResidentRun> _residents = new();
     private readonly ConcurrentDictionary<WorkflowId, Lazy<Task<Opened>>> _opening = new();
     private readonly ConcurrentDictionary<WorkflowId, bool> _unsure = new();
-    private readonly ConcurrentDictionary<WorkflowId, bool> _beginning = new();
     private EngineWatch? _watch;
     private volatile bool _stopping;
 

@@ -85,11 +85,13 @@ end $$;
 
 -- Instances are numbered by their makers, who take a block of 1,024 numbers at a time and use it for a second at most, so that instances
 -- follow time: a second apart, they are in order whoever made them. A number: milliseconds since 2025-01-01 (41 bits), the block (12), the place in it (10).
+-- The time goes on within a statement, too: one may start more runs than a millisecond has blocks for.
 -- After the clock went back a block may be given out twice: the uuid of a run tells whose a number is.
 create sequence actors.instances as bigint;
 
 create function actors.next_block() returns bigint language sql volatile
-    return (greatest(1, floor(extract(epoch from actors.now()) * 1000)::bigint - 1735689600000) << 22) | ((nextval('actors.instances') & 4095) << 10);
+    return (greatest(1, floor(extract(epoch from actors.now() + (clock_timestamp() - statement_timestamp())) * 1000)::bigint - 1735689600000) << 22)
+        | ((nextval('actors.instances') & 4095) << 10);
 
 -- One row a run. No payload, and no indexed column that changes with a step: advancing it is a HOT update.
 create table actors.runs (
@@ -438,7 +440,7 @@ begin
         where made_now = wanted or (select w.run from actors.runs w where w.instance = s.instance limit 1) = s.r;
         if is_delayed then
             insert into actors.timers (instance, due_at, code, seq, kind)
-            select s.instance, least(actors.now() + delay, '9999-12-30T23:59:59Z'), its_code.code, 0, 2
+            select s.instance, least(actors.now() + least(delay, interval '8000 years'), '9999-12-30T23:59:59Z'), its_code.code, 0, 2
             from (select blocks[(n + 1023) / 1024] + (n - 1) % 1024 as instance, r from unnest(uuids) with ordinality as u (r, n)) s
             where made_now = wanted or (select w.run from actors.runs w where w.instance = s.instance limit 1) = s.r;
         end if;
@@ -448,7 +450,7 @@ begin
         cross join lateral (select c.type from actors.codes c where c.code = w.code limit 1) c
         where c.type <> start_workflows.type limit 1;
         if found then
-            raise exception 'workflow % exists and is not a %', other, start_workflows.type using errcode = 'AC002';
+            raise exception 'workflow % exists and is of another type than %', other, start_workflows.type using errcode = 'AC002';
         end if;
         -- Ids that are free although nothing was made: their numbers are other runs', since the clock went back, or retention just took the run.
         exit when not exists (
@@ -513,7 +515,7 @@ begin
         values (target.workflow, actors.now(), target.code, case when target.status <> 0 or target.flags & 1 <> 0 then 2 else 0 end, send.message_id,
             send.name, send.payload, send.bytes)
         on conflict on constraint inbox_pkey do update  -- One that the run could not read is sent again, mended.
-            set at = excluded.at, state = excluded.state, name = excluded.name, payload = excluded.payload, bytes = excluded.bytes, reason = null
+            set at = excluded.at, code = excluded.code, state = excluded.state, name = excluded.name, payload = excluded.payload, bytes = excluded.bytes, reason = null
             where i.state = 1;
         repeated := not found;
     end if;
@@ -526,7 +528,7 @@ create function actors.status_name_1(status smallint) returns text language sql 
 
 create view actors.runs_view as
     select w.namespace, w.id, w.run, w.instance, w.workflow, c.type, c.version, actors.status_name_1(w.status) as status, w.latest, w.created_at, w.ended_at,
-        w.position, w.epoch, w.crash_count, w.owner, s.name as owner_name
+        w.position, w.epoch, w.crash_count, w.owner, s.name as owner_name, w.status as status_number, w.code
     from actors.runs w
     join actors.codes c on c.code = w.code
     left join actors.silos s on s.id = w.owner;
@@ -537,7 +539,13 @@ create view actors.waits_view as
     from actors.waits x
     join actors.runs w on w.instance = x.instance
     join actors.codes c on c.code = w.code
-    where w.owner is null and w.ended_at is null;
+    where w.owner is null and w.status = 0
+    union all
+    select w.namespace, w.id, w.run, w.instance, c.type, c.version, w.created_at, case w.status when 9 then 'Begin' else 'People' end, '', t.due_at, 0
+    from actors.runs w
+    join actors.codes c on c.code = w.code
+    left join actors.timers t on t.instance = w.instance and t.seq = 0 and t.kind = 2
+    where w.status in (3, 9) and w.status::integer > 1;
 
 create view actors.inbox_view as
     select w.namespace, w.id, i.workflow, i.message_id, i.name, i.at, (array['Unread', 'Undelivered', 'Parked'])[i.state + 1] as state, i.reason

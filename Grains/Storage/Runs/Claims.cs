@@ -176,6 +176,10 @@ internal sealed class Claims : IAsyncDisposable
                 _ = LoadRestAsync(rest);
             }
         }
+        catch (PostgresException error) when (PostgresFaults.IsLocked(error) && group.Count > 1)
+        {
+            await Task.WhenAll(group.Select(request => AnswerClaimsAsync([request]))); // One of them is held by somebody: not the others.
+        }
         catch (Exception error)
         {
             group.ForEach(request => request.Done.TrySetException(error));

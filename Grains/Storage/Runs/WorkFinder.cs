@@ -33,16 +33,23 @@ internal sealed class WorkFinder(EngineDatabase database, Codes codes)
     private static readonly string FindExpiredLeases = SqlText.Get("find_expired_leases");
     private static readonly string PutLateLettersAside = SqlText.Get("put_late_letters_aside");
 
-    /// <summary>The finders, in the order of their answers; <c>Far</c>: now and then only.</summary>
-    private static readonly (Finding Finding, string Sql, bool Far)[] Finders =
+    // What a silo elsewhere has not taken for so long it may lack the code for.
+    private static readonly TimeSpan LeftFor = TimeSpan.FromSeconds(10);
+
+    /// <summary>The finders, in the order of their answers; <c>Far</c>: now and then only; <c>Elsewhere</c>: in the partitions of
+    /// others.</summary>
+    private static readonly (Finding Finding, string Sql, bool Far, bool Elsewhere)[] Finders =
     [
-        (Finding.Timer, SqlText.Get("find_due_timers"), false),
-        (Finding.Letter, SqlText.Get("find_letters"), false),
-        (Finding.Orphan, SqlText.Get("find_runs_of_the_dead"), false),
-        (Finding.Orphan, SqlText.Get("find_runs_of_the_forgotten"), true),
-        (Finding.New, SqlText.Get("find_new_runs"), false),
-        (Finding.New, SqlText.Get("find_new_runs_elsewhere"), true),
-        (Finding.LeftAlone, SqlText.Get("find_left_alone"), true),
+        (Finding.Timer, SqlText.Get("find_due_timers"), false, false),
+        (Finding.Letter, SqlText.Get("find_letters"), false, false),
+        (Finding.Orphan, SqlText.Get("find_runs_of_the_dead"), false, false),
+        (Finding.Timer, SqlText.Get("find_due_timers"), true, true),
+        (Finding.Letter, SqlText.Get("find_letters"), true, true),
+        (Finding.Orphan, SqlText.Get("find_runs_of_the_dead"), true, true),
+        (Finding.Orphan, SqlText.Get("find_runs_of_the_forgotten"), true, false),
+        (Finding.New, SqlText.Get("find_new_runs"), false, false),
+        (Finding.New, SqlText.Get("find_new_runs_elsewhere"), true, false),
+        (Finding.LeftAlone, SqlText.Get("find_left_alone"), true, false),
     ];
 
     /// <summary>Marks letters that came too late, too.</summary>
@@ -59,13 +66,15 @@ internal sealed class WorkFinder(EngineDatabase database, Codes codes)
         batch.Add(RenewLease, Silo(), Interval(lease));
         batch.Add(FindExpiredLeases, Silo(), Interval(lease));
         batch.Add(PutLateLettersAside, Codes());
-        foreach (var (finding, sql, _) in Finders.Where(finder => far || !finder.Far))
+        short[] others = far
+            ? [.. Enumerable.Range(0, Partition.Count).Select(partition => (short)partition).Except(partitions)] : [];
+        foreach (var (finding, sql, _, elsewhere) in Finders.Where(finder => far || !finder.Far))
         {
             var most = Number(finding == Finding.New ? Math.Clamp(room, 0, FoundMax) : FoundMax);
-            var its = new NpgsqlParameter<short[]> { TypedValue = partitions };
+            var its = new NpgsqlParameter<short[]> { TypedValue = elsewhere ? others : partitions };
             batch.Add(sql, finding switch
             {
-                Finding.Timer => [Codes(), its, most, Interval(lookAhead)],
+                Finding.Timer => [Codes(), its, most, Interval(elsewhere ? -LeftFor : lookAhead)],
                 Finding.LeftAlone => [Codes(), most, Number(codes.Formats.LastKind), Number(codes.Formats.FlagCount)],
                 _ => [Codes(), its, most],
             });
@@ -81,7 +90,7 @@ internal sealed class WorkFinder(EngineDatabase database, Codes codes)
             found.Expired.Add((reader.GetGuid(0), reader.GetString(1), reader.GetTime(2)));
         }
 
-        foreach (var (finding, _, _) in Finders.Where(finder => far || !finder.Far))
+        foreach (var (finding, _, _, _) in Finders.Where(finder => far || !finder.Far))
         {
             await reader.NextResultAsync(); // The update before the first of them returns no rows, and has no result.
             while (await reader.ReadAsync())

@@ -25,6 +25,8 @@ with held as materialized (
 )
 update actors.runs w
 set epoch = w.epoch + 1, owner = $4, status = 0, crash_count = case when wanted.crashed and w.crash_count < $6 then w.crash_count + 1 else w.crash_count end,
-    code = coalesce((select v.declared from unnest($7::integer[], $8::integer[]) as v (undeclared, declared) where v.undeclared = w.code), w.code)
+    code = case when w.epoch = 0 or w.status = 9
+        then coalesce((select v.declared from unnest($7::integer[], $8::integer[]) as v (undeclared, declared) where v.undeclared = w.code), w.code)
+        else w.code end
 from wanted
 where w.instance = wanted.instance

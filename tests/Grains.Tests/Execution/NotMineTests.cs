@@ -89,6 +89,22 @@ public sealed class NotMineTests : IAsyncLifetime
         Assert.Empty(await DelayTests.SweepAsync(other));
     }
 
+    [Theory]
+    [InlineData("update actors.timers set due_at = now() - interval '1 minute'")]
+    [InlineData("select actors.send('default', 'later', 'm2', 'Poke', '[\"two\"]')")]
+    [InlineData("insert into actors.silos (id, started_at, alive_until, dead_at, name, address) values (gen_random_uuid(), now(), now(), now(), 'dead', "
+        + "'gone'); update actors.runs set owner = (select id from actors.silos where name = 'dead')")]
+    public async Task What_the_silo_of_its_partition_lacks_the_code_for_is_found_from_elsewhere(string work)
+    {
+        await using var engine = await _database.ScriptAsync(WaitForTwo);
+        await MakeAsync(engine, "version");
+        await _database.ExecuteAsync(work);
+        Assert.Empty(await DelayTests.SweepAsync(engine));
+        await using var knowing = await _database.ScriptAsync(WaitForTwo, actors => actors.Workflows.Versions["Scripted"] = Version);
+        var partition = Partition.Of(await _database.ScalarAsync<long>("select instance from actors.runs"));
+        Assert.Equal(["later"], await DelayTests.SweepAsync(knowing, without: partition));
+    }
+
     /// <summary>A run that rests with a message read, a timer, and a letter, as a later build would have left it.</summary>
     private async Task MakeAsync(TestEngine engine, string what)
     {

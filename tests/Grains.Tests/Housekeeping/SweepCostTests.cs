@@ -114,6 +114,42 @@ public sealed class SweepCostTests
         Assert.Equal("on its way", await right.ResultAsync<string>("resumed"));
     }
 
+    /// <summary>A sweep that saw the run parked writes its letters while somebody brings it back.</summary>
+    [Fact]
+    public async Task Letters_that_a_sweep_parks_while_their_run_is_resumed_are_delivered()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using (var wrong = await database.ScriptAsync(
+            w => { _ = w.Step("forgotten", step => Task.Delay(Timeout.Infinite, step.Cancellation)); return Task.FromResult(""); }))
+        {
+            await wrong.StartAsync("raced");
+            await Assert.ThrowsAsync<WorkflowSetAsideException>(() => wrong.ResultAsync<string>("raced"));
+        }
+
+        await database.ExecuteAsync("select actors.send('default', 'raced', 'm', 'Poke', '[\"late\"]')");
+        await database.ExecuteAsync("update actors.inbox set state = 0"); // As of a sender who did not see it coming.
+        await using var right = await database.ScriptAsync(async w =>
+        {
+            await w.WaitUntil(() => w.Heard.Count > 0);
+            return w.Heard[0];
+        });
+        await using var holder = await database.DataSource.OpenConnectionAsync(Cancel);
+        await using var transaction = await holder.BeginTransactionAsync(Cancel);
+        await using (var hold = new NpgsqlCommand("select from actors.inbox for update", holder))
+        {
+            await hold.ExecuteNonQueryAsync(Cancel);
+        }
+
+        var sweeping = RowsReadAsync(right, far: false);
+        await Store.UntilBlockedAsync(database.DataSource, $"actors engine {right.Silo}");
+        var resuming = right.Engine.ResumeAsync(new WorkflowId("raced"), new ResumeCall("again"));
+        await Store.UntilBlockedAsync(database.DataSource, $"actors engine {right.Silo}", backends: 2);
+        await transaction.RollbackAsync(Cancel);
+        await sweeping;
+        Assert.True(await resuming);
+        Assert.Equal("late", await right.ResultAsync<string>("raced"));
+    }
+
     /// <summary>By one sweep, in all tables of the engine but that of the silos.</summary>
     private static async Task<long> RowsReadAsync(TestEngine engine, bool far)
     {

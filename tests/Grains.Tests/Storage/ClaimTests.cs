@@ -90,6 +90,36 @@ public sealed class ClaimTests(TestDatabase database) : IClassFixture<TestDataba
         Assert.Single((await other.Claims.ReadAsync(run.Id))!.History);
     }
 
+    [Fact]
+    public async Task A_run_that_somebody_s_transaction_holds_holds_up_no_claim_of_others()
+    {
+        await using var owner = new Store(database.ConnectionString);
+        var runs = new List<Start>();
+        for (var i = 0; i < 20; i++)
+        {
+            runs.Add(await owner.StartAsync($"held {i}"));
+        }
+
+        await using var other = new Store(database.ConnectionString);
+        await other.RegisterAsync();
+        await SiloRegistry.DeclareDeadAsync(database.DataSource, owner.Silo, Cancel);
+        await using var connection = await database.DataSource.OpenConnectionAsync(Cancel);
+        await using var transaction = await connection.BeginTransactionAsync(Cancel);
+        await ExecuteAsync(connection, $"select from actors.runs where instance = {runs[7].Instance} for share");
+        var claims = runs.Select(run => other.Claims.ClaimAsync(run.Id)).ToList();
+        for (var i = 0; i < claims.Count; i++)
+        {
+            if (i == 7)
+            {
+                Assert.Equal(PostgresErrorCodes.LockNotAvailable, (await Assert.ThrowsAsync<PostgresException>(() => claims[7])).SqlState);
+            }
+            else
+            {
+                Assert.Equal(other.Silo, (await claims[i])!.Row.Owner);
+            }
+        }
+    }
+
     /// <summary>A read is several statements, each with its own snapshot.</summary>
     [Fact]
     public async Task A_run_that_comes_while_it_is_read_is_not_there_yet()

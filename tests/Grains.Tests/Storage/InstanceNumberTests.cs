@@ -60,6 +60,18 @@ public sealed class InstanceNumberTests
         Assert.True(next > first);
     }
 
+    [Fact]
+    public async Task One_statement_starts_more_runs_than_a_millisecond_has_blocks_for()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await database.ExecuteAsync("select actors.register_type('Scripted')");
+        await database.ExecuteAsync("""
+            set statement_timeout = '60s';
+            do $$ begin for i in 1..4200 loop perform actors.start_workflow('default', 'r' || i, 'Scripted', '1'); end loop; end $$
+            """);
+        Assert.Equal(4200, await database.ScalarAsync<int>("select count(*) from actors.runs"));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(30)]
