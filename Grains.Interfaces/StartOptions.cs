@@ -13,10 +13,10 @@ public sealed record StartOptions
     /// one.</summary>
     public string? RequestId { get; init; }
 
-    /// <summary>The run begins so long after its start has committed, by the database's clock, and later by <c>SweepInterval</c> at most (half
-    /// a second). Until then it holds its id, takes messages, and costs two rows and no memory; a start that attaches to it leaves it its
-    /// time, whatever the policy. Default: null, at once, as do zero and less, <see cref="Timeout.InfiniteTimeSpan"/> among it; what would
-    /// begin after the year 9999 begins in it.</summary>
+    /// <summary>The run begins so long after its start has committed, by the database's clock, and later by <c>SweepInterval</c> at most
+    /// (half a second). Until then it holds its id, takes messages, and costs two rows and no memory; a start that attaches to it leaves it
+    /// its time, whatever the policy. Default: null, at once, as do zero and less, <see cref="Timeout.InfiniteTimeSpan"/> among it; what
+    /// would begin after the year 9999 begins in it.</summary>
     public TimeSpan? Delay { get; init; }
 
     /// <summary>The policy, and all else as it is by default.</summary>

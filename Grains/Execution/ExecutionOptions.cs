@@ -74,7 +74,7 @@ public sealed class ExecutionOptions
     /// <summary>
     /// How long at least the ids of messages and requests are remembered, by the database's clock, so that repeats of them change nothing:
     /// as long as the run that took them is kept, and where it is deleted after <see cref="KeepEndedFor"/> and its workflow has a further
-    /// run, this long.
+    /// run, this long. What was not delivered to a workflow is kept as long.
     /// </summary>
     /// <value>1 minute to 10,000 days. Default 7 days.</value>
     [Range(typeof(TimeSpan), "00:01:00", "10000.00:00:00")]
