@@ -13,7 +13,8 @@ using Npgsql;
 namespace Actors;
 
 /// <summary>
-/// A silo as a whole program: its main method is <c>return await SiloProgram.RunAsync(args, actors => actors.AddWorkflow&lt;…&gt;());</c>.
+/// A silo as a whole program: its main method is
+/// <c>return await SiloProgram.RunAsync(args, actors => actors.AddWorkflow&lt;…&gt;());</c>.
 /// Options on the command line (<c>--help</c>), the database in <c>ACTORS_POSTGRES</c>, <c>/health/live</c>, <c>/health/ready</c> and a
 /// status text over HTTP, a drain on SIGTERM and Ctrl-C. It stands on AddActors: a host of your own can do all that it does.
 /// </summary>

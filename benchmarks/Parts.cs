@@ -29,7 +29,8 @@ internal static class Parts
                     await Of(name, i).SendAsync("go on", false, $"last {i}");
                     await Of(name, i).ResultAsync();
                 }),
-                ("start with a request id", i => Of($"{name}-by-request", i).StartAsync(0, new StartOptions { Policy = StartPolicy.Reject, RequestId = $"request {i}" })),
+                ("start with a request id", i => Of($"{name}-by-request", i).StartAsync(
+                    0, new StartOptions { Policy = StartPolicy.Reject, RequestId = $"request {i}" })),
             ];
             void Add(string part, string costs)
             {
@@ -47,7 +48,8 @@ internal static class Parts
 
             var rest = await CostAsync(silo, count, () => RestAsync(silo.Engine, count));
             Add("rest", rest);
-            rest = await CostAsync(silo, count, () => EachAsync(count, i => Of($"{name}-by-request", i).SignalAsync(w => w.Ring(), $"signal {i}")));
+            rest = await CostAsync(
+                silo, count, () => EachAsync(count, i => Of($"{name}-by-request", i).SignalAsync(w => w.Ring(), $"signal {i}")));
             Add("signal to one at rest", rest);
             await EachAsync(count, async i =>
             {
@@ -91,9 +93,11 @@ internal static class Parts
         var end = await LsnAsync();
         var wal = await silo.ScalarAsync<double>($"select ('{end}'::pg_lsn - '{lsn}'::pg_lsn)::float8");
         var entries = await silo.ScalarAsync<double>(
-            $"select coalesce(sum(count), 0)::float8 from pg_get_wal_stats('{lsn}', '{end}', true) where \"resource_manager/record_type\" like 'Btree/INSERT_LEAF%'");
-        return FormattableString.Invariant(
-            $"| {wal / count:0} | {entries / count:0.0} | {silos.TotalMicroseconds / count:0.0} | {server * 1e6 / count:0.0} | {count / seconds:0} |");
+            $"select coalesce(sum(count), 0)::float8 from pg_get_wal_stats('{lsn}', '{end}', true) "
+                + "where \"resource_manager/record_type\" like 'Btree/INSERT_LEAF%'");
+        FormattableString stored = $"| {wal / count:0} | {entries / count:0.0} ";
+        FormattableString used = $"| {silos.TotalMicroseconds / count:0.0} | {server * 1e6 / count:0.0} | {count / seconds:0} |";
+        return FormattableString.Invariant(stored) + FormattableString.Invariant(used);
 
         Task<string> LsnAsync() => silo.ScalarAsync<string>("select pg_current_wal_flush_lsn()::text");
     }

@@ -100,8 +100,12 @@ internal sealed partial class MembershipWatch(
 
     /// <summary>Each silo brings those ranges home that are its own: whatever its size, a change costs the cluster one call a
     /// range.</summary>
-    private Task EnsurePartitionsAsync(CancellationToken stop) => Task.WhenAll(
-        SpreadOverSilosDirector.RangesOf(here.SiloAddress, members.CurrentSnapshot).Select(range => EnsureAsync(range, stop)));
+    private Task EnsurePartitionsAsync(CancellationToken stop)
+    {
+        var now = members.CurrentSnapshot;
+        return Task.WhenAll(Enumerable.Range(0, Partition.RangeCount)
+            .Where(range => here.SiloAddress.Equals(SpreadOverSilosDirector.Home(now, range))).Select(range => EnsureAsync(range, stop)));
+    }
 
     /// <summary>A range that has to move leaves first and comes with a later call; calls fail while silos differ about who is in the
     /// cluster.</summary>

@@ -47,7 +47,7 @@ internal sealed partial class PartitionGrain(
 
     public async Task<bool> EnsureAsync()
     {
-        if (SpreadOverSilosDirector.Choose(SpreadOverSilosDirector.Active(members.CurrentSnapshot), Range) is { } home && !home.Equals(here.SiloAddress))
+        if (SpreadOverSilosDirector.Home(members.CurrentSnapshot, Range) is { } home && !home.Equals(here.SiloAddress))
         {
             // Not DeactivateOnIdle: whoever still has this silo in its directory cache would bring the grain back here with its next call,
             // for ever.
@@ -112,17 +112,11 @@ internal sealed class SpreadOverSilosDirector : IPlacementDirector
             ?? throw new WorkflowUnavailableException("No silo is active."));
     }
 
-    public static IEnumerable<SiloAddress> Active(ClusterMembershipSnapshot members) =>
-        members.Members.Values.Where(member => member.Status == SiloStatus.Active).Select(member => member.SiloAddress);
+    /// <summary>Where the range belongs; null where no silo is active.</summary>
+    public static SiloAddress? Home(ClusterMembershipSnapshot members, int range) => Choose(
+        members.Members.Values.Where(member => member.Status == SiloStatus.Active).Select(member => member.SiloAddress), range);
 
-    public static IEnumerable<int> RangesOf(SiloAddress silo, ClusterMembershipSnapshot members)
-    {
-        var ordered = Active(members).Order().ToList();
-        return ordered.IndexOf(silo) is >= 0 and var place
-            ? Enumerable.Range(0, Partition.RangeCount).Where(range => range % ordered.Count == place) : [];
-    }
-
-    public static SiloAddress? Choose(IEnumerable<SiloAddress> silos, int range)
+    private static SiloAddress? Choose(IEnumerable<SiloAddress> silos, int range)
     {
         var ordered = silos.Order().ToList();
         return ordered.Count == 0 ? null : ordered[range % ordered.Count];

@@ -24,24 +24,24 @@ internal sealed class WithItsRunDirector(
     {
         var silos = context.GetCompatibleSilos(target);
         var able = silos.Length > 1 ? await WhereAsync(target.GrainIdentity) : [];
-        if (able.Count == 1 && SiloAddress.FromParsableString(able.Single()) is var only && silos.Contains(only))
+        SiloAddress[] home = [.. silos.Where(silo => able.Contains(silo.ToParsableString()))];
+        if (home is [var only])
         {
             return only;
         }
 
         var chosen = await byRoom.OnAddActivation(_byRoom, target, context);
-        if (able.Count > 0 && !able.Contains(chosen.ToParsableString())
-            && silos.Where(silo => able.Contains(silo.ToParsableString())).ToList() is { Count: > 0 } others)
+        if (home.Length > 0 && !home.Contains(chosen))
         {
-            return others[Random.Shared.Next(others.Count)];
+            return home[Random.Shared.Next(home.Length)];
         }
 
         starts.Placed(chosen.Equals(context.LocalSilo));
         return chosen;
     }
 
-    /// <summary>The silo that has the run in memory, or those that have its code; empty where there is no run yet, and when Postgres cannot
-    /// tell now: a grain in another silo asks for the run.</summary>
+    /// <summary>The address of the silo that has the run in memory, or of those that have its code; none where there is no run yet, and when
+    /// Postgres cannot tell now: a grain in another silo asks for the run.</summary>
     private async Task<HashSet<string>> WhereAsync(GrainId grain)
     {
         try

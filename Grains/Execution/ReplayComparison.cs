@@ -91,8 +91,8 @@ internal sealed partial class ReplayComparison(ResidentRun run)
             : Bytes(end).SequenceEqual(Bytes(last)) ? null : "it returned another result than in a replay.";
 
         static List<string> Open(IProgram code) => [.. code.Outstanding.Values.Select(command => command.ToString()), .. code.Waiting
-            .Where(wait => wait.Kind is WaitKind.Condition or WaitKind.Message)
-            .Select(wait => wait.Kind == WaitKind.Message ? $"a message of topic '{wait.Name}'" : $"a condition (seq {wait.Seq})")];
+            .Where(wait => wait.Kind is WaitingFor.Condition or WaitingFor.Message)
+            .Select(wait => wait.Kind == WaitingFor.Message ? $"a message of topic '{wait.Name}'" : $"a condition (seq {wait.Seq})")];
         ReadOnlySpan<byte> Bytes(JournalRow row) => _engine.Payloads.Json(row.Payload);
         (string, string) Said(JournalRow row) =>
             Answers.Recorded(row.Payload, _engine.Payloads, $"Error") is var error ? (error.Type, error.Message) : default;

@@ -87,7 +87,7 @@ internal sealed partial class ResidentRun
         entry.Leaves = true;
         entry.WakesOthers = wakesOthers;
         entry.Wait = WaitsFor();
-        entry.ClearsWait = entry.Wait is null && MayHaveWait;
+        entry.ClearsWait = entry.Wait is null && Row.MayHaveWait;
         Commit(entry, draft);
     }
 
@@ -97,9 +97,6 @@ internal sealed partial class ResidentRun
         var waits = Program.Waiting.OrderBy(wait => wait.Until ?? DateTimeOffset.MaxValue).ToList();
         return waits.Count == 0 ? null : waits[0] with { Others = waits.Count - 1 };
     }
-
-    /// <summary>A run that was never in nobody's memory has left no word of what it waits for.</summary>
-    private bool MayHaveWait => Row.Epoch > 1;
 
     private void CommitEnd()
     {
@@ -111,7 +108,7 @@ internal sealed partial class ResidentRun
 
         var entry = Seal(out var draft);
         entry.Status = last.Kind == JournalKind.Completed ? WorkflowStatus.Completed : WorkflowStatus.Failed;
-        (entry.Leaves, entry.ClearsWait) = (true, MayHaveWait);
+        (entry.Leaves, entry.ClearsWait) = (true, Row.MayHaveWait);
         Commit(entry, draft, last);
     }
 
@@ -125,7 +122,7 @@ internal sealed partial class ResidentRun
         Draft.Add(Answers.SetAside(Row.Type, reason, Engine.Payloads));
         var entry = Seal(out var draft);
         entry.Status = WorkflowStatus.SetAside;
-        (entry.Leaves, entry.ClearsWait) = (true, MayHaveWait);
+        (entry.Leaves, entry.ClearsWait) = (true, Row.MayHaveWait);
         Commit(entry, draft);
     }
 

@@ -25,14 +25,14 @@ internal static class Sentences
         var until = wait.Until is { } due ? Time(due) : null;
         var what = wait.Kind switch
         {
-            WaitKind.Condition => $"waits until {wait.Name}{(until is null ? "" : $", or {until}")}",
-            WaitKind.Message => $"waits for a message of topic '{wait.Name}'",
-            WaitKind.Sleep => $"sleeps until {until}",
-            WaitKind.Attempt when failures is { } failed =>
+            WaitingFor.Condition => $"waits until {wait.Name}{(until is null ? "" : $", or {until}")}",
+            WaitingFor.Message => $"waits for a message of topic '{wait.Name}'",
+            WaitingFor.Sleep => $"sleeps until {until}",
+            WaitingFor.Attempt when failures is { } failed =>
                 $"attempt {failed.Count + 1} of '{wait.Name}' at {until}, last error: {failed.Last}",
-            WaitKind.Body when failures is { } failed => $"runs attempt {failed.Count + 1} of '{wait.Name}', last error: {failed.Last}",
-            WaitKind.Body => $"runs '{wait.Name}'",
-            WaitKind.Attempt => $"the next attempt of '{wait.Name}' at {until}",
+            WaitingFor.Body when failures is { } failed => $"runs attempt {failed.Count + 1} of '{wait.Name}', last error: {failed.Last}",
+            WaitingFor.Body => $"runs '{wait.Name}'",
+            WaitingFor.Attempt => $"the next attempt of '{wait.Name}' at {until}",
             _ => $"waits for a silo that knows {wait.Name}",
         };
         return wait.Others == 0 ? what : $"{what}; and {wait.Others} more";

@@ -237,12 +237,12 @@ internal sealed partial class WorkflowEngine
 
         return (resident is null ? await Context.Runs.ReadWaitAsync(row.Instance) : await resident.WaitsAsync()) is { } wait
             ? new WorkflowWait(
-                (WaitingFor)wait.Kind, wait.Name, wait.Until, wait.Others, Sentences.Waits(wait, await FailuresAsync(row, wait)))
+                wait.Kind, wait.Name, wait.Until, wait.Others, Sentences.Waits(wait, await FailuresAsync(row, wait)))
             : null;
     }
 
     private async Task<(int, string)?> FailuresAsync(StoredRun row, WaitRow wait) =>
-        wait.Kind is WaitKind.Attempt or WaitKind.Body && await Context.Runs.ReadFailuresAsync(row.Instance, wait.Seq) is { } failures
+        wait.Kind is WaitingFor.Attempt or WaitingFor.Body && await Context.Runs.ReadFailuresAsync(row.Instance, wait.Seq) is { } failures
             ? (failures.Count, Answers.Recorded(failures.Last, Context.Payloads, $"Error of '{wait.Name}'").Message) : null;
 
     private async Task<ResultReply> EndedAsync(StoredRun row)

@@ -79,39 +79,42 @@ internal sealed partial class WorkflowEngine
         : !Context.Codes.All.Contains(row.Code) ? Sentences.NoVersion(row)
         : row.Flags.HasFlag(RunFlags.Parked) ? Sentences.LeftAlone(row.Id) : null;
 
+    /// <summary>A run that this silo has just claimed. Whatever comes of it, its history takes no room of those that are loaded.</summary>
     private async Task<Opened> AdmitAsync(LoadedRun loaded)
+    {
+        try
+        {
+            var opened = await JudgeAsync(loaded) ?? await EnterAsync(loaded);
+            if (opened.Run is null)
+            {
+                loaded.Replayed();
+            }
+
+            return opened;
+        }
+        catch
+        {
+            loaded.Replayed();
+            throw;
+        }
+    }
+
+    /// <summary>What becomes of a run that is not to go on here; null: it is.</summary>
+    private async Task<Opened?> JudgeAsync(LoadedRun loaded)
     {
         var row = loaded.Row;
         if (Context.Codes.Formats.Lacking(row, loaded.History) is { } lacks)
         {
-            loaded.Replayed();
             await LeaveAloneAsync(row, lacks);
             return new Opened(null, row, Sentences.LeftAlone(row.Id));
-        }
-
-        var letters = loaded.Letters;
-        if (row.Flags.HasFlag(RunFlags.Parked))
-        {
-            letters = await Context.Claims.BringBackAsync(row); // Those that were parked did not come with the claim.
         }
 
         var (faults, last) = Context.Faults.GetValueOrDefault(row.Id);
         if (row.CrashCount < Context.Options.CrashLimit && faults < FaultLimit)
         {
-            try
-            {
-                row = row with { CrashCount = await Context.Claims.EnterAsync(row) };
-                var type = Context.Types.Get(row.Type, row.Id);
-                return new Opened(await EnterAsync(row, type, loaded.History, letters, loaded.Replayed), row);
-            }
-            catch
-            {
-                loaded.Replayed();
-                throw;
-            }
+            return null;
         }
 
-        loaded.Replayed();
         // Not even its code is run: whatever brought the silos down, or the engine to its end, may happen in it.
         await SetAsideAsync(row, faults >= FaultLimit
             ? $"the engine failed {faults} times with it, without a commit in between, last with {last}"
@@ -121,11 +124,21 @@ internal sealed partial class WorkflowEngine
         return new Opened(null, row with { Status = WorkflowStatus.SetAside, Owner = null });
     }
 
+    private async Task<Opened> EnterAsync(LoadedRun loaded)
+    {
+        var row = loaded.Row;
+        // Letters that were parked did not come with the claim.
+        var letters = row.Flags.HasFlag(RunFlags.Parked) ? await Context.Claims.BringBackAsync(row) : loaded.Letters;
+        row = row with { CrashCount = await Context.Claims.EnterAsync(row) };
+        var type = Context.Types.Get(row.Type, row.Id);
+        return new Opened(await EnterAsync(row, type, loaded.History, letters, loaded.Replayed), row);
+    }
+
     private async Task SetAsideAsync(StoredRun row, string reason)
     {
         LogSetAside(row.Id, reason);
         var entry = Leaving(row);
-        (entry.Status, entry.ClearsWait) = (WorkflowStatus.SetAside, row.Epoch > 1);
+        (entry.Status, entry.ClearsWait) = (WorkflowStatus.SetAside, row.MayHaveWait);
         entry.Rows.Add(Answers.SetAside(row.Type, reason, Context.Payloads) with { Position = row.Position + 1 });
         await CommitAsync(entry, row, reason);
     }

@@ -13,14 +13,14 @@ internal sealed partial class WorkflowProgram : IWorkflowRuntime
 
     public IEnumerable<WaitRow> Waiting =>
     [
-        .. _waits.Select(wait => new WaitRow(WaitKind.Condition, Label(wait.Name), wait.Seq, wait.Due)),
-        .. _receivers.Select(receiver => new WaitRow(WaitKind.Message, receiver.Topic, receiver.Seq)),
+        .. _waits.Select(wait => new WaitRow(WaitingFor.Condition, Label(wait.Name), wait.Seq, wait.Due)),
+        .. _receivers.Select(receiver => new WaitRow(WaitingFor.Message, receiver.Topic, receiver.Seq)),
         .. _outstanding.Values.OfType<TimerCommand>().Where(timer => timer.Wait is null)
-            .Select(timer => new WaitRow(WaitKind.Sleep, timer.Name, timer.Seq, timer.DueAt)),
+            .Select(timer => new WaitRow(WaitingFor.Sleep, timer.Name, timer.Seq, timer.DueAt)),
         .. _outstanding.Values.OfType<BodyCommand>().Where(body => body is { Attempt: null, RetryAt: not null })
-            .Select(body => new WaitRow(WaitKind.Attempt, body.Name, body.Seq, body.RetryAt)),
+            .Select(body => new WaitRow(WaitingFor.Attempt, body.Name, body.Seq, body.RetryAt)),
         .. _outstanding.Values.OfType<BodyCommand>().Where(body => body.Attempt is not null)
-            .Select(body => new WaitRow(WaitKind.Body, body.Name, body.Seq)),
+            .Select(body => new WaitRow(WaitingFor.Body, body.Name, body.Seq)),
     ];
 
     /// <summary>The text of a condition in one line, without the lambda's arrow.</summary>

@@ -34,7 +34,7 @@ internal static class EntryStatements
             Json(rows, r => r.Item.Payload),
             Bytes(rows, r => r.Item.Payload)])
         {
-            Last = batch => One(batch.SiloNumber, NpgsqlDbType.Integer), Answer = (batch, reader) => batch.At = reader.GetTime(0),
+            Shared = batch => One(batch.SiloNumber, NpgsqlDbType.Integer), Answer = (batch, reader) => batch.At = reader.GetTime(0),
         },
         new EntryEffect<JournalRow>("append_message_ids", entry => entry.MessageRows, rows => [
             Array(rows, r => r.Entry.Workflow, NpgsqlDbType.Bigint),
@@ -151,7 +151,7 @@ internal sealed class EntryEffect<T>(
     public Func<Entry, long> Key { get; init; } = entry => entry.Instance;
 
     /// <summary>What all rows share, behind the arrays.</summary>
-    public Func<CommitBatch, NpgsqlParameter>? Last { get; init; }
+    public Func<CommitBatch, NpgsqlParameter>? Shared { get; init; }
 
     /// <summary>Reads a row that the statement returns; null where it returns none.</summary>
     public Action<CommitBatch, NpgsqlDataReader>? Answer { get; init; }
@@ -175,7 +175,7 @@ internal sealed class EntryEffect<T>(
                 Answer is { } answer ? reader => answer(batch, reader) : null,
                 [
                     Array(rows, r => Key(r.Entry), NpgsqlDbType.Bigint), .. columns(rows),
-                    .. Last is { } last ? new[] { last(batch) } : [],
+                    .. Shared is { } shared ? new[] { shared(batch) } : [],
                 ]);
         }
     }

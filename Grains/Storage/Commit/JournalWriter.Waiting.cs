@@ -105,6 +105,12 @@ internal sealed partial class JournalWriter
     {
         for (var tries = 1; left.Count > 0; tries++)
         {
+            if (error is PostgresException { SqlState: PostgresFaults.NumberIsTaken } && left is [var start])
+            {
+                start.Complete(CommitOutcome.Unmoved);
+                return;
+            }
+
             if (error is not PostgresException refusal || !PostgresFaults.MayPass(refusal))
             {
                 LogRejected(error.Message);
@@ -122,11 +128,6 @@ internal sealed partial class JournalWriter
             catch (PostgresException again) when (again.SqlState == PostgresFaults.SiloIsDead)
             {
                 left = RefuseStarts(left, again);
-            }
-            catch (PostgresException again) when (again.SqlState == PostgresFaults.NumberIsTaken && left.Count == 1)
-            {
-                left[0].Complete(CommitOutcome.Unmoved);
-                return;
             }
             catch (PostgresException again) when (again.SqlState == PostgresFaults.FenceFailed)
             {

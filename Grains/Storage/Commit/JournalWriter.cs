@@ -150,12 +150,6 @@ internal sealed partial class JournalWriter : IAsyncDisposable
     /// <summary>A group that the database refused holds an offender: halve it until the offender is alone.</summary>
     private async Task<List<PendingCommit>> DivideAsync(List<PendingCommit> group, Exception error)
     {
-        if (group.Count == 1 && error is PostgresException { SqlState: PostgresFaults.NumberIsTaken })
-        {
-            group[0].Complete(CommitOutcome.Unmoved);
-            return [];
-        }
-
         if (group.Count == 1)
         {
             return Apart(group, () => WaitAsync(group, error));

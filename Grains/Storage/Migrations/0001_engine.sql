@@ -58,7 +58,8 @@ create function actors.require_name_1(what text, name text, size integer, size_m
 begin
     if size is null or size not between 1 and size_max or name ~ '[\u0001-\u001f\u007f-\u009f]'  -- not [:cntrl:]: locales differ
         or what = 'namespace' and position('/' in name) > 0 then
-        raise exception 'a % is 1 to % long, without control characters, a namespace without / too', what, size_max using errcode = 'AC003';
+        raise exception 'the % is missing, longer than %, or holds control characters%', what, size_max, case what when 'namespace' then ' or /' else '' end
+            using errcode = 'AC003';
     end if;
 end $$;
 
@@ -207,7 +208,7 @@ create table actors.waits (
     seq      integer     not null,                -- of the command, 0: none
     others   integer     not null default 0,      -- how many more things it waits for
     lacks    integer,                             -- the journal kind or flag that a silo must know to go on with it
-    kind     smallint    not null,                -- WaitKind in C#
+    kind     smallint    not null,                -- WaitingFor in C#
     name     text        not null                 -- of the wait, topic or step
 );
 create index waits_not_mine on actors.waits (kind, lacks) where lacks is not null;
@@ -255,7 +256,7 @@ create index dead_letters_destination on actors.dead_letters (destination, id);
 -- old order, and behind what their lanes hold now. Returns how many, and whether it has more.
 create function actors.redrive(destination text, most integer default 1000, out moved bigint, out more boolean) language sql as $$
     with oldest as (
-        select d.id from actors.dead_letters d where d.destination = redrive.destination order by d.id limit most for update
+        select d.id from actors.dead_letters d where d.destination = redrive.destination order by d.id limit greatest(coalesce(most, 1000), 0) for update
     ), back as (
         delete from actors.dead_letters d using oldest o where d.id = o.id returning d.*
     ), moved as (
@@ -264,8 +265,9 @@ create function actors.redrive(destination text, most integer default 1000, out 
         from back b order by b.id
         returning 1
     )
+    -- What is moved still stands in the snapshot: it has more, if that many and one stand there.
     select count(*), (select count(*) from (
-        select d.id from actors.dead_letters d where d.destination = redrive.destination limit most + 1) d) > most from moved
+        select d.id from actors.dead_letters d where d.destination = redrive.destination limit greatest(coalesce(most, 1000), 0) + 1) d) > count(*) from moved
 $$;
 
 -- One row a silo process. It renews alive_until; whoever learns that it is dead sets dead_at, and its runs are claimed. Once it owns nothing
@@ -388,15 +390,16 @@ create function actors.start_workflows(
 declare
     wanted integer := cardinality(ids);
     uuids uuid[] := runs;
-    blocks bigint[];
+    numbers bigint[];
     its_code actors.codes;
     made_now bigint;
     other text;
     is_delayed boolean := coalesce(delay > interval '0', false);
 begin
     if wanted is null or coalesce(cardinality(payloads), cardinality(bytes)) is distinct from wanted or cardinality(bytes) <> wanted
-        or cardinality(runs) <> wanted then
-        raise exception 'there are % ids, but % payloads, % encoded, % runs', wanted, cardinality(payloads), cardinality(bytes), cardinality(runs) using errcode = 'AC003';
+        or cardinality(runs) <> wanted or array_position(runs, null) is not null then
+        raise exception 'ids, payloads, bytes and runs that are given must be as many as each other, and no run null: there are %, %, % and %',
+            wanted, cardinality(payloads), cardinality(bytes), cardinality(runs) using errcode = 'AC003';
     end if;
     perform actors.require_name_1('namespace', namespace, octet_length(namespace), 100);
     perform actors.require_name_1('workflow type', type, length(type), 200);
@@ -413,7 +416,9 @@ begin
     uuids := coalesce(runs, array(select gen_random_uuid() from generate_series(1, wanted)));
     made := 0;
     loop
-        blocks := array(select actors.next_block() from generate_series(0, (wanted - 1) / 1024));
+        numbers := array(
+            select b.first + n from (select actors.next_block() as first, i from generate_series(0, (wanted - 1) / 1024) i) b
+            cross join lateral generate_series(0, least(1023, wanted - 1 - b.i * 1024)) n);
         begin
             if made > 0 then
                 raise unique_violation;  -- Some ids exist by now.
@@ -421,27 +426,24 @@ begin
             insert into actors.runs (instance, workflow, created_at, run, epoch, position, status, flags, namespace, id, code)
             select s.instance, s.instance, actors.now(), s.r, is_delayed::integer, 0, case when is_delayed then 9 else 0 end, is_delayed::integer,
                 start_workflows.namespace, s.i, its_code.code
-            from (select blocks[(n + 1023) / 1024] + (n - 1) % 1024 as instance, i, r
-                  from unnest(ids, uuids) with ordinality as u (i, r, n)) s;
+            from unnest(numbers, ids, uuids) as s (instance, i, r);
         exception when unique_violation then  -- The way for ids that exist costs twice as much.
             insert into actors.runs (instance, workflow, created_at, run, epoch, position, status, flags, namespace, id, code)
             select s.instance, s.instance, actors.now(), s.r, is_delayed::integer, 0, case when is_delayed then 9 else 0 end, is_delayed::integer,
                 start_workflows.namespace, s.i, its_code.code
-            from (select blocks[(n + 1023) / 1024] + (n - 1) % 1024 as instance, i, r
-                  from unnest(ids, uuids) with ordinality as u (i, r, n)) s
+            from unnest(numbers, ids, uuids) as s (instance, i, r)
             on conflict do nothing;
         end;
         get diagnostics made_now = row_count;
         made := made + made_now;
         insert into actors.journal (instance, at, position, seq, kind, name, payload, bytes)
         select s.instance, actors.now(), 0, 0, 0, start_workflows.type, s.payload, s.encoded
-        from (select blocks[(n + 1023) / 1024] + (n - 1) % 1024 as instance, u.*
-              from unnest(payloads, bytes, uuids) with ordinality as u (payload, encoded, r, n)) s
+        from unnest(numbers, payloads, bytes, uuids) as s (instance, payload, encoded, r)
         where made_now = wanted or (select w.run from actors.runs w where w.instance = s.instance limit 1) = s.r;
         if is_delayed then
             insert into actors.timers (instance, due_at, code, seq, kind)
             select s.instance, least(actors.now() + least(delay, interval '8000 years'), '9999-12-30T23:59:59Z'), its_code.code, 0, 2
-            from (select blocks[(n + 1023) / 1024] + (n - 1) % 1024 as instance, r from unnest(uuids) with ordinality as u (r, n)) s
+            from unnest(numbers, uuids) as s (instance, r)
             where made_now = wanted or (select w.run from actors.runs w where w.instance = s.instance limit 1) = s.r;
         end if;
         exit when made = wanted;

@@ -4,6 +4,8 @@ internal static class Partition
 {
     public const int Count = 1024;
 
+    public static readonly short[] All = [.. Enumerable.Range(0, Count).Select(partition => (short)partition)];
+
     /// <summary>Ranges of partitions: each is looked after by one silo.</summary>
     public const int RangeCount = 128;
 

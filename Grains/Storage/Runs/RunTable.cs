@@ -67,7 +67,7 @@ internal sealed class RunTable(EngineDatabase database)
         batch => batch.Add(ReadWaits, One(instance, NpgsqlDbType.Bigint)),
         async reader => await reader.ReadAsync()
             ? new WaitRow(
-                (WaitKind)reader.GetInt16(0), reader.GetString(1), reader.GetInt32(3), reader.IsDBNull(2) ? null : reader.GetTime(2),
+                (WaitingFor)reader.GetInt16(0), reader.GetString(1), reader.GetInt32(3), reader.IsDBNull(2) ? null : reader.GetTime(2),
                 reader.GetInt32(4), reader.IsDBNull(5) ? null : reader.GetInt32(5))
             : null);
 

@@ -33,6 +33,9 @@ internal sealed record StoredRun(
 
     public bool HasEnded => EndedAt is not null;
 
+    /// <summary>False for a run that was in memory from its start on: it has left no word of what it waits for.</summary>
+    public bool MayHaveWait => Epoch > 1;
+
     public static StoredRun Read(NpgsqlDataReader row) => new(
         new WorkflowId(row.GetString(1), row.GetString(0)),
         row.GetInt64(2),

@@ -66,8 +66,7 @@ internal sealed class WorkFinder(EngineDatabase database, Codes codes)
         batch.Add(RenewLease, Silo(), Interval(lease));
         batch.Add(FindExpiredLeases, Silo(), Interval(lease));
         batch.Add(PutLateLettersAside, Codes());
-        short[] others = far
-            ? [.. Enumerable.Range(0, Partition.Count).Select(partition => (short)partition).Except(partitions)] : [];
+        short[] others = far ? [.. Partition.All.Except(partitions)] : [];
         foreach (var (finding, sql, _, elsewhere) in Finders.Where(finder => far || !finder.Far))
         {
             var most = Number(finding == Finding.New ? Math.Clamp(room, 0, FoundMax) : FoundMax);

@@ -1,5 +1,6 @@
--- Called by JournalWriter and by a Transaction before advance_runs, in its transaction: letters that get their position in the journal in this commit. Only the
--- owner of the workflow's run deletes or changes its letters while it runs, so the address of a row stays what it was a moment ago.
+-- Called by JournalWriter and by a Transaction before advance_runs, in its transaction: letters that get their position in the journal in this commit. While a
+-- run goes on only its owner deletes or changes the letters of its workflow (a sweep that marks some holds the run, and sees that it does not),
+-- so the address of a row stays what it was a moment ago.
 delete from actors.inbox
 where ctid = any (array(
     select r.ctid

@@ -39,7 +39,7 @@ public sealed class PartitionRangeTests(ITestOutputHelper output)
         bool IsEven()
         {
             var held = Held();
-            return held.SelectMany(partitions => partitions).Order().SequenceEqual(Enumerable.Range(0, Partition.Count).Select(p => (short)p))
+            return held.SelectMany(partitions => partitions).Order().SequenceEqual(Partition.All)
                 && held.Max(partitions => partitions.Length) - held.Min(partitions => partitions.Length) <= Partition.Count / Partition.RangeCount;
         }
 

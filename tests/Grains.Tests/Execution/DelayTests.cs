@@ -39,14 +39,14 @@ public sealed class DelayTests : IAsyncLifetime
 
         await engine.WakeAsync("later");
         Assert.Null(engine.Engine.Resident(new WorkflowId("later")));
-        Assert.Empty(await SweepAsync(engine));
+        Assert.Empty(await engine.SweepAsync());
         Assert.False((await engine.Engine.ResultAsync(new WorkflowId("later"), new ResultCall { Limit = TimeSpan.FromMilliseconds(100) })).Ended);
         Assert.Contains("has not begun",
             (await Assert.ThrowsAsync<WorkflowUnavailableException>(() => engine.AskAsync("later"))).Message, StringComparison.Ordinal);
         Assert.False((await engine.StartAsync("later")).Started);
 
         await _clock.MoveAsync(Delay);
-        Assert.Equal(["later"], await SweepAsync(engine));
+        Assert.Equal(["later"], await engine.SweepAsync());
         await engine.WakeAsync("later");
         var result = await engine.ResultAsync<string>("later");
         Assert.StartsWith("input at ", result, StringComparison.Ordinal);
@@ -171,10 +171,4 @@ public sealed class DelayTests : IAsyncLifetime
                 break;
         }
     }
-
-    /// <summary>The ids that a sweep over all partitions finds.</summary>
-    internal static async Task<List<string>> SweepAsync(TestEngine engine, short? without = null) =>
-        [.. (await new WorkFinder(engine.Engine.Context.Database, engine.Engine.Context.Codes).FindAsync(
-            TimeSpan.FromHours(1), [.. Enumerable.Range(0, Partition.Count).Select(p => (short)p).Where(p => p != without)],
-            TimeSpan.FromSeconds(5), 1000, far: true)).Runs.Select(id => id.Id).Order(StringComparer.Ordinal)];
 }

@@ -122,7 +122,8 @@ public sealed class JournalGoldenTests(TestDatabase database) : IClassFixture<Te
     {
         public static Row Of(JournalRow row) => new(
             row.Position, (int)row.Kind, row.Seq, row.Name, row.At, row.DueAt, row.Messages, row.MessageId,
-            row.Payload.Data is { } data ? System.Text.Encoding.UTF8.GetString(data) : null);
+            row.Payload.Data is { } data // Stacks name files of the machine that wrote them.
+                ? System.Text.Encoding.UTF8.GetString(data).Replace($"{TestPostgres.RepositoryFolder}/", "", StringComparison.Ordinal) : null);
 
         public JournalRow Journal() => new(
             (JournalKind)Kind, Seq, Name, Payload is null ? default : new Payload(System.Text.Encoding.UTF8.GetBytes(Payload)))

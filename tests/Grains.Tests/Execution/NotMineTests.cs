@@ -36,17 +36,17 @@ public sealed class NotMineTests : IAsyncLifetime
         var journal = await _database.JournalAsync("later");
         for (var sweeps = 0; sweeps < 3; sweeps++)
         {
-            foreach (var id in await DelayTests.SweepAsync(engine))
+            foreach (var id in await engine.SweepAsync())
             {
                 await engine.WakeAsync(id);
             }
         }
 
-        Assert.Empty(await DelayTests.SweepAsync(engine));
+        Assert.Empty(await engine.SweepAsync());
         await engine.PokeAsync("later", "two", "m2");
         await _database.ExecuteAsync("select actors.send('default', 'later', 'm2', 'Poke', '[\"two\"]')");
-        await DelayTests.SweepAsync(engine); // Puts the letter aside, if it came too late for the sender to know.
-        Assert.Empty(await DelayTests.SweepAsync(engine));
+        await engine.SweepAsync(); // Puts the letter aside, if it came too late for the sender to know.
+        Assert.Empty(await engine.SweepAsync());
         Assert.Null(engine.Engine.Resident(new WorkflowId("later")));
         Assert.Equal(journal, await _database.JournalAsync("later"));
         var status = await engine.StatusAsync("later");
@@ -67,7 +67,7 @@ public sealed class NotMineTests : IAsyncLifetime
             actors.Formats = new KnownFormats(Kind, Flag + 1);
             actors.Workflows.Versions["Scripted"] = Version;
         });
-        Assert.Equal(["later"], await DelayTests.SweepAsync(knowing));
+        Assert.Equal(["later"], await knowing.SweepAsync());
         await knowing.WakeAsync("later");
         Assert.Equal("one,two", await knowing.ResultAsync<string>("later"));
         Assert.Equal(0, await _database.ScalarAsync<int>("select count(*) from actors.timers"));
@@ -86,7 +86,7 @@ public sealed class NotMineTests : IAsyncLifetime
         await using var other = await _database.ScriptAsync(WaitForTwo, actors => actors.Workflows.Versions["Scripted"] = "3");
         await engine.DieAsync();
         await Assert.ThrowsAsync<WorkflowUnavailableException>(() => other.ResultAsync<string>("declared", TimeSpan.FromSeconds(1)));
-        Assert.Empty(await DelayTests.SweepAsync(other));
+        Assert.Empty(await other.SweepAsync());
     }
 
     [Theory]
@@ -99,10 +99,10 @@ public sealed class NotMineTests : IAsyncLifetime
         await using var engine = await _database.ScriptAsync(WaitForTwo);
         await MakeAsync(engine, "version");
         await _database.ExecuteAsync(work);
-        Assert.Empty(await DelayTests.SweepAsync(engine));
+        Assert.Empty(await engine.SweepAsync());
         await using var knowing = await _database.ScriptAsync(WaitForTwo, actors => actors.Workflows.Versions["Scripted"] = Version);
         var partition = Partition.Of(await _database.ScalarAsync<long>("select instance from actors.runs"));
-        Assert.Equal(["later"], await DelayTests.SweepAsync(knowing, without: partition));
+        Assert.Equal(["later"], await knowing.SweepAsync(without: partition));
     }
 
     /// <summary>A run that rests with a message read, a timer, and a letter, as a later build would have left it.</summary>

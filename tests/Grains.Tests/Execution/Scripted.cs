@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Actors.Storage;
 using Actors.Support;
 using Actors.Wire;
 using Microsoft.Extensions.DependencyInjection;
@@ -153,6 +154,12 @@ internal static class ScriptedEngine
 
     /// <summary>Brings the run into memory, as a sweep does.</summary>
     public static Task WakeAsync(this TestEngine engine, string id) => engine.Engine.WakeAsync(new WorkflowId(id));
+
+    /// <summary>The ids that a far sweep finds, in all partitions but one.</summary>
+    public static async Task<List<string>> SweepAsync(this TestEngine engine, short? without = null) =>
+        [.. (await new WorkFinder(engine.Engine.Context.Database, engine.Engine.Context.Codes).FindAsync(
+            TimeSpan.FromHours(1), [.. Partition.All.Where(partition => partition != without)], TimeSpan.FromSeconds(5), 1000, far: true))
+            .Runs.Select(id => id.Id).Order(StringComparer.Ordinal)];
 
     /// <summary>As with the next commit or sweep: the engine learns what time it is in the database.</summary>
     public static Task HearClockAsync(this TestEngine engine) => engine.Engine.StartAsync();

@@ -77,7 +77,7 @@ public sealed class LegacyTimesTests(TestDatabase database) : IClassFixture<Test
             ((await engine.StatusAsync("utc")).CreatedAt.Offset, (await engine.StatusAsync("utc")).EndedAt!.Value.Offset));
         var relay = new OutboxRelay(
             new OutboxTable(database.DataSource), engine.Builder.Outbox.Made(), engine.Engine.Context.Payloads, new OutboxOptions(), () =>
-                [.. Enumerable.Range(0, 1024).Select(p => (short)p)],
+                Partition.All,
             TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxRelay>.Instance);
         await using var running = new RunningRelay(relay);
         Assert.Equal(TimeSpan.Zero, (await sent.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken)).At.Offset);

@@ -32,6 +32,6 @@ public sealed class PartitionSetTests
             _set.Hold(range, this);
         }
 
-        Assert.Equal(Enumerable.Range(0, Partition.Count).Select(p => (short)p), _set.Partitions);
+        Assert.Equal(Partition.All, _set.Partitions);
     }
 }

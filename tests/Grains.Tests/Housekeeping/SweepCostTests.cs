@@ -159,7 +159,7 @@ public sealed class SweepCostTests
         await using (var sweep = connection.CreateBatch())
         {
             new WorkFinder(database, engine.Engine.Context.Codes).Write(
-                sweep, TimeSpan.FromHours(1), [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)],
+                sweep, TimeSpan.FromHours(1), Partition.All,
                 TimeSpan.FromSeconds(5), 1000, far);
             await using var reader = await sweep.ExecuteReaderAsync(Cancel);
             var found = await WorkFinder.ReadAsync(reader, far);

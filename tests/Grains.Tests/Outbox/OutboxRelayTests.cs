@@ -1,3 +1,4 @@
+using Actors.Storage;
 using Npgsql;
 using Xunit;
 
@@ -136,7 +137,7 @@ public sealed class OutboxRelayTests(OutboxScene scene) : IClassFixture<OutboxSc
         // Pages are read by hand: the first, then the late commit and its successor, then the rest of the same pass.
         var (late, other) = (await scene.WorkflowAsync(), await scene.WorkflowAsync());
         var table = new Actors.Storage.OutboxTable(scene.DataSource);
-        short[] partitions = [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)];
+        short[] partitions = Partition.All;
         await using var connection = await scene.DataSource.OpenConnectionAsync(Cancel);
         await using var transaction = await connection.BeginTransactionAsync(Cancel);
         await OutboxScene.PublishAsync(transaction, late, "k", 1);

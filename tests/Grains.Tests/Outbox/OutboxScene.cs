@@ -11,7 +11,7 @@ namespace Actors.Outbox;
 /// <summary>Workflows that publish without an engine, and relays that run until they are stopped.</summary>
 public sealed class OutboxScene : IAsyncLifetime
 {
-    private static readonly short[] AllPartitions = [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)];
+    private static readonly short[] AllPartitions = Partition.All;
     private readonly TestDatabase _database = new();
     private int _ordinal;
     private long _instance;

@@ -9,7 +9,7 @@ namespace Actors.Outbox;
 /// <summary>What the relay costs the database: plans by EXPLAIN, and statements while there is nothing to do.</summary>
 public sealed class OutboxStatementTests(OutboxScene scene, ITestOutputHelper output) : IClassFixture<OutboxScene>, IAsyncLifetime
 {
-    private static readonly short[] Partitions = [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)];
+    private static readonly short[] Partitions = Partition.All;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 

@@ -284,7 +284,7 @@ file static class Shortcuts
     /// <summary>Delivers all that waits for the destination of a script's topic.</summary>
     public static RunningRelay Relay(this TestDatabase database, IOutboxSink sink) => new(new OutboxRelay(
         new OutboxTable(database.DataSource), OutboxScene.Route(sink, "here").Made(), new Actors.Calling.PayloadSerializer(), OutboxScene.Quick(),
-        () => [.. Enumerable.Range(0, 1024).Select(partition => (short)partition)], TimeProvider.System, NullLogger<OutboxRelay>.Instance));
+        () => Partition.All, TimeProvider.System, NullLogger<OutboxRelay>.Instance));
 
     /// <summary>Awaits on the caller's own scheduler, and passes over the step's failure.</summary>
     public static async Task ContinueHere(this Task step)
